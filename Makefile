@@ -1,0 +1,50 @@
+# make run · make test · make checkpoints · make bench · make lock
+PORT ?= 8501
+PYTHON ?= python3
+TORCH_BACKEND ?=
+WORKERS ?= 2
+
+BIN := .venv/bin
+STAMP := .venv/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),pypi)
+DEV_STAMP := $(STAMP)-dev
+UV_FLAGS := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND),)
+
+.PHONY: run install test checkpoints bench lock clean
+
+run: install
+	$(BIN)/streamlit run streamlit_app.py --server.address 127.0.0.1 --server.port $(PORT)
+
+install: $(STAMP)
+
+$(BIN)/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(STAMP): requirements.txt pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(UV_FLAGS) -r requirements.txt
+	touch $@
+
+$(DEV_STAMP): requirements-dev.txt $(STAMP)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(UV_FLAGS) -r requirements-dev.txt
+	touch $@
+
+test: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest $(ARGS)
+
+checkpoints: install
+	$(BIN)/python -m checkpoints.build
+
+bench: install
+	$(BIN)/python -m benchmarks.training
+
+# Compile the pins again after a change to pyproject.toml.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+lock: | $(BIN)/uv
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	echo "-e ." >> requirements.txt
+	echo "-e ." >> requirements-dev.txt
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,1 @@
+"""What the pages share: jobs, figures, the model picker, URL state."""

@@ -1,0 +1,1 @@
+"""The science of Latentscape: data, models, training, evaluation. Knows no screen."""

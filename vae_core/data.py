@@ -1,0 +1,175 @@
+"""Image sets -> uint8 (N, C, H, W) tensors with labels.
+
+MNIST is embedded in `data/mnist` and its bytes are checked. Other sets come by name from scikit-learn (digits) or
+torchvision, which downloads them where the network allows. Images stay uint8 in memory; `to_float` turns a batch into
+[0, 1] when it is used, so that indexing a tensor is the whole data loader.
+"""
+
+import gzip
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_core.errors import BadInput
+
+EMBEDDED = Path(__file__).resolve().parent.parent / "data"
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts its IDX files
+
+# SHA-256 of the *unpacked* IDX files, as published by LeCun and Cortes.
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A data set in memory: images uint8 (N, C, H, W), labels int64 (N,), a name for each class."""
+
+    name: str
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: tuple[str, ...]
+    digest: str  # SHA-256 over all four tensors: two sets with one digest hold the same pixels in the same order
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        return tuple(self.train_images.shape[1:])
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> float32 in [0, 1] of the same shape."""
+    return images.float().div_(255.0)
+
+
+@lru_cache(maxsize=4)
+def load(name: str) -> ImageSet:
+    """The data set called `name` (one of `NAMES`), with its published train/test split.
+
+    The result is cached and shared: never write into its tensors. Raises BadInput where the name is unknown or the
+    files can neither be found nor downloaded; the sentence says which files and what to do.
+    """
+    if name not in LOADERS:
+        raise BadInput(f"There is no data set called {name!r}; choose one of {', '.join(NAMES)}.")
+    train_images, train_labels, test_images, test_labels, classes = LOADERS[name]()
+    tensors = [torch.from_numpy(np.ascontiguousarray(a)) for a in (train_images, train_labels, test_images, test_labels)]
+    return ImageSet(name, *tensors, classes=tuple(classes), digest=_digest(tensors))
+
+
+def read_idx(path: Path, expected_sha256: str | None = None) -> np.ndarray:
+    """An IDX file of unsigned bytes (gzipped or not) as a uint8 array.
+
+    Format: two zero bytes, type code 8, number of dimensions, each size as big-endian uint32, then the bytes
+    (LeCun, Cortes and Burges, "The MNIST database"). Raises BadInput on any other content or another SHA-256.
+    """
+    try:
+        raw = path.read_bytes()
+        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (OSError, EOFError) as error:
+        raise BadInput(f"{path.name} cannot be read; copy the file again.") from error
+    if expected_sha256 and hashlib.sha256(raw).hexdigest() != expected_sha256:
+        raise BadInput(f"{path.name} is not the published file (its SHA-256 differs); copy it again.")
+    dimensions = raw[3] if raw[:3] == b"\0\0\x08" else 0
+    shape = np.frombuffer(raw[4 : 4 + 4 * dimensions], ">u4").astype(int) if dimensions else ()
+    if not dimensions or len(raw) != 4 + 4 * dimensions + np.prod(shape):
+        raise BadInput(f"{path.name} is not an IDX file of bytes; copy it again.")
+    return np.frombuffer(bytearray(raw), np.uint8, offset=4 + 4 * dimensions).reshape(shape)  
+
+
+def _digest(tensors: list[Tensor]) -> str:
+    total = hashlib.sha256()
+    for tensor in tensors:
+        total.update(str((tuple(tensor.shape), str(tensor.dtype))).encode())
+        total.update(tensor.numpy().data)
+    return total.hexdigest()
+
+
+def _idx_set(folder: Path, sha256: dict[str, str] | None = None) -> list[np.ndarray]:
+    arrays = []
+    for name in MNIST_SHA256:  # KMNIST and Fashion-MNIST use the same four file names
+        path = next((p for p in (folder / f"{name}.gz", folder / name) if p.exists()), folder / f"{name}.gz")
+        array = read_idx(path, sha256[name] if sha256 else None)
+        arrays.append(array[:, None] if "images" in name else array.astype(np.int64))
+    return arrays
+
+
+def _mnist():
+    return *_idx_set(EMBEDDED / "mnist", MNIST_SHA256), "0123456789"
+
+
+def _digits():
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()  # 1,797 images of 8x8 with values 0 to 16; published without a split
+    images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
+    labels = bunch.target.astype(np.int64)
+    cut = 1437  # the last fifth is the test set
+    return images[:cut], labels[:cut], images[cut:], labels[cut:], "0123456789"
+
+
+def _torchvision(name: str, class_name: str, classes: list[str] | None = None, first_label: int = 0, **options) -> Callable:
+    """A loader for torchvision's `class_name`: from the files where they lie, else downloaded beside them."""
+
+    def loader():
+        from torchvision import datasets
+
+        root = Path(os.environ.get("LATENTSCAPE_DATA") or EMBEDDED)
+        parts = []
+        for split in (True, False):
+            split_options = {"split": "letters", **options} if class_name == "EMNIST" else options
+            try:
+                part = getattr(datasets, class_name)(root, train=split, download=True, **split_options)
+            except (OSError, RuntimeError) as error:  # URLError is an OSError; a bad checksum a RuntimeError
+                raise BadInput(
+                    f"The data set {name} is not on this machine and could not be downloaded: put torchvision's "
+                    f"{class_name} files into {'$LATENTSCAPE_DATA' if 'LATENTSCAPE_DATA' in os.environ else 'data'}"
+                    f"/{class_name if class_name != 'CIFAR10' else 'cifar-10-batches-py'}, or connect to the network once."
+                ) from error
+            images = np.asarray(part.data)
+            images = images.transpose(0, 3, 1, 2) if images.ndim == 4 else images[:, None]
+            if class_name == "EMNIST":
+                images = images.transpose(0, 1, 3, 2)  # published with rows and columns exchanged
+            parts += [images, np.asarray(part.targets, dtype=np.int64) - first_label]
+        return *parts, classes or part.classes
+
+    return loader
+
+
+FASHION_CLASSES = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+
+
+def _fashion_mnist():
+    if DEBIAN_FASHION.is_dir():
+        return *_idx_set(DEBIAN_FASHION), FASHION_CLASSES
+    return _torchvision("fashion-mnist", "FashionMNIST", FASHION_CLASSES)()
+
+
+LOADERS: dict[str, Callable] = {
+    "mnist": _mnist,
+    "digits": _digits,
+    "fashion-mnist": _fashion_mnist,
+    "kmnist": _torchvision("kmnist", "KMNIST"),
+    "emnist-letters": _torchvision("emnist-letters", "EMNIST", list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), first_label=1),
+    "cifar10": _torchvision("cifar10", "CIFAR10"),
+}
+NAMES = tuple(LOADERS)
+TITLES = {
+    "mnist": "MNIST: handwritten digits, 28 x 28",
+    "digits": "Digits: small handwritten digits, 8 x 8",
+    "fashion-mnist": "Fashion-MNIST: clothes, 28 x 28",
+    "kmnist": "KMNIST: cursive Japanese characters, 28 x 28",
+    "emnist-letters": "EMNIST letters: handwritten A to Z, 28 x 28",
+    "cifar10": "CIFAR-10: small colour photographs, 32 x 32",
+}

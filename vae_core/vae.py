@@ -1,0 +1,202 @@
+"""The variational autoencoder: settings, model, loss and the importance-weighted bound.
+
+Sources: Kingma & Welling 2014 (arXiv:1312.6114); beta: Higgins et al. 2017; importance weighting: Burda, Grosse &
+Salakhutdinov 2016 (arXiv:1509.00519); residual blocks before-activation: He et al. 2016 (arXiv:1603.05027).
+All losses are in nats per image: summed over pixels and channels, averaged over the batch.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vae_core.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a person chooses from, and the settings that were found to train it well."""
+
+    title: str
+    hidden: int
+    depth: int
+    lr: float
+    batch_size: int
+
+
+ARCHITECTURES = {
+    "mlp": Architecture("MLP: the textbook network, one hidden layer each way", hidden=400, depth=1, lr=1e-3, batch_size=128),
+    "residual": Architecture("Residual MLP: deeper, normalised, much lower loss", hidden=512, depth=2, lr=2e-3, batch_size=128),
+}
+REDUCTIONS = ("sum", "mean")
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Everything that fixes the model and its objective. Raises BadInput on values out of range."""
+
+    architecture: str = "mlp"
+    image_shape: tuple[int, int, int] = (1, 28, 28)  # (C, H, W)
+    latent_dim: int = 20  # 1 to 256
+    hidden: int | None = None  # units of a hidden layer, 8 to 4096; None: the architecture's own
+    depth: int | None = None  # mlp: hidden layers each way; residual: blocks each way; 1 to 12
+    beta: float = 1.0  # weight of the KL term, 0 to 1000
+    binarize: bool = False  # draw each pixel as 0 or 1 anew whenever it is used: then the loss is a true likelihood
+    reduction: str = "sum"  # "mean" averages the reconstruction over pixels, the famous mistake: collapse
+
+    def __post_init__(self):
+        if self.architecture not in ARCHITECTURES:
+            raise BadInput(f"There is no architecture called {self.architecture!r}; choose one of {', '.join(ARCHITECTURES)}.")
+        if self.reduction not in REDUCTIONS:
+            raise BadInput(f"There is no reduction called {self.reduction!r}; choose sum or mean.")
+        defaults = ARCHITECTURES[self.architecture]
+        object.__setattr__(self, "hidden", defaults.hidden if self.hidden is None else self.hidden)
+        object.__setattr__(self, "depth", defaults.depth if self.depth is None else self.depth)
+        object.__setattr__(self, "image_shape", tuple(self.image_shape))
+        in_range("latent dimension", self.latent_dim, 1, 256, whole=True)
+        in_range("hidden width", self.hidden, 8, 4096, whole=True)
+        in_range("depth", self.depth, 1, 12, whole=True)
+        in_range("beta", self.beta, 0, 1000)
+        if len(self.image_shape) != 3:
+            raise BadInput(f"An image shape has three sizes (C, H, W), not {len(self.image_shape)}.")
+        for size, name, top in zip(self.image_shape, ("channels", "height", "width"), (4, 128, 128), strict=True):
+            in_range(f"image {name}", size, 1, top, whole=True)
+
+    @property
+    def pixels(self) -> int:
+        """C * H * W."""
+        return math.prod(self.image_shape)
+
+
+def in_range(name: str, value: float, low: float, high: float, whole: bool = False) -> None:
+    """Raise BadInput unless low <= value <= high (and, with `whole`, value is an int). NaN is out of range."""
+    wrong_type = isinstance(value, bool) or not isinstance(value, int if whole else (int, float))
+    if wrong_type or not low <= value <= high:
+        kind = "a whole number" if whole else "a number"
+        raise BadInput(f"The {name} must be {kind} from {low:g} to {high:g}, not {value!r}.")
+
+
+class ResidualBlock(nn.Module):
+    """x + W2 silu(W1 silu(norm(x))): starts as the identity, so that depth costs nothing at first."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.linear1 = nn.Linear(width, width)
+        self.linear2 = nn.Linear(width, width)
+        nn.init.zeros_(self.linear2.weight)
+        nn.init.zeros_(self.linear2.bias)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, width) -> (B, width)
+        return x + self.linear2(F.silu(self.linear1(F.silu(self.norm(x)))))
+
+
+def _mlp(sizes: list[int]) -> nn.Sequential:
+    """Linear layers with a ReLU between them, none at the end."""
+    layers = []
+    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _residual(inputs: int, width: int, depth: int, outputs: int) -> nn.Sequential:
+    blocks = [ResidualBlock(width) for _ in range(depth)]
+    return nn.Sequential(nn.Linear(inputs, width), *blocks, nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, outputs))
+
+
+BUILDERS: dict[str, Callable] = {  # (inputs, hidden, depth, outputs) -> network; the decoder is the same, reversed
+    "mlp": lambda inputs, hidden, depth, outputs: _mlp([inputs, *[hidden] * depth, outputs]),
+    "residual": _residual,
+}
+
+
+class VAE(nn.Module):
+    """q(z|x) = N(mu, diag exp(logvar)) and p(x|z) = Bernoulli(sigmoid(decoder(z))), pixels independent.
+
+    In the equations: D = C*H*W pixels, L = config.latent_dim. With `mlp` this is the tutorial network
+    784-400-(L, L) and L-400-784 with ReLU.
+    """
+
+    def __init__(self, config: VAEConfig):
+        super().__init__()
+        self.config = config
+        build = BUILDERS[config.architecture]
+        self.encoder = build(config.pixels, config.hidden, config.depth, 2 * config.latent_dim)
+        self.decoder = build(config.latent_dim, config.hidden, config.depth, config.pixels)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images in [0, 1], (B, C, H, W) -> mu, logvar, each (B, L). No random draw."""
+        mu, logvar = self.encoder(x.flatten(1)).chunk(2, dim=1)
+        return mu, logvar
+
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """z (B, L) -> logits of the pixel probabilities, (B, C, H, W)."""
+        return self.decoder(z).view(-1, *self.config.image_shape)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """z (B, L) -> x_hat in [0, 1], (B, C, H, W): the mean of p(x|z)."""
+        return torch.sigmoid(self.decode_logits(z))
+
+    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, C, H, W), noise (B, L) ~ N(0, I) -> logits, mu, logvar."""
+        mu, logvar = self.encode(x)
+        return self.decode_logits(reparameterize(mu, logvar, noise)), mu, logvar
+
+
+def reparameterize(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """z = mu + sigma * noise: a draw from q(z|x) through which gradients flow (Kingma & Welling, section 2.4)."""
+    return mu + torch.exp(0.5 * logvar) * noise
+
+
+class VAELoss(NamedTuple):
+    """Scalars in nats per image, averaged over the batch; `loss` is what is minimised, recon + kl is -ELBO."""
+
+    loss: Tensor
+    recon: Tensor
+    kl: Tensor
+
+
+def recon_per_image(logits: Tensor, x: Tensor) -> Tensor:
+    """-log p(x|z) = cross-entropy summed over pixels, (B, C, H, W) twice -> (B,) nats.
+
+    A likelihood only where x is 0 or 1; with grey pixels this is the "grey BCE" that tutorials report.
+    """
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+
+
+def kl_per_image(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(q(z|x) || N(0, I)) of each dimension, (B, L) nats (Kingma & Welling, appendix B)."""
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+
+
+def vae_loss(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0, reduction: str = "sum") -> VAELoss:
+    """recon + beta * kl over a batch: logits and x (B, C, H, W), mu and logvar (B, L).
+
+    With reduction="mean" the reconstruction inside `loss` is averaged over pixels while the KL stays summed: the KL
+    then outweighs it several hundred times and the posterior collapses. The terms `recon` and `kl` stay in nats.
+    """
+    batch = len(x)
+    recon = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / batch  # faster than a mean of (B,) sums
+    kl = kl_per_image(mu, logvar).sum() / batch
+    pixels = x[0].numel()
+    return VAELoss(recon / (pixels if reduction == "mean" else 1) + beta * kl, recon, kl)
+
+
+def iwae_bound(model: VAE, x: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
+    """Importance-weighted lower bound on log p(x), (B,) nats, from `samples` draws of z an image.
+
+    log 1/k sum_k p(x|z_k) p(z_k) / q(z_k|x); k = 1 is the ELBO, and it tightens as k grows (Burda et al., eq. 8).
+    """
+    mu, logvar = model.encode(x)
+    log_weights = []
+    for _ in range(samples):
+        noise = torch.randn(mu.shape, generator=generator, device=generator.device if generator else None).to(mu)
+        z = reparameterize(mu, logvar, noise)
+        # log p(z) - log q(z|x); the 2 pi of the two normals cancels
+        log_ratio = 0.5 * (noise.square() + logvar - z.square()).sum(1)
+        log_weights.append(log_ratio - recon_per_image(model.decode_logits(z), x))
+    return torch.logsumexp(torch.stack(log_weights), dim=0) - math.log(samples)
