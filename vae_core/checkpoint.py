@@ -1,0 +1,250 @@
+"""Weights (safetensors) and recipe (JSON): what passes from training to exploring, and the only door for files.
+
+`NAME.safetensors` holds the tensors and, in its metadata, the recipe, so that the one file is enough to open a model;
+`NAME.json` beside it is the same recipe for people, with the SHA-256 of the weights file. Everything is checked against
+the recipe before a model is built: pickle is never read.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import re
+import struct
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from vae_core.errors import BadInput
+from vae_core.vae import VAE, VAEConfig
+
+SCHEMA_VERSION = 1
+MAX_BYTES = 64 * 2**20  # of a weights file from outside
+MAX_HEADER = 2**20  # bytes of its JSON header, recipe included
+MAX_RECIPE = 2**20
+DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
+KINDS = {"vae": (VAEConfig, VAE)}
+
+
+class DataRecipe(BaseModel):
+    """Which images: the set's name, the SHA-256 of its tensors, the class names."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    name: str = Field(max_length=200)
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    classes: list[str] = Field(max_length=1000)
+
+
+class Recipe(BaseModel):
+    """Everything about a checkpoint that is not a tensor. `weights_sha256` stands only in the JSON beside the file."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    schema_version: int
+    kind: str
+    title: str = Field(max_length=200)
+    config: dict
+    data: DataRecipe
+    training: dict
+    command: str = Field(max_length=4000)
+    versions: dict[str, str]
+    epochs: list[dict[str, float | int]] = Field(max_length=100_000)
+    metrics: dict[str, float]
+    weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model in evaluation mode with its recipe. `digest` is the SHA-256 of the weights file: use it as a cache key."""
+
+    name: str
+    model: VAE
+    recipe: Recipe
+    digest: str
+
+
+def make_recipe(model: VAE, title: str, data, training: dict, command: str, epochs: list[dict], metrics: dict) -> Recipe:
+    """The recipe of `model` trained on `data` (an ImageSet) with settings `training`; versions are filled in."""
+    versions = {"python": platform.python_version(), "torch": str(torch.__version__), "latentscape": version("latentscape")}
+    return Recipe(
+        schema_version=SCHEMA_VERSION, kind="vae", title=title, config=json.loads(json.dumps(asdict(model.config))),
+        data=DataRecipe(name=data.name, digest=data.digest, classes=list(data.classes)), training=training,
+        command=command, versions=versions, epochs=epochs, metrics=metrics,
+    )  # fmt: skip
+
+
+def to_bytes(model: VAE, recipe: Recipe, half: bool = False) -> bytes:
+    """The weights file: tensors (float16 with `half`, else float32) and the recipe in the metadata."""
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
+    embedded = recipe.model_dump_json(exclude={"weights_sha256"})
+    return safetensors.torch.save(tensors, metadata={"latentscape": embedded})
+
+
+def recipe_json(recipe: Recipe, weights: bytes) -> str:
+    """The recipe for people, with the SHA-256 of the weights file that it belongs to."""
+    signed = recipe.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
+    return json.dumps(signed.model_dump(), indent=1, allow_nan=False) + "\n"
+
+
+def save(folder: Path, name: str, weights: bytes, recipe: Recipe) -> None:
+    """Write NAME.safetensors and NAME.json into `folder` so that a kill at any moment leaves a whole pair.
+
+    Both are written aside first; between the two renames, `open_file` finds the new recipe in NAME.json.new.
+    Raises BadInput where the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_aside(folder / f"{name}.json", recipe_json(recipe, weights).encode())
+        write_aside(folder / f"{name}.safetensors", weights)
+        os.replace(folder / f"{name}.safetensors.new", folder / f"{name}.safetensors")
+        os.replace(folder / f"{name}.json.new", folder / f"{name}.json")
+    except OSError as error:
+        raise BadInput(f"The checkpoint {name} could not be written ({error.strerror}); free some space or choose "
+                       "another folder.") from error
+
+
+def write_aside(path: Path, content: bytes) -> None:
+    """Write PATH.new and push it to the disk: the first half of an atomic replacement."""
+    with open(f"{path}.new", "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def open_file(path: Path) -> Checkpoint:
+    """The checkpoint at PATH.safetensors with PATH.json beside it (suffix optional). Raises BadInput on any fault."""
+    path = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
+    weights_path, recipe_path = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    try:
+        if weights_path.stat().st_size > MAX_BYTES:
+            raise BadInput(f"{weights_path.name} is larger than {MAX_BYTES // 2**20} MB, the most a checkpoint may have.")
+        weights = weights_path.read_bytes()
+        recipes = [p.read_bytes() for p in (recipe_path, Path(f"{recipe_path}.new")) if p.exists()]
+    except OSError as error:
+        raise BadInput(f"The checkpoint {path.name} cannot be read ({error.strerror}); run `make checkpoints` or "
+                       "choose another.") from error
+    digest = hashlib.sha256(weights).hexdigest()
+    for raw in recipes:
+        if read_recipe(raw, path.name).weights_sha256 == digest:
+            return open_bytes(weights, path.name)
+    raise BadInput(f"The checkpoint {path.name} does not match the SHA-256 in its recipe {recipe_path.name}; "
+                   "restore both files or train it again.")
+
+
+def open_bytes(weights: bytes, name: str) -> Checkpoint:
+    """A checkpoint from the bytes of one weights file, the way an upload comes. Raises BadInput on any fault.
+
+    Order matters: sizes, header, recipe and shapes are all checked before a tensor is allocated.
+    """
+    if len(weights) > MAX_BYTES:
+        raise BadInput(f"{name} is larger than {MAX_BYTES // 2**20} MB, the most a checkpoint may have.")
+    header = _read_header(weights, name)
+    embedded = header.pop("__metadata__", None)
+    text = embedded.get("latentscape") if isinstance(embedded, dict) else None
+    if not isinstance(text, str):
+        raise BadInput(f"{name} holds weights but no Latentscape recipe; open a file that Latentscape saved.")
+    recipe = read_recipe(text.encode(), name)
+    model = _empty_model(recipe, name)
+    _compare(header, model, name)
+    try:
+        tensors = safetensors.torch.load(weights)
+    except safetensors.SafetensorError as error:
+        raise BadInput(f"{name} is damaged; save or download it again.") from error
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise BadInput(f"{name} holds weights that are not finite numbers; the training had failed.")
+    model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, assign=True)
+    return Checkpoint(name, model.eval(), recipe, hashlib.sha256(weights).hexdigest())
+
+
+def read_recipe(raw: bytes, name: str) -> Recipe:
+    """A recipe from JSON, strictly: no unknown or duplicate keys, no NaN, nothing from a later version."""
+    if len(raw) > MAX_RECIPE:
+        raise BadInput(f"The recipe of {name} is larger than {MAX_RECIPE // 2**20} MB.")
+    content = _strict_json(raw, f"The recipe of {name}")
+    version = content.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BadInput(f"{name} was saved by a later Latentscape (format {version}, this one reads {SCHEMA_VERSION}); update.")
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])[:80]
+        raise BadInput(f"The recipe of {name} has a missing or wrong entry ({field}); save the checkpoint again.") from error
+    if recipe.kind not in KINDS:
+        raise BadInput(f"{name} is a model of an unknown kind; this Latentscape reads {', '.join(KINDS)}.")
+    return recipe
+
+
+def config_of(recipe: Recipe, name: str) -> VAEConfig:
+    """The model's settings, checked by their own limits before anything is allocated."""
+    config_class, _ = KINDS[recipe.kind]
+    try:
+        return config_class(**recipe.config)
+    except BadInput as error:
+        raise BadInput(f"The recipe of {name} cannot be built: {error}") from error
+    except TypeError as error:
+        raise BadInput(f"The recipe of {name} has settings that this version does not know.") from error
+
+
+def _empty_model(recipe: Recipe, name: str) -> VAE:
+    """The model's shapes without memory behind them."""
+    with torch.device("meta"):
+        return KINDS[recipe.kind][1](config_of(recipe, name))
+
+
+def _read_header(weights: bytes, name: str) -> dict:
+    """safetensors: eight bytes little-endian header length, JSON header, then the tensors' bytes."""
+    refused = f"{name} is not a safetensors file; only checkpoints that Latentscape saved can be opened (never pickle or .pt)."
+    if len(weights) < 8:
+        raise BadInput(refused)
+    (length,) = struct.unpack("<Q", weights[:8])
+    if length > len(weights) - 8 or weights[8:9] != b"{":
+        raise BadInput(refused)
+    if length > MAX_HEADER:
+        raise BadInput(f"{name} has a header of {length:,} bytes; at most {MAX_HEADER:,} are read.")
+    return _strict_json(weights[8 : 8 + length], f"The header of {name}")
+
+
+def _strict_json(raw: bytes, what: str) -> dict:
+    def unique(pairs):
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise ValueError("duplicate key")
+        return dict(pairs)
+
+    def refuse(constant):
+        raise ValueError(constant)
+
+    try:
+        content = json.loads(raw, object_pairs_hook=unique, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{what} is damaged: it is not plain JSON with each key once.") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{what} is damaged: it is not a JSON object.")
+    return content
+
+
+def _compare(header: dict, model: VAE, name: str) -> None:
+    """Names, shapes and types of the file against those of the model that the recipe describes."""
+    expected: dict[str, Tensor] = model.state_dict()
+    if header.keys() != expected.keys():
+        raise BadInput(f"{name} does not hold the weights that its recipe describes (names differ).")
+    for key, entry in header.items():
+        shape, dtype = (entry.get("shape"), entry.get("dtype")) if isinstance(entry, dict) else (None, None)
+        if shape != list(expected[key].shape):
+            raise BadInput(f"{name} does not hold the weights that its recipe describes (the shape of {key} differs).")
+        if dtype not in DTYPES:
+            raise BadInput(f"{name} holds numbers of a type that is not read here; save it in float32 or float16.")
+    size = sum(math.prod(entry["shape"]) * DTYPES[entry["dtype"]] for entry in header.values())
+    if size > MAX_BYTES:
+        raise BadInput(f"{name} describes more than {MAX_BYTES // 2**20} MB of weights.")
+
+
+def safe_name(text: str) -> str:
+    """A file name made from any text: lower-case letters, digits and dashes, at most 60 characters, never empty."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "model"

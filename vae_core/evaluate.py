@@ -1,0 +1,119 @@
+"""How good is a trained model, in numbers that have a name in the literature. All losses in nats per image.
+
+Nothing here draws from the global random state: every draw comes from a seed that the caller can see.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_core.data import to_float
+from vae_core.errors import BadInput
+from vae_core.vae import VAE, iwae_bound, kl_per_image, recon_per_image, reparameterize
+
+BATCH = 1000  # images at once: bounds memory, does not change any result
+
+
+class ELBOTerms(NamedTuple):
+    """Per image, in nats, (N,) each. -ELBO = recon + kl (beta left out)."""
+
+    recon: Tensor
+    kl: Tensor
+
+    @property
+    def loss(self) -> Tensor:
+        """-ELBO of each image, (N,)."""
+        return self.recon + self.kl
+
+
+def _pixels(model: VAE, images: Tensor, generator: torch.Generator) -> Tensor:
+    """uint8 (N, C, H, W) -> what the model sees: [0, 1], or one seeded 0/1 draw where it was trained on those."""
+    x = to_float(images)
+    return torch.bernoulli(x, generator=generator) if model.config.binarize else x
+
+
+def _device(model: VAE) -> torch.device:
+    return next(model.parameters()).device
+
+
+@torch.no_grad()
+def elbo_terms(model: VAE, images: Tensor, seed: int = 0) -> ELBOTerms:
+    """The ELBO's two terms for uint8 images (N, C, H, W), with one seeded draw of z an image.
+
+    The draws are made on the CPU for all images at once, so that device and batch size do not change them.
+    """
+    model.eval()
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(len(images), model.config.latent_dim, generator=generator)
+    recon, kl = [], []
+    for start in range(0, len(images), BATCH):
+        x = _pixels(model, images[start : start + BATCH], generator).to(_device(model))
+        logits, mu, logvar = model(x, noise[start : start + BATCH].to(x.device))
+        recon.append(recon_per_image(logits, x).cpu())
+        kl.append(kl_per_image(mu, logvar).sum(1).cpu())
+    return ELBOTerms(torch.cat(recon), torch.cat(kl))
+
+
+@torch.no_grad()
+def encode(model: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
+    """mu and logvar of uint8 images (N, C, H, W), each (N, L), on the CPU. Grey pixels are not binarised: no draw."""
+    model.eval()
+    parts = [model.encode(to_float(images[s : s + BATCH]).to(_device(model))) for s in range(0, len(images), BATCH)]
+    return torch.cat([mu for mu, _ in parts]).cpu(), torch.cat([logvar for _, logvar in parts]).cpu()
+
+
+def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(q(z|x) || p(z)) of each latent dimension averaged over images: (N, L) twice -> (L,) nats."""
+    return kl_per_image(mu, logvar).mean(0)
+
+
+def active_units(mu: Tensor, threshold: float = 0.01) -> int:
+    """How many dimensions carry information: Var_x(mu_d(x)) > threshold, mu (N, L) (Burda et al. 2016, section 5)."""
+    return int((mu.var(0) > threshold).sum())
+
+
+def importance_weighted_bound(model: VAE, images: Tensor, samples: int = 100, seed: int = 0) -> Tensor:
+    """The bound of `vae.iwae_bound` for uint8 images (N, C, H, W): (N,) nats, higher is better, below log p(x)."""
+    model.eval()
+    generator = torch.Generator().manual_seed(seed)
+    bounds = []
+    with torch.no_grad():
+        for start in range(0, len(images), BATCH):
+            x = _pixels(model, images[start : start + BATCH], generator).to(_device(model))
+            bounds.append(iwae_bound(model, x, samples, generator).cpu())
+    return torch.cat(bounds)
+
+
+def knn_accuracy(codes: Tensor, labels: Tensor, test_codes: Tensor, test_labels: Tensor, neighbours: int = 10) -> float:
+    """Share of test codes (M, L) whose class is the majority among their nearest training codes (N, L), 0 to 1."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    model = KNeighborsClassifier(min(neighbours, len(codes))).fit(codes.numpy(), labels.numpy())
+    return float(model.score(test_codes.numpy(), test_labels.numpy()))
+
+
+def linear_probe(
+    features: Tensor, labels: Tensor, test_features: Tensor, test_labels: Tensor, shown: int | None = None, seed: int = 0
+) -> float:
+    """Test accuracy, 0 to 1, of logistic regression on standardised features when `shown` labels are known (None: all).
+
+    Features (N, F): codes, or pixels to compare with. The shown images are one seeded, class-balanced draw.
+    Raises BadInput where fewer labels are asked for than there are classes, or more than there are images.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classes = len(np.unique(labels))
+    chosen = np.arange(len(labels))
+    if shown is not None and shown != len(labels):
+        if not classes <= shown <= len(labels) - classes:
+            raise BadInput(f"A probe on {len(labels):,} images of {classes} classes can be shown {classes} to "
+                           f"{len(labels) - classes:,} labels, not {shown:,}.")
+        chosen, _ = train_test_split(chosen, train_size=shown, stratify=labels.numpy(), random_state=seed)
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200, tol=1e-3))
+    probe.fit(features[chosen].flatten(1).numpy(), labels[chosen].numpy())
+    return float(probe.score(test_features.flatten(1).numpy(), test_labels.numpy()))

@@ -1,0 +1,330 @@
+"""Training as a generator: whoever iterates owns time.
+
+    state = start(config, data, TrainConfig(epochs=10))
+    for record in fit(state, data):       # a Step after every batch, an Epoch after every pass
+        ...                               # pausing is not asking for the next; stopping is leaving the loop
+
+`state` can be saved between any two records and the run goes on from there with the same trajectory. The same loop runs
+on several devices under torchrun (DistributedDataParallel). Command line: `python -m vae_core.train --help`.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vae_core import checkpoint, evaluate
+from vae_core.data import ImageSet, to_float
+from vae_core.errors import BadInput
+from vae_core.vae import ARCHITECTURES, VAE, VAEConfig, in_range, vae_loss
+
+SCHEDULES = ("one-cycle", "constant")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16")
+CLIP = 200.0  # gradient norm above which a step is shortened; usual norms are 20 to 100 in nats per image
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. Raises BadInput on values out of range; None means the architecture's own default."""
+
+    epochs: int = 10  # 1 to 10,000
+    batch_size: int | None = None  # images a step over all devices together, 1 to 16,384
+    lr: float | None = None  # the highest learning rate of the schedule, up to 1
+    schedule: str = "one-cycle"
+    kl_warmup: float = 0.0  # epochs over which beta grows from 0 to its value, 0 to 1,000
+    seed: int = 0  # 0 to 2^31 - 1
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self):
+        in_range("number of epochs", self.epochs, 1, 10_000, whole=True)
+        in_range("KL warm-up", self.kl_warmup, 0, 1000)
+        in_range("seed", self.seed, 0, 2**31 - 1, whole=True)
+        if self.batch_size is not None:
+            in_range("batch size", self.batch_size, 1, 16_384, whole=True)
+        if self.lr is not None:
+            in_range("learning rate", self.lr, 1e-8, 1)
+        for name, value, choices in (
+            ("schedule", self.schedule, SCHEDULES), ("device", self.device, DEVICES), ("precision", self.precision, PRECISIONS)
+        ):  # fmt: skip
+            if value not in choices:
+                raise BadInput(f"There is no {name} called {value!r}; choose one of {', '.join(choices)}.")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch. Losses in nats per image; `loss` is the objective (beta, warm-up and reduction applied)."""
+
+    epoch: int  # from 1
+    batch: int  # from 1
+    batches: int  # in an epoch
+    loss: float
+    recon: float
+    kl: float
+    images: int  # seen so far in this run
+    seconds: float  # of training so far
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training images. train_* are means over the pass, test_* over the whole test set, in nats per
+    image, beta left out: loss = recon + kl = -ELBO. `seconds` counts training alone, evaluation excluded."""
+
+    epoch: int
+    train_loss: float
+    train_recon: float
+    train_kl: float
+    test_loss: float
+    test_recon: float
+    test_kl: float
+    seconds: float
+    images_per_second: float
+
+
+class Diverged(ArithmeticError):
+    """The loss stopped being a finite number; the message says when and what to try."""
+
+
+@dataclass
+class TrainState:
+    """Everything a run needs to go on: save() between two records, resume() later, same losses."""
+
+    model: VAE
+    config: TrainConfig  # with batch_size, lr, device and precision settled
+    data_digest: str
+    optimizer: torch.optim.Optimizer
+    noise: torch.Generator  # every random draw of the training except the order of the images, which epoch and seed give
+    steps: int = 0  # batches done; with config this fixes the schedule's position
+    batches: int = 0  # in an epoch
+    sums: Tensor = field(default_factory=lambda: torch.zeros(2))  # recon, kl summed over this epoch's images
+    seconds: float = 0.0
+    epochs: list[Epoch] = field(default_factory=list)
+
+    @property
+    def finished(self) -> bool:
+        return len(self.epochs) >= self.config.epochs
+
+    def save(self, folder: Path) -> None:
+        """Write state.safetensors (weights, Adam moments, random state) and state.json into `folder`, atomically."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+        tensors |= {"noise": self.noise.get_state(), "sums": self.sums}
+        about = {
+            "model": asdict(self.model.config), "training": asdict(self.config), "data": self.data_digest,
+            "steps": self.steps, "batches": self.batches, "seconds": self.seconds, "epochs": [asdict(e) for e in self.epochs],
+        }  # fmt: skip
+        content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        raw = safetensors.torch.save(content, metadata={"state": json.dumps(about)})
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            checkpoint.write_aside(folder / "state.safetensors", raw)
+            os.replace(folder / "state.safetensors.new", folder / "state.safetensors")
+            (folder / "state.json").write_text(json.dumps(about, indent=1) + "\n")  # for people; never read back
+        except OSError as error:
+            raise BadInput(f"The run could not be saved ({error.strerror}); free some space or choose another folder.") from error
+
+
+def start(model_config: VAEConfig, data: ImageSet, config: TrainConfig) -> TrainState:
+    """A fresh run: seeded weights on the chosen device. Raises BadInput where data and settings do not fit together."""
+    defaults = ARCHITECTURES[model_config.architecture]
+    config = replace(
+        config,
+        batch_size=min(defaults.batch_size, len(data.train_images)) if config.batch_size is None else config.batch_size,
+        lr=defaults.lr if config.lr is None else config.lr,
+        device=choose_device(config.device),
+    )
+    config = replace(config, precision=choose_precision(config.precision, config.device))
+    if len(data.train_images) < 2 or len(data.test_images) < 1:
+        raise BadInput(f"The data set {data.name} has {len(data.train_images)} training images; at least 2 are needed, and 1 to test.")
+    if config.batch_size > len(data.train_images):
+        raise BadInput(f"The batch size {config.batch_size:,} is larger than the data set ({len(data.train_images):,} images); choose a smaller one.")
+    if model_config.image_shape != data.image_shape:
+        raise BadInput(f"The model expects images of {model_config.image_shape}, but those of {data.name} are {data.image_shape}.")
+    with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global state: leave it as it was
+        torch.manual_seed(config.seed)
+        model = VAE(model_config).to(config.device)
+    noise = torch.Generator().manual_seed(config.seed)  # on the CPU: the same draws on every device
+    batches = math.ceil(len(data.train_images) / config.batch_size)
+    return TrainState(model, config, data.digest, _optimizer(model, config), noise, batches=batches)
+
+
+def resume(folder: Path, data: ImageSet) -> TrainState:
+    """The run that `TrainState.save` left in `folder`, at the batch where it stood. Raises BadInput where it cannot be."""
+    path = folder / "state.safetensors"
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            about = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if about["data"] != data.digest:
+            raise BadInput(f"The run in {folder.name} was trained on other images than {data.name} holds now.")
+        state = start(VAEConfig(**about["model"]), data, TrainConfig(**about["training"]))
+        state.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".")
+                moments.setdefault(int(index), {})[name] = tensor
+        state.optimizer.load_state_dict({"state": moments, "param_groups": state.optimizer.state_dict()["param_groups"]})
+    except OSError as error:
+        raise BadInput(f"There is no run to resume in {folder.name} (state.safetensors is missing); leave out --resume.") from error
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"The run in {folder.name} is damaged and cannot be resumed; start it again with --overwrite.") from error
+    state.noise.set_state(tensors["noise"])
+    state.sums, state.steps, state.seconds = tensors["sums"], about["steps"], about["seconds"]
+    state.epochs = [Epoch(**epoch) for epoch in about["epochs"]]
+    return state
+
+
+def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Epoch]:
+    """Train until state.config.epochs are done, yielding a Step after each batch and an Epoch after each pass.
+
+    Under torchrun every process runs the same loop on its share of each batch and sees the same records.
+    Raises Diverged, before the weights are touched, when the loss is no finite number.
+    """
+    config, model, device = state.config, state.model, torch.device(state.config.device)
+    wrapped = torch.nn.parallel.DistributedDataParallel(model) if _world() > 1 else model
+    images = data.train_images.to(device)
+    total = config.epochs * state.batches
+    while not state.finished:
+        epoch = len(state.epochs) + 1
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)).to(device)
+        model.train()
+        for batch in range(state.steps - len(state.epochs) * state.batches, state.batches):
+            began = time.perf_counter()
+            chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
+            recon, kl, loss = _step(state, wrapped, to_float(images[chosen]), total)
+            state.sums += torch.tensor([recon, kl], dtype=state.sums.dtype) * len(chosen)
+            state.steps += 1
+            state.seconds += time.perf_counter() - began
+            seen = (epoch - 1) * len(images) + min((batch + 1) * config.batch_size, len(images))
+            if batch + 1 < state.batches:  # the last batch is told by its Epoch, so that no state is saved in between
+                yield Step(epoch, batch + 1, state.batches, loss, recon, kl, seen, state.seconds)
+        train_recon, train_kl = (state.sums / len(images)).tolist()
+        test = evaluate.elbo_terms(model, data.test_images, config.seed)
+        test_recon, test_kl = test.recon.mean().item(), test.kl.mean().item()
+        before = state.epochs[-1].seconds if state.epochs else 0.0
+        record = Epoch(
+            epoch, train_recon + train_kl, train_recon, train_kl, test_recon + test_kl, test_recon, test_kl,
+            state.seconds, len(images) / max(state.seconds - before, 1e-9),
+        )  # fmt: skip
+        state.epochs.append(record)
+        state.sums = torch.zeros(2)
+        yield record
+
+
+def _step(state: TrainState, wrapped: torch.nn.Module, x: Tensor, total: int) -> tuple[float, float, float]:
+    """One batch: forward, check, backward, step. Returns recon, kl, loss of the whole batch over all processes."""
+    config, settings = state.config, state.model.config
+    if settings.binarize:
+        x = torch.bernoulli(x.cpu(), generator=state.noise).to(x.device)
+    noise = torch.randn(len(x), settings.latent_dim, generator=state.noise).to(x.device)
+    share = slice(len(x) * _rank() // _world(), len(x) * (_rank() + 1) // _world())
+    weight = _world() * (share.stop - share.start) / len(x)  # DDP averages over processes; shares may differ by one image
+    warm = min(1.0, (state.steps + 1) / (config.kl_warmup * state.batches)) if config.kl_warmup else 1.0
+
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(state.steps, total, config)
+    state.optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        logits, mu, logvar = wrapped(x[share], noise[share])
+    terms = vae_loss(logits.float(), x[share], mu.float(), logvar.float(), settings.beta * warm, settings.reduction)
+    values = torch.stack([terms.recon, terms.kl, terms.loss]).detach() * weight
+    if _world() > 1:
+        dist.all_reduce(values)
+        values /= _world()
+    recon, kl, loss = values.tolist()
+    if not math.isfinite(loss):
+        raise Diverged(
+            f"The loss stopped being a finite number at batch {state.steps + 1} (learning rate {config.lr:g}); "
+            "try a smaller learning rate."
+        )
+    (terms.loss * weight).backward()
+    if settings.architecture != "mlp":  # the tutorial network is left exactly as it is taught
+        torch.nn.utils.clip_grad_norm_(state.model.parameters(), CLIP)
+    state.optimizer.step()
+    return recon, kl, loss
+
+
+def learning_rate(step: int, total: int, config: TrainConfig) -> float:
+    """The rate for batch `step` (from 0) of `total`: constant, or one cycle with cosine legs.
+
+    From lr/25 up to lr over the first 30 %, then down to lr/250,000 (Smith & Topin 2019, arXiv:1708.07120), as in
+    torch.optim.lr_scheduler.OneCycleLR, but a function of the position alone, so that resuming needs no more state.
+    """
+    if config.schedule == "constant" or total < 2:
+        return config.lr
+    peak = max(0.3 * total - 1, 1e-9)
+    if step <= peak:
+        low, high, share = config.lr / 25, config.lr, step / peak
+    else:
+        low, high, share = config.lr, config.lr / 25e4, (step - peak) / (total - 1 - peak)
+    return high + (low - high) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+
+
+def choose_device(device: str) -> str:
+    """`auto` -> the best device here. Raises BadInput where the one asked for is missing."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = next(name for name in ("cuda", "mps", "cpu") if available[name])
+    if not available[device]:
+        raise BadInput(f"There is no {device} device on this machine; choose cpu or auto.")
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device
+
+
+def choose_precision(precision: str, device: str) -> str:
+    """`auto` -> bf16 where the hardware multiplies in it, else fp32 (emulated bf16 is slower than fp32)."""
+    if precision != "auto":
+        return precision
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    native = device == "cpu" and any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return "bf16" if native else "fp32"
+
+
+def finish(state: TrainState, data: ImageSet, title: str, command: str) -> tuple[bytes, checkpoint.Recipe]:
+    """The trained model as a checkpoint: float16 where that moves the test loss by less than 0.05 nats."""
+    full = evaluate.elbo_terms(state.model, data.test_images, state.config.seed)
+    mu, logvar = evaluate.encode(state.model, data.test_images)
+    halved = VAE(state.model.config)
+    halved.load_state_dict({name: tensor.half().float() for name, tensor in state.model.state_dict().items()})
+    half_loss = evaluate.elbo_terms(halved, data.test_images, state.config.seed).loss.mean()
+    half = abs((half_loss - full.loss.mean()).item()) < 0.05  # False for NaN
+    metrics = {
+        "test_loss": full.loss.mean().item(), "test_recon": full.recon.mean().item(), "test_kl": full.kl.mean().item(),
+        "active_units": evaluate.active_units(mu), "seconds": state.seconds,
+    }  # fmt: skip
+    epochs = [asdict(epoch) for epoch in state.epochs]
+    recipe = checkpoint.make_recipe(state.model, title, data, asdict(state.config), command, epochs, metrics)
+    return checkpoint.to_bytes(state.model, recipe, half), recipe
+
+
+def _optimizer(model: VAE, config: TrainConfig) -> torch.optim.Optimizer:
+    """Adam (Kingma & Ba 2015) in one fused kernel a step."""
+    return torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
+
+
+def _world() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+if __name__ == "__main__":
+    from vae_core.train_cli import main
+
+    raise SystemExit(main())

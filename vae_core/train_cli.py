@@ -1,0 +1,130 @@
+"""The command `python -m vae_core.train`: one run from the shell, alone or under torchrun."""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch.distributed as dist
+from tqdm import tqdm
+
+from vae_core import checkpoint, data
+from vae_core.errors import BadInput
+from vae_core.train import DEVICES, PRECISIONS, SCHEDULES, Diverged, Epoch, TrainConfig, TrainState, finish, fit, resume, start
+from vae_core.vae import ARCHITECTURES, VAEConfig
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):  # one sentence instead of a page of usage
+        self.exit(2, f"{message[0].upper()}{message[1:]}; see python -m vae_core.train --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m vae_core.train", description="Train a variational autoencoder; losses in nats per image.")
+    parser.add_argument("--data", default="mnist", metavar="NAME", help=", ".join(data.NAMES))
+    parser.add_argument("--architecture", default="mlp", help=", ".join(ARCHITECTURES))
+    parser.add_argument("--latent-dim", type=int, default=20, metavar="L")
+    parser.add_argument("--hidden", type=int, metavar="UNITS", help="width of the hidden layers (default: the architecture's)")
+    parser.add_argument("--depth", type=int, metavar="N", help="hidden layers or blocks each way (default: the architecture's)")
+    parser.add_argument("--beta", type=float, default=1.0, help="weight of the KL term")
+    parser.add_argument("--kl-warmup", type=float, default=0.0, metavar="EPOCHS", help="epochs over which beta grows from 0")
+    parser.add_argument("--binarize", action="store_true", help="draw pixels as 0 or 1: the loss becomes true nats")
+    parser.add_argument("--reduction", default="sum", help="sum, or mean: the famous mistake that makes the posterior collapse")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--batch-size", type=int, metavar="N", help="images a step over all devices (default: the architecture's)")
+    parser.add_argument("--lr", type=float, help="highest learning rate (default: the architecture's)")
+    parser.add_argument("--schedule", default="one-cycle", help=", ".join(SCHEDULES))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help=", ".join(DEVICES))
+    parser.add_argument("--precision", default="auto", help=", ".join(PRECISIONS))
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where checkpoint and state are written")
+    parser.add_argument("--title", help="a name for people (default: the folder's)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in --out")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line per epoch on stdout, no progress bar")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0 done, 2 bad values, 3 diverged, 130 stopped by Ctrl-C (checkpoint kept)."""
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = _parser().parse_args(argv)
+    try:
+        _join_processes(arguments.device)
+        return _train(arguments, command_line(argv))
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def command_line(arguments: list[str]) -> str:
+    """The shell command that runs this training."""
+    return shlex.join(["python", "-m", "vae_core.train", *arguments])
+
+
+def _train(arguments: argparse.Namespace, command: str) -> int:
+    out: Path = arguments.out
+    main_process = not dist.is_initialized() or dist.get_rank() == 0
+    state = _prepare(arguments)
+    images = data.load(arguments.data)
+    stop = []
+    before = signal.signal(signal.SIGINT, lambda *_: stop.append(True))  # finish the batch, keep the checkpoint
+    code = 0
+    bar = tqdm(total=state.config.epochs * state.batches, initial=state.steps, unit="batch", disable=arguments.json or not main_process)
+    try:
+        for record in fit(state, images):
+            bar.update()
+            if isinstance(record, Epoch):
+                bar.set_postfix_str(f"epoch {record.epoch}, test {record.test_loss:.2f} nats")
+                if main_process:
+                    if arguments.json:
+                        print(json.dumps(asdict(record)), flush=True)
+                    state.save(out)
+            if stop:
+                code = 130
+                break
+    except Diverged as error:
+        print(error, file=sys.stderr)
+        code = 3
+    finally:
+        bar.close()
+        signal.signal(signal.SIGINT, before)
+    if main_process and code != 3:
+        state.save(out)
+        weights, recipe = finish(state, images, arguments.title or out.name, command)
+        checkpoint.save(out, "checkpoint", weights, recipe)
+    return code
+
+
+def _prepare(arguments: argparse.Namespace) -> TrainState:
+    """The state to train from: fresh, or resumed. Nothing that is there already is lost without --overwrite."""
+    out: Path = arguments.out
+    images = data.load(arguments.data)
+    if arguments.resume:
+        return resume(out, images)
+    if not arguments.overwrite and any((out / name).exists() for name in ("state.safetensors", "checkpoint.safetensors")):
+        raise BadInput(f"{out} already holds a run; give --resume to go on with it or --overwrite to replace it.")
+    model = VAEConfig(
+        arguments.architecture, images.image_shape, arguments.latent_dim, arguments.hidden, arguments.depth,
+        arguments.beta, arguments.binarize, arguments.reduction,
+    )  # fmt: skip
+    config = TrainConfig(
+        arguments.epochs, arguments.batch_size, arguments.lr, arguments.schedule, arguments.kl_warmup, arguments.seed,
+        arguments.device, arguments.precision,
+    )  # fmt: skip
+    return start(model, images, config)
+
+
+def _join_processes(device: str) -> None:
+    """Under torchrun (WORLD_SIZE is set), meet the other processes: NCCL on CUDA, gloo elsewhere."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        import torch
+
+        dist.init_process_group("nccl" if device in ("auto", "cuda") and torch.cuda.is_available() else "gloo")
