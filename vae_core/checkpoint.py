@@ -145,7 +145,7 @@ def open_bytes(weights: bytes, name: str) -> Checkpoint:
     """
     if len(weights) > MAX_BYTES:
         raise BadInput(f"{name} is larger than {MAX_BYTES // 2**20} MB, the most a checkpoint may have.")
-    header = _read_header(weights, name)
+    header = read_header(weights, name)
     embedded = header.pop("__metadata__", None)
     text = embedded.get("latentscape") if isinstance(embedded, dict) else None
     if not isinstance(text, str):
@@ -198,8 +198,8 @@ def _empty_model(recipe: Recipe, name: str) -> VAE:
         return KINDS[recipe.kind][1](config_of(recipe, name))
 
 
-def _read_header(weights: bytes, name: str) -> dict:
-    """safetensors: eight bytes little-endian header length, JSON header, then the tensors' bytes."""
+def read_header(weights: bytes, name: str) -> dict:
+    """The JSON header of a safetensors file, bounded: eight bytes little-endian header length, JSON header, then the tensors' bytes."""
     refused = f"{name} is not a safetensors file; only checkpoints that Latentscape saved can be opened (never pickle or .pt)."
     if len(weights) < 8:
         raise BadInput(refused)

@@ -8,6 +8,7 @@
 on several devices under torchrun (DistributedDataParallel). Command line: `python -m vae_core.train --help`.
 """
 
+import copy
 import json
 import math
 import os
@@ -37,7 +38,7 @@ CLIP = 200.0  # gradient norm above which a step is shortened; usual norms are 2
 class TrainConfig:
     """How to train. Raises BadInput on values out of range; None means the architecture's own default."""
 
-    epochs: int = 10  # 1 to 10,000
+    epochs: int = 10  # 1 to 1,000
     batch_size: int | None = None  # images a step over all devices together, 1 to 16,384
     lr: float | None = None  # the highest learning rate of the schedule, up to 1
     schedule: str = "one-cycle"
@@ -47,7 +48,7 @@ class TrainConfig:
     precision: str = "auto"
 
     def __post_init__(self):
-        in_range("number of epochs", self.epochs, 1, 10_000, whole=True)
+        in_range("number of epochs", self.epochs, 1, 1000, whole=True)
         in_range("KL warm-up", self.kl_warmup, 0, 1000)
         in_range("seed", self.seed, 0, 2**31 - 1, whole=True)
         if self.batch_size is not None:
@@ -114,23 +115,29 @@ class TrainState:
     def finished(self) -> bool:
         return len(self.epochs) >= self.config.epochs
 
-    def save(self, folder: Path) -> None:
-        """Write state.safetensors (weights, Adam moments, random state) and state.json into `folder`, atomically."""
+    def to_bytes(self) -> bytes:
+        """The whole state as one safetensors file: weights, Adam moments, random state; the rest as JSON metadata."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         tensors |= {"noise": self.noise.get_state(), "sums": self.sums}
-        about = {
-            "model": asdict(self.model.config), "training": asdict(self.config), "data": self.data_digest,
-            "steps": self.steps, "batches": self.batches, "seconds": self.seconds, "epochs": [asdict(e) for e in self.epochs],
-        }  # fmt: skip
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        raw = safetensors.torch.save(content, metadata={"state": json.dumps(about)})
+        return safetensors.torch.save(content, metadata={"state": json.dumps(self.about())})
+
+    def about(self) -> dict:
+        """What is not a tensor: settings, position in the schedule, the records so far."""
+        return {
+            "model": asdict(self.model.config), "training": asdict(self.config), "data": self.data_digest,
+            "steps": self.steps, "seconds": self.seconds, "epochs": [asdict(epoch) for epoch in self.epochs],
+        }  # fmt: skip
+
+    def save(self, folder: Path) -> None:
+        """Write state.safetensors, and state.json for people, into `folder`, atomically."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            checkpoint.write_aside(folder / "state.safetensors", raw)
+            checkpoint.write_aside(folder / "state.safetensors", self.to_bytes())
             os.replace(folder / "state.safetensors.new", folder / "state.safetensors")
-            (folder / "state.json").write_text(json.dumps(about, indent=1) + "\n")  # for people; never read back
+            (folder / "state.json").write_text(json.dumps(self.about(), indent=1) + "\n")  # never read back
         except OSError as error:
             raise BadInput(f"The run could not be saved ({error.strerror}); free some space or choose another folder.") from error
 
@@ -161,13 +168,20 @@ def start(model_config: VAEConfig, data: ImageSet, config: TrainConfig) -> Train
 
 def resume(folder: Path, data: ImageSet) -> TrainState:
     """The run that `TrainState.save` left in `folder`, at the batch where it stood. Raises BadInput where it cannot be."""
-    path = folder / "state.safetensors"
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["state"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        raw = (folder / "state.safetensors").read_bytes()
+    except OSError as error:
+        raise BadInput(f"There is no run to resume in {folder.name} (state.safetensors is missing); leave out --resume.") from error
+    return from_bytes(raw, data)
+
+
+def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
+    """The state that `TrainState.to_bytes` wrote, on this machine's device. Raises BadInput where it is damaged."""
+    try:
+        about = json.loads(checkpoint.read_header(raw, "The saved run")["__metadata__"]["state"])
         if about["data"] != data.digest:
-            raise BadInput(f"The run in {folder.name} was trained on other images than {data.name} holds now.")
+            raise BadInput(f"The saved run was trained on other images than {data.name} holds now; start a new one.")
+        tensors = safetensors.torch.load(raw)
         state = start(VAEConfig(**about["model"]), data, TrainConfig(**about["training"]))
         state.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         moments: dict[int, dict[str, Tensor]] = {}
@@ -176,15 +190,13 @@ def resume(folder: Path, data: ImageSet) -> TrainState:
                 _, index, name = key.split(".")
                 moments.setdefault(int(index), {})[name] = tensor
         state.optimizer.load_state_dict({"state": moments, "param_groups": state.optimizer.state_dict()["param_groups"]})
-    except OSError as error:
-        raise BadInput(f"There is no run to resume in {folder.name} (state.safetensors is missing); leave out --resume.") from error
+        state.noise.set_state(tensors["noise"])
+        state.sums, state.steps, state.seconds = tensors["sums"], about["steps"], about["seconds"]
+        state.epochs = [Epoch(**epoch) for epoch in about["epochs"]]
+    except BadInput:
+        raise
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(f"The run in {folder.name} is damaged and cannot be resumed; start it again with --overwrite.") from error
-    state.noise.set_state(tensors["noise"])
-    state.sums, state.steps, state.seconds = tensors["sums"], about["steps"], about["seconds"]
-    state.epochs = [Epoch(**epoch) for epoch in about["epochs"]]
+        raise BadInput("The saved run is damaged and cannot be resumed; start it again.") from error
     return state
 
 
@@ -294,21 +306,27 @@ def choose_precision(precision: str, device: str) -> str:
     return "bf16" if native else "fp32"
 
 
-def finish(state: TrainState, data: ImageSet, title: str, command: str) -> tuple[bytes, checkpoint.Recipe]:
-    """The trained model as a checkpoint: float16 where that moves the test loss by less than 0.05 nats."""
-    full = evaluate.elbo_terms(state.model, data.test_images, state.config.seed)
-    mu, logvar = evaluate.encode(state.model, data.test_images)
-    halved = VAE(state.model.config)
-    halved.load_state_dict({name: tensor.half().float() for name, tensor in state.model.state_dict().items()})
-    half_loss = evaluate.elbo_terms(halved, data.test_images, state.config.seed).loss.mean()
-    half = abs((half_loss - full.loss.mean()).item()) < 0.05  # False for NaN
-    metrics = {
-        "test_loss": full.loss.mean().item(), "test_recon": full.recon.mean().item(), "test_kl": full.kl.mean().item(),
-        "active_units": evaluate.active_units(mu), "seconds": state.seconds,
-    }  # fmt: skip
+def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: bool = False) -> tuple[bytes, checkpoint.Recipe]:
+    """The model as it stands, as a checkpoint: float16 where that moves the test loss by less than 0.05 nats.
+
+    With `quick` nothing is evaluated anew: float16, and the metrics are those of the last epoch.
+    """
+    model, images = state.model, data.test_images
+    metrics = {"seconds": state.seconds}
+    half = True
+    if quick:
+        metrics |= {name: value for name, value in asdict(state.epochs[-1]).items() if name.startswith("test_")} if state.epochs else {}
+    else:
+        terms = evaluate.elbo_terms(model, images, state.config.seed)
+        halved = copy.deepcopy(model)
+        halved.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
+        shift = evaluate.elbo_terms(halved, images, state.config.seed).loss.mean() - terms.loss.mean()
+        half = abs(shift.item()) < 0.05  # False for NaN
+        metrics |= {"test_loss": terms.loss.mean().item(), "test_recon": terms.recon.mean().item(), "test_kl": terms.kl.mean().item()}
+        metrics["active_units"] = evaluate.active_units(evaluate.encode(model, images)[0])
     epochs = [asdict(epoch) for epoch in state.epochs]
-    recipe = checkpoint.make_recipe(state.model, title, data, asdict(state.config), command, epochs, metrics)
-    return checkpoint.to_bytes(state.model, recipe, half), recipe
+    recipe = checkpoint.make_recipe(model, title, data, asdict(state.config), command, epochs, metrics)
+    return checkpoint.to_bytes(model, recipe, half), recipe
 
 
 def _optimizer(model: VAE, config: TrainConfig) -> torch.optim.Optimizer:

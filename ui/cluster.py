@@ -1,0 +1,122 @@
+"""The Dask cluster behind the pages: the one that LATENTSCAPE_SCHEDULER names, or a local one that goes away with the server.
+
+Workers carry a Dask resource, "train" or "analysis", so that a projection never waits for a training. A local cluster has
+one worker for each; the analysis worker starts when it is first needed.
+"""
+
+import logging
+import os
+import threading
+from collections import deque
+
+import psutil
+from distributed import Client, SpecCluster
+from distributed.deploy import LocalCluster
+from distributed.deploy.subprocess import SubprocessScheduler, SubprocessWorker
+
+from vae_core.errors import BadInput
+
+log = logging.getLogger(__name__)
+CONNECT_SECONDS = 10
+
+
+class Cluster:
+    """A connection that is made when it is first needed and made again when it was lost. Safe from any thread."""
+
+    def __init__(self, topic: str, handler, address: str | None = None):
+        """Events logged to `topic` reach `handler(message)`. `address` defaults to LATENTSCAPE_SCHEDULER."""
+        self.address = address or os.environ.get("LATENTSCAPE_SCHEDULER") or None
+        self._topic, self._handler = topic, handler
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+        self._local: SpecCluster | None = None
+
+    def client(self) -> Client:
+        """The connected client. Raises BadInput where the cluster cannot be reached or started."""
+        with self._lock:
+            if self._client is not None and self._client.status == "running":
+                return self._client
+            self._drop()
+            try:
+                if not self.address:
+                    self._local = _start_local()
+                self._client = Client(self.address or self._local, timeout=CONNECT_SECONDS, set_as_default=False)
+                self._client.run_on_scheduler(_settle, topic=self._topic)
+                self._client.subscribe_topic(self._topic, lambda event: self._handler(event[1]))
+            except Exception as error:
+                log.warning("no cluster", exc_info=error)
+                self._drop()
+                where = "The cluster that LATENTSCAPE_SCHEDULER names" if self.address else "The training process"
+                raise BadInput(f"{where} cannot be reached; training is not possible until it is started again.") from error
+            return self._client
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a live connection now; never waits."""
+        client = self._client
+        return client is not None and client.status == "running"
+
+    def training_slots(self) -> int:
+        """How many trainings can run at once: workers that have the resource "train"."""
+        return self._workers_with("train")
+
+    def ensure_analysis(self) -> None:
+        """Start the local analysis worker if it is not there yet."""
+        self.client()
+        with self._lock:
+            if self._local is not None and "analysis" not in self._local.worker_spec:
+                self._local.worker_spec["analysis"] = _worker_spec("analysis")
+                self._local.sync(self._local._correct_state)
+
+    def replace_worker(self, address: str) -> None:
+        """End the worker process at `address`, whatever it is doing; its nanny starts a new one."""
+        if self.connected:
+            self._client.restart_workers([address], timeout=20, raise_for_error=False)
+
+    def close(self) -> None:
+        """Disconnect, and end a local cluster's processes."""
+        with self._lock:
+            self._drop()
+
+    def _workers_with(self, resource: str) -> int:
+        if not self.connected:
+            return 0
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return sum(resource in worker.get("resources", {}) for worker in workers)
+
+    def _drop(self) -> None:
+        for part in (self._client, self._local):
+            if part is not None:
+                try:
+                    part.close(timeout=5)
+                except Exception as error:
+                    log.warning("closing %s", part, exc_info=error)
+        self._client = self._local = None
+
+
+def _settle(topic: str, dask_scheduler=None) -> None:
+    """Runs on the scheduler: a crash is an answer, not a silent retry; and weights in events are not kept there."""
+    dask_scheduler.allowed_failures = 0
+    dask_scheduler._broker._topics[topic].events = deque(maxlen=1)
+
+
+def _worker_spec(resource: str) -> dict:
+    memory = psutil.virtual_memory().total
+    options = {
+        "host": "127.0.0.1", "nthreads": 2, "name": resource, "resources": {resource: 1}, "silence_logs": logging.ERROR,
+        "memory_limit": memory * 6 // 10 if resource == "train" else memory * 3 // 10, "death_timeout": 30,
+    }  # fmt: skip
+    return {"cls": SubprocessWorker, "options": {"worker_kwargs": options}}
+
+
+def _start_local() -> SpecCluster:
+    if os.name == "nt":  # Dask's subprocess cluster does not run on Windows: threads of this process instead
+        return LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None,
+                            resources={"train": 1, "analysis": 1})  # fmt: skip
+    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": None}
+    return SpecCluster(
+        workers={"train": _worker_spec("train")},
+        scheduler={"cls": SubprocessScheduler, "options": {"scheduler_kwargs": scheduler}},
+        silence_logs=logging.ERROR,
+        name="latentscape",
+    )
