@@ -66,13 +66,10 @@ def train_job(run_id: str, attempt: int, topic: str, request: dict, state: bytes
 
 
 def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int | None) -> dict:
-    import torch
-
     from vae_core import data as image_sets
     from vae_core import train
     from vae_core.vae import VAEConfig
 
-    torch.set_num_threads(int(os.environ.get("LATENTSCAPE_THREADS", os.cpu_count() or 1)))
     data = image_sets.load(request["data"])
     if saved is None:
         model = VAEConfig(**request["model"], image_shape=data.image_shape)

@@ -67,6 +67,7 @@ class Checkpoint:
     model: VAE
     recipe: Recipe
     digest: str
+    half: bool  # whether the file holds float16
 
 
 def make_recipe(model: VAE, title: str, data, training: dict, command: str, epochs: list[dict], metrics: dict) -> Recipe:
@@ -160,7 +161,8 @@ def open_bytes(weights: bytes, name: str) -> Checkpoint:
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise BadInput(f"{name} holds weights that are not finite numbers; the training had failed.")
     model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, assign=True)
-    return Checkpoint(name, model.eval(), recipe, hashlib.sha256(weights).hexdigest())
+    half = all(entry["dtype"] == "F16" for entry in header.values())
+    return Checkpoint(name, model.eval(), recipe, hashlib.sha256(weights).hexdigest(), half)
 
 
 def read_recipe(raw: bytes, name: str) -> Recipe:

@@ -1,0 +1,58 @@
+"""Train the checkpoints that ship: `make checkpoints`, or `python -m checkpoints.build NAME ...` for some of them."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from vae_core import checkpoint, data, evaluate
+from vae_core.train_cli import main as train
+
+FOLDER = Path(__file__).resolve().parent
+IMPORTANCE_SAMPLES = 100
+
+RECIPES = {  # name -> title and arguments of `python -m vae_core.train`
+    "mnist-2d": ("MNIST in 2 dimensions: the best map",
+                 "--architecture residual --depth 2 --latent-dim 2 --epochs 70 --lr 4e-3"),
+    "mnist-20d": ("MNIST in 20 dimensions: sharp reconstructions",
+                  "--architecture residual --latent-dim 20 --epochs 40 --lr 3e-3"),
+    "mnist-20d-binary": ("MNIST as black and white pixels: true nats",
+                         "--architecture residual --latent-dim 20 --epochs 40 --lr 3e-3 --binarize"),
+    "mnist-2d-tutorial": ("MNIST in 2 dimensions: what the textbook gets",
+                          "--architecture mlp --latent-dim 2 --epochs 10 --batch-size 128 --lr 1e-3 --schedule constant"),
+}  # fmt: skip
+
+
+def build(name: str) -> None:
+    """Train one checkpoint, evaluate it in full, and put it into this folder."""
+    title, arguments = RECIPES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        if train(["--data", "mnist", *arguments.split(), "--title", title, "--out", f"{folder}/{name}"]):
+            raise SystemExit(f"training {name} failed")
+        trained = checkpoint.open_file(Path(folder) / name / "checkpoint")
+    metrics = dict(trained.recipe.metrics) | measure(trained.model)
+    recipe = trained.recipe.model_copy(update={
+        "metrics": metrics, "command": f"python -m vae_core.train --data mnist {arguments} --out runs/{name}",
+    })  # fmt: skip
+    checkpoint.save(FOLDER, name, checkpoint.to_bytes(trained.model, recipe, trained.half), recipe)
+    print(name, {key: round(value, 3) for key, value in metrics.items()})
+
+
+def measure(model) -> dict[str, float]:
+    """The figures of `evaluate` that say what the code is good for; log-likelihood bound where pixels are binary."""
+    images = data.load("mnist")
+    train_mu, _ = evaluate.encode(model, images.train_images)
+    test_mu, _ = evaluate.encode(model, images.test_images)
+    labels = images.train_labels, images.test_labels
+    figures = {"knn_accuracy": evaluate.knn_accuracy(train_mu, labels[0], test_mu, labels[1])}
+    if model.config.binarize:
+        bound = evaluate.importance_weighted_bound(model, images.test_images, IMPORTANCE_SAMPLES)
+        figures["importance_weighted_bound"] = bound.mean().item()
+        figures["importance_samples"] = IMPORTANCE_SAMPLES
+    return figures
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or RECIPES:
+        if chosen not in RECIPES:
+            raise SystemExit(f"There is no shipped checkpoint called {chosen}; choose from {', '.join(RECIPES)}.")
+        build(chosen)
