@@ -138,8 +138,8 @@ class Watch:
     """The same test images and the same prior draws, looked at again and again as the model learns."""
 
     def __init__(self, model, data):
-        import torch
 
+        from vae_core.latent import prior_draws
         from vae_core.projection import Plane
 
         self.model, self.plane_class, self.plane = model, Plane, None
@@ -148,7 +148,7 @@ class Watch:
         self.mapped = data.test_images[:MAPPED]
         self.originals = pack(self.shown)
         self.labels = data.test_labels[:MAPPED].tolist()
-        self.prior = torch.randn(DRAWS, model.config.latent_dim, generator=torch.Generator().manual_seed(1))
+        self.prior = prior_draws(DRAWS, model.config.latent_dim, seed=1)
 
     def frame(self) -> dict:
         """Points of the map (float32), reconstructions and samples (uint8), as bytes with their shapes."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vae_core.data import to_float
 from vae_core.errors import BadInput
-from vae_core.vae import VAE, iwae_bound, kl_per_image, recon_per_image, reparameterize
+from vae_core.vae import VAE, iwae_bound, kl_per_image, recon_per_image
 
 BATCH = 1000  # images at once: bounds memory, does not change any result
 

@@ -14,7 +14,19 @@ from tqdm import tqdm
 
 from vae_core import checkpoint, data
 from vae_core.errors import BadInput
-from vae_core.train import DEVICES, PRECISIONS, SCHEDULES, Diverged, Epoch, TrainConfig, TrainState, finish, fit, resume, start
+from vae_core.train import (
+    DEVICES,
+    PRECISIONS,
+    SCHEDULES,
+    Diverged,
+    Epoch,
+    TrainConfig,
+    TrainState,
+    finish,
+    fit,
+    resume,
+    start,
+)
 from vae_core.vae import ARCHITECTURES, VAEConfig
 
 

@@ -1,0 +1,15 @@
+"""Latentscape: train a small autoencoder in a browser tab, then walk through the space it learned."""
+
+import streamlit as st
+
+from ui.jobs import jobs
+from ui.picker import checkpoint_picker
+
+st.set_page_config(page_title="Latentscape", page_icon=":material/scatter_plot:", layout="wide")
+page = st.navigation([
+    st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
+    st.Page("pages/train.py", title="Train", icon=":material/model_training:", url_path="train"),
+])  # fmt: skip
+checkpoint_picker()
+page.run()
+jobs().warm_up()  # after the first page is on its way

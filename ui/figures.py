@@ -1,0 +1,91 @@
+"""Plotly figures of the pages. Losses in nats per image; colours readable on light and dark, never the only sign."""
+
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+# Ten hues with ten marker shapes: a class is told by either.
+COLOURS = ("#4e79a7", "#f28e2b", "#e15759", "#3aa6a0", "#59a14f", "#c9a227", "#b07aa1", "#e377a2", "#9c755f", "#8c8c9c")
+SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "pentagon", "star", "hexagram")
+TRAIN, TEST = "#8f8bd8", "#e07a1f"
+TERMS = (("loss", "Loss = -ELBO"), ("recon", "Reconstruction"), ("kl", "KL to the prior"))
+
+
+def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int) -> go.Figure:
+    """Three panels: the negative ELBO and its two terms, as trained (line) and on the test set (line with markers).
+
+    `curve` holds (position in epochs, recon, kl) of training batches; `epochs` the records of train.Epoch.
+    """
+    figure = make_subplots(rows=1, cols=3, subplot_titles=[title for _, title in TERMS], horizontal_spacing=0.07)
+    points = np.array(curve, dtype=float).reshape(-1, 3)
+    trained = {"loss": points[:, 1] + points[:, 2], "recon": points[:, 1], "kl": points[:, 2]}
+    for column, (term, _) in enumerate(TERMS, start=1):
+        first = column == 1
+        figure.add_scatter(
+            x=points[:, 0], y=trained[term], name="training batches", mode="lines", line={"color": TRAIN, "width": 1.5},
+            legendgroup="train", showlegend=first, row=1, col=column, hovertemplate="%{y:.2f} nats<extra>train</extra>",
+        )  # fmt: skip
+        figure.add_scatter(
+            x=[record["epoch"] for record in epochs], y=[record[f"test_{term}"] for record in epochs], name="test set",
+            mode="lines+markers", line={"color": TEST, "width": 2}, marker={"size": 7, "symbol": "diamond"},
+            legendgroup="test", showlegend=first, row=1, col=column, hovertemplate="%{y:.2f} nats<extra>test</extra>",
+        )  # fmt: skip
+        shown = np.concatenate([trained[term][len(points) // 20 :], [record[f"test_{term}"] for record in epochs]])
+        if len(shown):  # the first batches are so high that the rest would look flat
+            low, high = float(shown.min()), float(np.percentile(shown, 98))
+            pad = max(0.06 * (high - low), 0.01)
+            figure.update_yaxes(range=[max(0.0, low - pad), high + pad], row=1, col=column)
+    figure.update_xaxes(title_text="epoch", range=[0, total_epochs], nticks=6)
+    figure.update_yaxes(title_text="nats per image", row=1, col=1)
+    figure.update_layout(
+        height=280, margin={"l": 10, "r": 10, "t": 40, "b": 10}, uirevision="loss",
+        legend={"orientation": "h", "y": 1.32, "x": 1, "xanchor": "right"},
+    )  # fmt: skip
+    return figure
+
+
+def latent_map(
+    points: np.ndarray, labels: list[int], classes: list[str], latent_dim: int, explained: tuple[float, float] | None
+) -> go.Figure:
+    """Where the encoder puts test images: points (N, 2), a colour and a shape a class, its name at its centre.
+
+    A 2-D code is its own plane; of more dimensions the first two principal components with their share of the variance.
+    """
+    figure = go.Figure()
+    labels_array = np.asarray(labels)
+    extent = _round_up(np.percentile(np.abs(points), 99.5) if np.isfinite(points).all() else 1.0)
+    for index, name in enumerate(classes):
+        own = points[labels_array == index]
+        if not len(own):
+            continue
+        colour, symbol = COLOURS[index % 10], SYMBOLS[index % 10]
+        figure.add_scattergl(
+            x=own[:, 0], y=own[:, 1], name=name, mode="markers", hovertemplate="%{x:.2f}, %{y:.2f}<extra>" + name + "</extra>",
+            marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
+        )  # fmt: skip
+        centre = np.median(own, axis=0)
+        figure.add_annotation(
+            x=centre[0], y=centre[1], text=f"<b>{name}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
+            bgcolor=colour, borderpad=2, opacity=0.9,
+        )  # fmt: skip
+    if latent_dim > 2:
+        shares = explained or (0.0, 0.0)
+        titles = [f"principal component {i} ({share:.0%} of variance)" for i, share in enumerate(shares, start=1)]
+    else:
+        titles = ["z1", "z2" if latent_dim == 2 else ""]
+    figure.update_xaxes(title_text=titles[0], range=[-extent, extent], zeroline=True)
+    figure.update_yaxes(title_text=titles[1], range=[-extent, extent], scaleanchor="x", zeroline=True)
+    figure.update_layout(
+        height=470, margin={"l": 10, "r": 10, "t": 10, "b": 10}, uirevision=f"map{extent}",
+        legend={"itemsizing": "constant", "title": None},
+    )  # fmt: skip
+    return figure
+
+
+def _round_up(value: float) -> float:
+    """A round axis limit, so that a growing map does not rescale at every picture: 1, 1.5, 2, 3, 4, 6, 8, 12, 16 ..."""
+    value = max(float(value) * 1.1, 1.0)
+    power = 2.0 ** math.floor(math.log2(value))
+    return power if value == power else power * 1.5 if value <= power * 1.5 else power * 2

@@ -1,0 +1,134 @@
+"""The checkpoint picker in the sidebar, shared by all pages: shipped models, the visitor's own, an uploaded file."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from vae_core import checkpoint
+from vae_core.checkpoint import Checkpoint
+from vae_core.errors import BadInput
+
+SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+KEPT = SHIPPED / "kept"
+FIRST = "mnist-2d"
+MAX_OWN = 12  # checkpoints of one visitor that are held in memory
+
+
+def shared_server() -> bool:
+    """Whether many people use this server (LATENTSCAPE_SHARED=1): then nothing of theirs is written to its disk."""
+    return os.environ.get("LATENTSCAPE_SHARED") == "1"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One line of the picker. A file on disk, or the visitor's own bytes."""
+
+    label: str
+    path: Path | None = None
+    weights: bytes | None = None
+
+
+def choices() -> dict[str, Choice]:
+    """Name -> choice: shipped, kept on this machine (unless it is shared), the visitor's own of this session."""
+    found = {path.stem: Choice(f"{path.stem}", path) for path in sorted(SHIPPED.glob("*.json"))}
+    if not shared_server():
+        found |= {f"kept/{path.stem}": Choice(f"{path.stem} (kept)", path) for path in sorted(KEPT.glob("*.json"))}
+    return found | {f"own/{name}": Choice(f"{name} (yours)", weights=raw) for name, raw in own().items()}
+
+
+def own() -> dict[str, bytes]:
+    """This visitor's checkpoints: name -> weights file."""
+    return st.session_state.setdefault("own_checkpoints", {})
+
+
+def add_own(name: str, weights: bytes) -> str:
+    """Put a checkpoint into the visitor's own list and choose it; returns its name. The oldest goes when there are many."""
+    mine = own()
+    mine.pop(name, None)
+    mine[name] = weights
+    while len(mine) > MAX_OWN:
+        del mine[next(iter(mine))]
+    st.session_state["checkpoint_wanted"] = f"own/{name}"
+    return name
+
+
+def keep(name: str, weights: bytes) -> str:
+    """Keep a trained checkpoint: into checkpoints/kept when one person runs the app, else into the visitor's own list."""
+    opened = checkpoint.open_bytes(weights, name)
+    if shared_server():
+        return add_own(name, weights)
+    free = next(n for n in (name, *(f"{name}-{i}" for i in range(2, 10_000))) if not (KEPT / f"{n}.json").exists())
+    checkpoint.save(KEPT, free, weights, opened.recipe)
+    st.session_state["checkpoint_wanted"] = f"kept/{free}"
+    return free
+
+
+def checkpoint_picker() -> None:
+    """Draw the picker. The chosen model is what `chosen()` returns."""
+    with st.sidebar:
+        available = choices()
+        wanted = st.session_state.pop("checkpoint_wanted", None)
+        if wanted in available:
+            st.session_state["checkpoint"] = wanted
+        if not available:
+            st.caption("No trained model here yet. Train one, or open a file.")
+        elif st.session_state.get("checkpoint") not in available:
+            st.session_state["checkpoint"] = FIRST if FIRST in available else next(iter(available))
+        if available:
+            st.selectbox(
+                "Model to explore", list(available), key="checkpoint", format_func=lambda name: available[name].label,
+                persist_state="session", help="Shipped models, those you kept, and files you opened.",
+            )  # fmt: skip
+            _describe(available[st.session_state["checkpoint"]])
+        with st.popover("Open a file", icon=":material/folder_open:", width="stretch"):
+            st.file_uploader(
+                "A .safetensors file saved by Latentscape", type=["safetensors"], key="checkpoint_upload", on_change=_uploaded,
+                max_upload_size=checkpoint.MAX_BYTES // 2**20,
+                help=f"At most {checkpoint.MAX_BYTES // 2**20} MB. It stays in this tab; other visitors do not see it.",
+            )  # fmt: skip
+        if problem := st.session_state.pop("checkpoint_problem", None):
+            st.error("The file was not opened.")
+            st.text(problem)  # plain text: the file's name is somebody's words
+
+
+def chosen() -> Checkpoint | None:
+    """The model that the picker shows, opened; None where there is none. Shared by visitors: never change it.
+
+    Raises BadInput where the file is damaged.
+    """
+    choice = choices().get(st.session_state.get("checkpoint", ""))
+    if choice is None:
+        return None
+    if choice.path is not None:
+        return _open_path(str(choice.path), choice.path.stat().st_mtime_ns)
+    return checkpoint.open_bytes(choice.weights, choice.label)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Opening the model …")
+def _open_path(path: str, changed: int) -> Checkpoint:
+    return checkpoint.open_file(Path(path))
+
+
+def _describe(choice: Choice) -> None:
+    try:
+        recipe = json.loads(choice.path.read_bytes()) if choice.path else checkpoint.open_bytes(choice.weights, "file").recipe.model_dump()
+        loss = recipe["metrics"].get("test_loss")
+        loss_text = f" · test loss {loss:.1f} nats" if isinstance(loss, float) else ""
+        st.caption(f"{recipe['data']['name']} · {recipe['config']['architecture']} · {recipe['config']['latent_dim']}-D{loss_text}")
+    except (OSError, ValueError, KeyError, TypeError, BadInput):
+        st.caption("This file cannot be described; opening it says why.")
+
+
+def _uploaded() -> None:
+    file = st.session_state.get("checkpoint_upload")
+    if file is None:
+        return
+    name = checkpoint.safe_name(Path(file.name).stem)
+    try:
+        checkpoint.open_bytes(file.getvalue(), file.name[:80])
+        add_own(name, file.getvalue())
+    except BadInput as error:
+        st.session_state["checkpoint_problem"] = str(error)

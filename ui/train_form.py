@@ -1,0 +1,111 @@
+"""The controls of the Train page: presets, a form of settings, and the request that a job is made of."""
+
+import streamlit as st
+
+from vae_core import data
+from vae_core.checkpoint import safe_name
+from vae_core.errors import BadInput
+from vae_core.train import SCHEDULES, TrainConfig
+from vae_core.train_cli import command_line
+from vae_core.vae import ARCHITECTURES, REDUCTIONS, VAEConfig
+
+PLAIN = {
+    "data": "mnist", "architecture": "residual", "latent_dim": 2, "beta": 1.0, "hidden": None, "depth": None, "epochs": 10,
+    "batch_size": None, "lr": None, "seed": 0, "schedule": "one-cycle", "kl_warmup": 0.0, "binarize": False, "reduction": "sum",
+}  # fmt: skip
+PRESETS = {  # name -> what it is for, and what differs from PLAIN
+    "Watch a map form": ("Two latent dimensions, about a minute on two cores: the plane itself is the map.", {}),
+    "Textbook": ("The network of the tutorials: 784-400-20, Adam at 0.001, ten epochs.",
+                 {"architecture": "mlp", "latent_dim": 20, "batch_size": 128, "lr": 1e-3, "schedule": "constant"}),
+    "Sharp": ("Twenty dimensions and the residual network: much lower loss in the same time.",
+              {"latent_dim": 20, "epochs": 18}),
+    "Best 2-D": ("The recipe of the shipped mnist-2d: about ten minutes on two cores.",
+                 {"depth": 2, "lr": 4e-3, "epochs": 70}),
+    "Watch it collapse": ("The famous mistake: the reconstruction averaged over pixels, the KL summed. See the KL die.",
+                          {"architecture": "mlp", "epochs": 3, "reduction": "mean"}),
+}  # fmt: skip
+MODEL_FIELDS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binarize", "reduction")
+TRAINING_FIELDS = ("epochs", "batch_size", "lr", "schedule", "kl_warmup", "seed")
+REDUCTION_LABELS = {"sum": "Sum over pixels (right)", "mean": "Mean over pixels (the famous mistake)"}
+
+
+def _key(field: str) -> str:
+    return f"train_{field}"
+
+
+def apply_preset() -> None:
+    """Put the values of the chosen preset into the form."""
+    _, changes = PRESETS.get(st.session_state.get("train_preset"), ("", {}))
+    for field, value in (PLAIN | changes).items():
+        st.session_state[_key(field)] = value
+
+
+def settings_form(busy: bool) -> dict | None:
+    """Draw presets and form. Returns the request when Train was pressed with values that fit, else None."""
+    for field, value in PLAIN.items():
+        st.session_state.setdefault(_key(field), value)
+    keep = {"persist_state": "session"}
+    preset = st.selectbox("Start from", list(PRESETS), key="train_preset", on_change=apply_preset, **keep)
+    st.caption(PRESETS[preset][0])
+    with st.form("train_form", border=True):
+        pressed = st.form_submit_button(
+            "Training …" if busy else "Train", key="train_start", type="primary", width="stretch", disabled=busy,
+            icon=":material/play_arrow:",
+        )  # fmt: skip
+        st.selectbox("Data set", data.NAMES, format_func=data.TITLES.get, key=_key("data"), **keep,
+                     help="MNIST and Digits are here; the others are fetched once where the network allows.")
+        st.selectbox("Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, **keep,
+                     key=_key("architecture"), help="How the encoder and the decoder are built.")
+        left, right = st.columns(2)
+        left.number_input("Latent dimension", 1, 256, key=_key("latent_dim"), **keep,
+                          help="Numbers that the encoder may keep of an image. With 2, the map is the space itself.")
+        right.number_input("Beta", 0.0, 1000.0, step=0.5, key=_key("beta"), **keep,
+                           help="Weight of the KL term. 1 is the ELBO; more orders the space and blurs the pictures.")
+        left.number_input("Epochs", 1, 1000, key=_key("epochs"), **keep, help="Passes over the training images.")
+        right.number_input("Seed", 0, 2**31 - 1, key=_key("seed"), **keep, help="Same seed, same machine: same losses.")
+        with st.expander("More settings"):
+            left, right = st.columns(2)
+            own = "the network's own"
+            left.number_input("Width", 8, 4096, key=_key("hidden"), placeholder=own, **keep, help="Units of a hidden layer.")
+            right.number_input("Depth", 1, 12, key=_key("depth"), placeholder=own, **keep,
+                               help="Hidden layers, or residual blocks, each way.")
+            left.number_input("Batch size", 1, 16_384, key=_key("batch_size"), placeholder=own, **keep,
+                              help="Images a step of the optimiser.")
+            right.number_input("Learning rate", 1e-6, 1.0, step=1e-3, format="%.4g", key=_key("lr"), placeholder=own, **keep,
+                               help="The highest rate of the schedule.")
+            left.selectbox("Schedule", SCHEDULES, key=_key("schedule"), **keep,
+                           help="One cycle warms up, then cools down; constant is what tutorials use.")
+            right.number_input("KL warm-up (epochs)", 0.0, 1000.0, step=1.0, key=_key("kl_warmup"), **keep,
+                               help="Epochs over which beta grows from 0.")
+            st.selectbox("Reconstruction term", REDUCTIONS, format_func=REDUCTION_LABELS.get, key=_key("reduction"), **keep,
+                         help="Averaging over pixels makes the KL outweigh it several hundred times.")
+            st.toggle("Black and white pixels", key=_key("binarize"), **keep,
+                      help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.")
+    return _request() if pressed and not busy else None
+
+
+def _request() -> dict | None:
+    values = {field: st.session_state[_key(field)] for field in PLAIN}
+    model = {field: values[field] for field in MODEL_FIELDS}
+    training = {field: values[field] for field in TRAINING_FIELDS}
+    try:
+        VAEConfig(**model)
+        TrainConfig(**training)
+    except BadInput as error:
+        st.error(str(error))
+        return None
+    title = f"{values['data']} {values['architecture']} {values['latent_dim']}-D"
+    return {"data": values["data"], "model": model, "training": training, "title": title, "command": command_of(values)}
+
+
+def command_of(values: dict) -> str:
+    """The shell command that runs the same training."""
+    words = []
+    for field, value in values.items():
+        flag = "--" + field.replace("_", "-")
+        if value is True:
+            words.append(flag)
+        elif value is not None and value is not False:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    name = safe_name(f"{values['data']} {values['architecture']} {values['latent_dim']}d")
+    return command_line([*words, "--out", f"runs/{name}"])

@@ -1,0 +1,192 @@
+"""What the Train page shows of one run: status, buttons, curves, map, pictures, replay, and what can be taken away."""
+
+import io
+import zipfile
+
+import streamlit as st
+
+from ui import figures
+from ui.jobs import Jobs
+from ui.picker import keep
+from ui.pictures import sheet
+from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
+from vae_core import checkpoint
+from vae_core.checkpoint import safe_name
+from vae_core.errors import BadInput
+
+REFRESH_SECONDS = 1.0
+COLLAPSED = 0.1  # nats of KL below which the code says nothing
+
+
+def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
+    """Draw the run, once a second while it is active. Without one, say what will be seen here."""
+    if run is None:
+        with st.container(key="train_status"):
+            st.markdown("**Idle** · choose a preset, press Train, and watch the map form here.")
+        return
+    active = run.status in ACTIVE
+    st.fragment(_live, run_every=REFRESH_SECONDS if active else None)(jobs, run, controls, active)
+
+
+def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
+    jobs.store.find(run.id)  # being watched keeps a run alive
+    if (run.status in ACTIVE) != was_active:
+        st.rerun()  # the form and this fragment's clock follow
+    _status(jobs, run)
+    if controls:
+        _buttons(jobs, run)
+    else:
+        st.caption("You are watching somebody's run; this link may only look.")
+    _numbers(run)
+    with st.container(key="train_loss"):
+        st.plotly_chart(
+            figures.loss_curves(run.curve, run.epochs, run.total_epochs), key="train_loss_chart", config={"displaylogo": False},
+            alt=_loss_in_words(run),
+        )  # fmt: skip
+    frame = _replay(run)
+    if frame is None:
+        return
+    _pictures(run, frame)
+    if run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
+        _take_away(run, frame)
+
+
+def _status(jobs: Jobs, run: Run) -> None:
+    details = [run.reason] if run.reason else []
+    if run.status == QUEUED:
+        place = jobs.position(run)
+        details.append(f"place {place} in the queue" if place else "the worker is getting ready")
+    elif run.status == RUNNING:
+        details.append(f"epoch {min(int(run.progress) + 1, run.total_epochs)} of {run.total_epochs}")
+        if run.rate:
+            details.append(f"about {_duration(run.left)} left")
+    else:
+        details.append(f"{len(run.epochs)} of {run.total_epochs} epochs")
+    if run.wanted:
+        details.append("pausing …" if run.wanted == "pause" else "stopping …")
+    with st.container(key="train_status"):
+        st.markdown(f"**{run.status}** · " + " · ".join(details))
+        st.progress(min(run.progress / run.total_epochs, 1.0))
+
+
+def _buttons(jobs: Jobs, run: Run) -> None:
+    with st.container(horizontal=True):
+        if run.status == PAUSED:
+            st.button("Resume", key="train_pause", icon=":material/play_arrow:", on_click=jobs.resume, args=(run,))
+        else:
+            st.button("Pause", key="train_pause", icon=":material/pause:", on_click=jobs.pause, args=(run,),
+                      disabled=run.status not in ACTIVE or bool(run.wanted))
+        st.button("Step", key="train_step", icon=":material/skip_next:", on_click=jobs.resume, args=(run, True),
+                  disabled=run.status != PAUSED, help="One epoch, then pause. Pause first.")
+        st.button("Stop", key="train_stop", icon=":material/stop:", on_click=jobs.stop, args=(run,),
+                  disabled=run.status not in (*ACTIVE, PAUSED) or run.wanted == "stop")
+        with st.popover("Share", icon=":material/share:"):
+            st.markdown("Whoever opens this link sees the run and cannot control it. It works until half an hour after the "
+                        "last person left.")
+            st.code(f"{(st.context.url or '').split('?')[0]}?run={run.view_id}", language=None)
+
+
+def _numbers(run: Run) -> None:
+    last = run.epochs[-1] if run.epochs else {}
+    shown = [("Test loss", "test_loss"), ("Reconstruction", "test_recon"), ("KL", "test_kl")]
+    columns = st.columns(5)
+    for column, (label, name) in zip(columns, shown, strict=False):
+        before = run.epochs[-2].get(name) if len(run.epochs) > 1 else None
+        column.metric(label, f"{last[name]:.1f} nats" if name in last else "–",
+                      f"{last[name] - before:+.1f}" if before is not None else None,
+                      delta_color="inverse" if name != "test_kl" else "off", help="Per test image, after the last epoch.")
+    columns[3].metric("Speed", f"{run.rate:,.0f} /s" if run.rate else "–", help="Training images per second.")
+    columns[4].metric("Time left", _duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
+
+
+def _replay(run: Run) -> Frame | None:
+    """The slider over the epochs. It follows the training until somebody moves it back."""
+    if run.live is None:
+        return None
+    epochs = [int(frame.epoch) for frame in run.frames]
+    if len(epochs) < 2:
+        st.slider("Replay: epoch", 0, 1, 0, key="train_replay_waiting", disabled=True)
+        return run.live
+    following = st.session_state.get("train_following", True)
+    if following or st.session_state.get("train_replay") not in epochs:
+        st.session_state["train_replay"] = epochs[-1]
+
+    def moved():
+        st.session_state["train_following"] = st.session_state["train_replay"] == epochs[-1]
+
+    chosen = st.select_slider("Replay: epoch", epochs, key="train_replay", on_change=moved,
+                              help="Drag back to see how it looked; drag to the end to follow again.")
+    if chosen == epochs[-1] and run.status in ACTIVE:
+        return run.live
+    return run.frames[epochs.index(chosen)]
+
+
+def _pictures(run: Run, frame: Frame) -> None:
+    about = run.about
+    when = f"after {frame.epoch:.1f} epochs"
+    left, right = st.columns([1.25, 1])
+    with left, st.container(key="train_map"):
+        st.markdown(f"**Latent map** · {len(frame.points):,} test images, {when}")
+        figure = figures.latent_map(frame.points, about["labels"], about["classes"], about["latent_dim"], frame.explained)
+        st.plotly_chart(figure, key="train_map_chart", config={"displaylogo": False},
+                        alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.")
+    with right:
+        with st.container(key="train_reconstructions"):
+            st.markdown("**Test images** above, **reconstructions** below")
+            columns = len(about["originals"])
+            st.image(sheet(about["originals"], columns), width="stretch", alt="Ten test images, one of each class.")
+            st.image(sheet(frame.reconstructions, columns), width="stretch", alt=f"Their reconstructions {when}.")
+        with st.container(key="train_samples"):
+            st.markdown("**Samples**: the same 20 draws from the prior, decoded")
+            st.image(sheet(frame.samples, 10), width="stretch", alt=f"Twenty samples from the model {when}.")
+        if run.epochs and run.epochs[-1]["test_kl"] < COLLAPSED:
+            st.info("**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
+                    "answers with one average picture. Sum the reconstruction over pixels, or lower beta.")
+
+
+def _take_away(run: Run, frame: Frame) -> None:
+    """Keep or download the model: as it is now, or as it was at the replayed epoch."""
+    last = frame.epoch >= len(run.epochs) or frame.weights is None
+    weights = run.weights if last else frame.weights
+    if weights is None:
+        return
+    name = safe_name(run.request["title"] + ("" if last else f" epoch {int(frame.epoch)}"))
+    st.divider()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Keep it", key="train_keep", type="primary", icon=":material/bookmark:",
+                     help="Adds the model to the list in the sidebar."):
+            try:
+                st.session_state["train_kept"] = keep(name, weights)
+            except BadInput as error:
+                st.error(str(error))
+            else:
+                st.rerun()
+        st.download_button("Download", lambda: bundle(name, weights), f"{name}.zip", "application/zip", key="train_download",
+                           icon=":material/download:", on_click="ignore", help="Weights, recipe and the command that trains it.")
+        if kept := st.session_state.pop("train_kept", None):
+            st.success(f"Kept as {kept}: it is in the list in the sidebar.")
+    st.code(run.request["command"], language="shell", wrap_lines=True)
+
+
+def bundle(name: str, weights: bytes) -> bytes:
+    """A zip with NAME.safetensors, NAME.json and the command that trains it again."""
+    recipe = checkpoint.open_bytes(weights, name).recipe
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(f"{name}.safetensors", weights)
+        archive.writestr(f"{name}.json", checkpoint.recipe_json(recipe, weights))
+        archive.writestr("train.sh", recipe.command + "\n")
+    return packed.getvalue()
+
+
+def _duration(seconds: float) -> str:
+    seconds = round(seconds)
+    return f"{seconds} s" if seconds < 100 else f"{seconds // 60} min {seconds % 60:02d} s"
+
+
+def _loss_in_words(run: Run) -> str:
+    if not run.epochs:
+        return "Training losses; no epoch is finished yet."
+    first, last = run.epochs[0], run.epochs[-1]
+    return (f"Losses in nats per image: the test loss went from {first['test_loss']:.1f} after the first epoch to "
+            f"{last['test_loss']:.1f} after epoch {last['epoch']}.")
