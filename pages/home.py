@@ -4,11 +4,13 @@ import streamlit as st
 
 from ui.picker import chosen
 from ui.plane_picture import plane_picture
+from ui.shell import inside_app
 from vae_core.errors import BadInput
 
-st.title("Latentscape")
-words, picture = st.columns([1, 1.2], gap="large", vertical_alignment="center")
+inside_app()
+words, picture = st.columns([1, 1.15], gap="large")
 with words:
+    st.title("Latentscape")
     st.markdown(
         """
 A variational autoencoder squeezes every image through a few numbers and learns to paint it again from them.
@@ -16,7 +18,8 @@ Train one here, in this tab, and watch the space of those numbers pull itself ap
 Everything is real: real data, real PyTorch, real losses in nats, and a checkpoint you can take with you.
 """
     )
-    st.page_link("pages/train.py", label="Train a model and watch its map form", icon=":material/model_training:")
+    if st.button("Train a model and watch its map form", type="primary", icon=":material/model_training:", key="home_train"):
+        st.switch_page("pages/train.py")
     st.caption("A first model takes about a minute. Nothing is downloaded, nothing leaves this server.")
 with picture:
     try:

@@ -6,10 +6,12 @@ import streamlit as st
 
 from ui.jobs import jobs
 from ui.runs import ACTIVE, PAUSED
+from ui.shell import inside_app
 from ui.train_form import settings_form
 from ui.train_view import run_view
 from vae_core.errors import BadInput
 
+inside_app()
 st.title("Train a VAE")
 
 tab = st.session_state.setdefault("tab", secrets.token_urlsafe(12))

@@ -57,7 +57,7 @@ def settings_form(busy: bool) -> dict | None:
         st.selectbox("Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, **keep,
                      key=_key("architecture"), help="How the encoder and the decoder are built.")
         left, right = st.columns(2)
-        left.number_input("Latent dimension", 1, 256, key=_key("latent_dim"), **keep,
+        left.number_input("Latent size", 1, 256, key=_key("latent_dim"), **keep,
                           help="Numbers that the encoder may keep of an image. With 2, the map is the space itself.")
         right.number_input("Beta", 0.0, 1000.0, step=0.5, key=_key("beta"), **keep,
                            help="Weight of the KL term. 1 is the ELBO; more orders the space and blurs the pictures.")

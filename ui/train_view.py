@@ -15,6 +15,17 @@ from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
 
 REFRESH_SECONDS = 1.0
+WHAT_TO_LOOK_FOR = """
+What you will see, about once a second:
+
+- **The losses** fall, in nats per image. The loss is the negative ELBO: *reconstruction* plus *KL*. The KL usually *rises*:
+  the code begins to say something.
+- **The latent map** starts as one cloud. Each mark is a test image that the model never trains on. It pulls itself apart
+  into digits, though no label is ever shown to it.
+- **The reconstructions** sharpen, and the **samples**, always the same twenty draws from the prior, turn into digits.
+
+Afterwards drag the *Replay* slider to see it happen again, and keep the model to explore it.
+"""
 COLLAPSED = 0.1  # nats of KL below which the code says nothing
 
 
@@ -22,7 +33,8 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
     """Draw the run, once a second while it is active. Without one, say what will be seen here."""
     if run is None:
         with st.container(key="train_status"):
-            st.markdown("**Idle** · choose a preset, press Train, and watch the map form here.")
+            st.markdown("**Idle** · press Train, and watch the map form here.")
+        st.markdown(WHAT_TO_LOOK_FOR)
         return
     active = run.status in ACTIVE
     st.fragment(_live, run_every=REFRESH_SECONDS if active else None)(jobs, run, controls, active)

@@ -166,10 +166,10 @@ LOADERS: dict[str, Callable] = {
 }
 NAMES = tuple(LOADERS)
 TITLES = {
-    "mnist": "MNIST: handwritten digits, 28 x 28",
-    "digits": "Digits: small handwritten digits, 8 x 8",
-    "fashion-mnist": "Fashion-MNIST: clothes, 28 x 28",
-    "kmnist": "KMNIST: cursive Japanese characters, 28 x 28",
-    "emnist-letters": "EMNIST letters: handwritten A to Z, 28 x 28",
-    "cifar10": "CIFAR-10: small colour photographs, 32 x 32",
+    "mnist": "MNIST digits",
+    "digits": "Small digits, 8 x 8",
+    "fashion-mnist": "Fashion-MNIST",
+    "kmnist": "KMNIST (Japanese)",
+    "emnist-letters": "EMNIST letters",
+    "cifar10": "CIFAR-10 photographs",
 }

@@ -29,8 +29,8 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "mlp": Architecture("MLP: the textbook network, one hidden layer each way", hidden=400, depth=1, lr=1e-3, batch_size=128),
-    "residual": Architecture("Residual MLP: deeper, normalised, much lower loss", hidden=384, depth=1, lr=3e-3, batch_size=128),
+    "mlp": Architecture("MLP (textbook)", hidden=400, depth=1, lr=1e-3, batch_size=128),
+    "residual": Architecture("Residual MLP (best)", hidden=384, depth=1, lr=3e-3, batch_size=128),
 }
 REDUCTIONS = ("sum", "mean")
 
