@@ -40,8 +40,8 @@ def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int)
     figure.update_xaxes(title_text="epoch", range=[0, total_epochs], nticks=6)
     figure.update_yaxes(title_text="nats per image", row=1, col=1)
     figure.update_layout(
-        height=280, margin={"l": 10, "r": 10, "t": 40, "b": 10}, uirevision="loss",
-        legend={"orientation": "h", "y": 1.32, "x": 1, "xanchor": "right"},
+        height=260, margin={"l": 10, "r": 10, "t": 60, "b": 10}, uirevision="loss",
+        legend={"orientation": "h", "y": 1.4, "x": 0, "xanchor": "left"},
     )  # fmt: skip
     return figure
 
@@ -75,11 +75,11 @@ def latent_map(
         titles = [f"principal component {i} ({share:.0%} of variance)" for i, share in enumerate(shares, start=1)]
     else:
         titles = ["z1", "z2" if latent_dim == 2 else ""]
-    figure.update_xaxes(title_text=titles[0], range=[-extent, extent], zeroline=True)
-    figure.update_yaxes(title_text=titles[1], range=[-extent, extent], scaleanchor="x", zeroline=True)
+    figure.update_xaxes(title_text=titles[0], range=[-extent, extent], constrain="domain", zeroline=True)
+    figure.update_yaxes(title_text=titles[1], range=[-extent, extent], scaleanchor="x", constrain="domain", zeroline=True)
     figure.update_layout(
-        height=470, margin={"l": 10, "r": 10, "t": 10, "b": 10}, uirevision=f"map{extent}",
-        legend={"itemsizing": "constant", "title": None},
+        height=480, margin={"l": 10, "r": 10, "t": 10, "b": 10}, uirevision=f"map{extent}",
+        legend={"itemsizing": "constant", "title": None}, dragmode="pan",
     )  # fmt: skip
     return figure
 

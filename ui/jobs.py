@@ -61,7 +61,9 @@ class Jobs:
         def begin():
             with contextlib.suppress(BadInput):
                 client = self._cluster.client()
-                client.submit(worker.warm_up, resources={"train": 1}, pure=False).add_done_callback(lambda future: future.release())
+                client.submit(worker.warm_up, resources={"train": 1}, pure=False).add_done_callback(
+                    lambda future: future.release()
+                )
 
         threading.Thread(target=begin, daemon=True).start()
 
@@ -162,7 +164,9 @@ class Jobs:
         run.add_curve(message.get("curve", []))
         run.rate, run.left = message.get("rate", run.rate), message.get("left", run.left)
         arrays = {name: worker.unpack(message[name]) for name in ("points", "reconstructions", "samples")}
-        frame = Frame(message.get("epoch", run.progress), explained=message["explained"], weights=message.get("weights"), **arrays)
+        frame = Frame(
+            message.get("epoch", run.progress), explained=message["explained"], weights=message.get("weights"), **arrays
+        )
         run.live = frame
         if message["kind"] == "epoch":
             run.epochs.append(message["record"])
@@ -240,11 +244,19 @@ class Jobs:
                 if run.id not in self._futures:
                     continue
                 allowed = SILENCE_SECONDS if run.status == RUNNING else LOADING_SECONDS
-                if not self._cluster.connected or now - run.last_sign > allowed or now - self._interrupts.get(run.id, now) > SILENCE_SECONDS:
+                if (
+                    not self._cluster.connected
+                    or now - run.last_sign > allowed
+                    or now - self._interrupts.get(run.id, now) > SILENCE_SECONDS
+                ):
                     silent.append((run, run.worker))
                     self._futures.pop(run.id)
                     self._interrupts.pop(run.id, None)
-                    lost = "The cluster was lost" if not self._cluster.connected else f"The training process gave no sign of life for {allowed} s"
+                    lost = (
+                        "The cluster was lost"
+                        if not self._cluster.connected
+                        else f"The training process gave no sign of life for {allowed} s"
+                    )
                     self._end(run, FAILED, f"{lost}; the last epoch is kept. Start again.")
         for run, address in silent:
             log.warning("run %s gave no sign of life; replacing its worker %s", run.id[:6], address)

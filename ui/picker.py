@@ -114,10 +114,16 @@ def _open_path(path: str, changed: int) -> Checkpoint:
 
 def _describe(choice: Choice) -> None:
     try:
-        recipe = json.loads(choice.path.read_bytes()) if choice.path else checkpoint.open_bytes(choice.weights, "file").recipe.model_dump()
+        recipe = (
+            json.loads(choice.path.read_bytes())
+            if choice.path
+            else checkpoint.open_bytes(choice.weights, "file").recipe.model_dump()
+        )
         loss = recipe["metrics"].get("test_loss")
         loss_text = f" · test loss {loss:.1f} nats" if isinstance(loss, float) else ""
-        st.caption(f"{recipe['data']['name']} · {recipe['config']['architecture']} · {recipe['config']['latent_dim']}-D{loss_text}")
+        st.caption(
+            f"{recipe['data']['name']} · {recipe['config']['architecture']} · {recipe['config']['latent_dim']}-D{loss_text}"
+        )
     except (OSError, ValueError, KeyError, TypeError, BadInput):
         st.caption("This file cannot be described; opening it says why.")
 

@@ -52,35 +52,93 @@ def settings_form(busy: bool) -> dict | None:
             "Training …" if busy else "Train", key="train_start", type="primary", width="stretch", disabled=busy,
             icon=":material/play_arrow:",
         )  # fmt: skip
-        st.selectbox("Data set", data.NAMES, format_func=data.TITLES.get, key=_key("data"), **keep,
-                     help="MNIST and Digits are here; the others are fetched once where the network allows.")
-        st.selectbox("Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, **keep,
-                     key=_key("architecture"), help="How the encoder and the decoder are built.")
+        st.selectbox(
+            "Data set",
+            data.NAMES,
+            format_func=data.TITLES.get,
+            key=_key("data"),
+            **keep,
+            help="MNIST and Digits are here; the others are fetched once where the network allows.",
+        )
+        st.selectbox(
+            "Architecture",
+            list(ARCHITECTURES),
+            format_func=lambda name: ARCHITECTURES[name].title,
+            **keep,
+            key=_key("architecture"),
+            help="How the encoder and the decoder are built.",
+        )
         left, right = st.columns(2)
-        left.number_input("Latent size", 1, 256, key=_key("latent_dim"), **keep,
-                          help="Numbers that the encoder may keep of an image. With 2, the map is the space itself.")
-        right.number_input("Beta", 0.0, 1000.0, step=0.5, key=_key("beta"), **keep,
-                           help="Weight of the KL term. 1 is the ELBO; more orders the space and blurs the pictures.")
+        left.number_input(
+            "Latent size",
+            1,
+            256,
+            key=_key("latent_dim"),
+            **keep,
+            help="Numbers that the encoder may keep of an image. With 2, the map is the space itself.",
+        )
+        right.number_input(
+            "Beta",
+            0.0,
+            1000.0,
+            step=0.5,
+            key=_key("beta"),
+            **keep,
+            help="Weight of the KL term. 1 is the ELBO; more orders the space and blurs the pictures.",
+        )
         left.number_input("Epochs", 1, 1000, key=_key("epochs"), **keep, help="Passes over the training images.")
         right.number_input("Seed", 0, 2**31 - 1, key=_key("seed"), **keep, help="Same seed, same machine: same losses.")
         with st.expander("More settings"):
             left, right = st.columns(2)
             own = "the network's own"
             left.number_input("Width", 8, 4096, key=_key("hidden"), placeholder=own, **keep, help="Units of a hidden layer.")
-            right.number_input("Depth", 1, 12, key=_key("depth"), placeholder=own, **keep,
-                               help="Hidden layers, or residual blocks, each way.")
-            left.number_input("Batch size", 1, 16_384, key=_key("batch_size"), placeholder=own, **keep,
-                              help="Images a step of the optimiser.")
-            right.number_input("Learning rate", 1e-6, 1.0, step=1e-3, format="%.4g", key=_key("lr"), placeholder=own, **keep,
-                               help="The highest rate of the schedule.")
-            left.selectbox("Schedule", SCHEDULES, key=_key("schedule"), **keep,
-                           help="One cycle warms up, then cools down; constant is what tutorials use.")
-            right.number_input("KL warm-up (epochs)", 0.0, 1000.0, step=1.0, key=_key("kl_warmup"), **keep,
-                               help="Epochs over which beta grows from 0.")
-            st.selectbox("Reconstruction term", REDUCTIONS, format_func=REDUCTION_LABELS.get, key=_key("reduction"), **keep,
-                         help="Averaging over pixels makes the KL outweigh it several hundred times.")
-            st.toggle("Black and white pixels", key=_key("binarize"), **keep,
-                      help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.")
+            right.number_input(
+                "Depth", 1, 12, key=_key("depth"), placeholder=own, **keep, help="Hidden layers, or residual blocks, each way."
+            )
+            left.number_input(
+                "Batch size", 1, 16_384, key=_key("batch_size"), placeholder=own, **keep, help="Images a step of the optimiser."
+            )
+            right.number_input(
+                "Learning rate",
+                1e-6,
+                1.0,
+                step=1e-3,
+                format="%.4g",
+                key=_key("lr"),
+                placeholder=own,
+                **keep,
+                help="The highest rate of the schedule.",
+            )
+            left.selectbox(
+                "Schedule",
+                SCHEDULES,
+                key=_key("schedule"),
+                **keep,
+                help="One cycle warms up, then cools down; constant is what tutorials use.",
+            )
+            right.number_input(
+                "KL warm-up (epochs)",
+                0.0,
+                1000.0,
+                step=1.0,
+                key=_key("kl_warmup"),
+                **keep,
+                help="Epochs over which beta grows from 0.",
+            )
+            st.selectbox(
+                "Reconstruction term",
+                REDUCTIONS,
+                format_func=REDUCTION_LABELS.get,
+                key=_key("reduction"),
+                **keep,
+                help="Averaging over pixels makes the KL outweigh it several hundred times.",
+            )
+            st.toggle(
+                "Black and white pixels",
+                key=_key("binarize"),
+                **keep,
+                help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.",
+            )
     return _request() if pressed and not busy else None
 
 

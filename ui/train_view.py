@@ -3,6 +3,7 @@
 import io
 import zipfile
 
+import numpy as np
 import streamlit as st
 
 from ui import figures
@@ -22,7 +23,7 @@ What you will see, about once a second:
   the code begins to say something.
 - **The latent map** starts as one cloud. Each mark is a test image that the model never trains on. It pulls itself apart
   into digits, though no label is ever shown to it.
-- **The reconstructions** sharpen, and the **samples**, always the same twenty draws from the prior, turn into digits.
+- **The reconstructions** sharpen, and the **samples**, always the same draws from the prior, turn into digits.
 
 Afterwards drag the *Replay* slider to see it happen again, and keep the model to explore it.
 """
@@ -50,15 +51,15 @@ def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
     else:
         st.caption("You are watching somebody's run; this link may only look.")
     _numbers(run)
+    frame = _replay(run)
+    if frame is None:
+        return
+    _pictures(run, frame)
     with st.container(key="train_loss"):
         st.plotly_chart(
             figures.loss_curves(run.curve, run.epochs, run.total_epochs), key="train_loss_chart", config={"displaylogo": False},
             alt=_loss_in_words(run),
         )  # fmt: skip
-    frame = _replay(run)
-    if frame is None:
-        return
-    _pictures(run, frame)
     if run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
         _take_away(run, frame)
 
@@ -86,15 +87,36 @@ def _buttons(jobs: Jobs, run: Run) -> None:
         if run.status == PAUSED:
             st.button("Resume", key="train_pause", icon=":material/play_arrow:", on_click=jobs.resume, args=(run,))
         else:
-            st.button("Pause", key="train_pause", icon=":material/pause:", on_click=jobs.pause, args=(run,),
-                      disabled=run.status not in ACTIVE or bool(run.wanted))
-        st.button("Step", key="train_step", icon=":material/skip_next:", on_click=jobs.resume, args=(run, True),
-                  disabled=run.status != PAUSED, help="One epoch, then pause. Pause first.")
-        st.button("Stop", key="train_stop", icon=":material/stop:", on_click=jobs.stop, args=(run,),
-                  disabled=run.status not in (*ACTIVE, PAUSED) or run.wanted == "stop")
+            st.button(
+                "Pause",
+                key="train_pause",
+                icon=":material/pause:",
+                on_click=jobs.pause,
+                args=(run,),
+                disabled=run.status not in ACTIVE or bool(run.wanted),
+            )
+        st.button(
+            "Step",
+            key="train_step",
+            icon=":material/skip_next:",
+            on_click=jobs.resume,
+            args=(run, True),
+            disabled=run.status != PAUSED,
+            help="One epoch, then pause. Pause first.",
+        )
+        st.button(
+            "Stop",
+            key="train_stop",
+            icon=":material/stop:",
+            on_click=jobs.stop,
+            args=(run,),
+            disabled=run.status not in (*ACTIVE, PAUSED) or run.wanted == "stop",
+        )
         with st.popover("Share", icon=":material/share:"):
-            st.markdown("Whoever opens this link sees the run and cannot control it. It works until half an hour after the "
-                        "last person left.")
+            st.markdown(
+                "Whoever opens this link sees the run and cannot control it. It works until half an hour after the "
+                "last person left."
+            )
             st.code(f"{(st.context.url or '').split('?')[0]}?run={run.view_id}", language=None)
 
 
@@ -104,9 +126,13 @@ def _numbers(run: Run) -> None:
     columns = st.columns(5)
     for column, (label, name) in zip(columns, shown, strict=False):
         before = run.epochs[-2].get(name) if len(run.epochs) > 1 else None
-        column.metric(label, f"{last[name]:.1f} nats" if name in last else "–",
-                      f"{last[name] - before:+.1f}" if before is not None else None,
-                      delta_color="inverse" if name != "test_kl" else "off", help="Per test image, after the last epoch.")
+        column.metric(
+            label,
+            f"{last[name]:.1f} nats" if name in last else "–",
+            f"{last[name] - before:+.1f}" if before is not None else None,
+            delta_color="inverse" if name != "test_kl" else "off",
+            help="Per test image, after the last epoch.",
+        )
     columns[3].metric("Speed", f"{run.rate:,.0f} /s" if run.rate else "–", help="Training images per second.")
     columns[4].metric("Time left", _duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
 
@@ -126,8 +152,13 @@ def _replay(run: Run) -> Frame | None:
     def moved():
         st.session_state["train_following"] = st.session_state["train_replay"] == epochs[-1]
 
-    chosen = st.select_slider("Replay: epoch", epochs, key="train_replay", on_change=moved,
-                              help="Drag back to see how it looked; drag to the end to follow again.")
+    chosen = st.select_slider(
+        "Replay: epoch",
+        epochs,
+        key="train_replay",
+        on_change=moved,
+        help="Drag back to see how it looked; drag to the end to follow again.",
+    )
     if chosen == epochs[-1] and run.status in ACTIVE:
         return run.live
     return run.frames[epochs.index(chosen)]
@@ -136,24 +167,42 @@ def _replay(run: Run) -> Frame | None:
 def _pictures(run: Run, frame: Frame) -> None:
     about = run.about
     when = f"after {frame.epoch:.1f} epochs"
-    left, right = st.columns([1.25, 1])
+    left, right = st.columns([1.5, 1])
     with left, st.container(key="train_map"):
         st.markdown(f"**Latent map** · {len(frame.points):,} test images, {when}")
         figure = figures.latent_map(frame.points, about["labels"], about["classes"], about["latent_dim"], frame.explained)
-        st.plotly_chart(figure, key="train_map_chart", config={"displaylogo": False},
-                        alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.")
+        st.plotly_chart(
+            figure,
+            key="train_map_chart",
+            config={"displaylogo": False},
+            alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
+        )
     with right:
         with st.container(key="train_reconstructions"):
-            st.markdown("**Test images** above, **reconstructions** below")
-            columns = len(about["originals"])
-            st.image(sheet(about["originals"], columns), width="stretch", alt="Ten test images, one of each class.")
-            st.image(sheet(frame.reconstructions, columns), width="stretch", alt=f"Their reconstructions {when}.")
+            st.markdown("**Test images** and, below each, its **reconstruction**")
+            st.image(
+                sheet(_pairs(about["originals"], frame.reconstructions), 5),
+                width="stretch",
+                alt=f"Ten test images of different classes and their reconstructions {when}.",
+            )
         with st.container(key="train_samples"):
-            st.markdown("**Samples**: the same 20 draws from the prior, decoded")
-            st.image(sheet(frame.samples, 10), width="stretch", alt=f"Twenty samples from the model {when}.")
+            st.markdown("**Samples**: the same 21 draws from the prior")
+            st.image(sheet(frame.samples, 7), width="stretch", alt=f"Twenty-one samples from the model {when}.")
         if run.epochs and run.epochs[-1]["test_kl"] < COLLAPSED:
-            st.info("**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
-                    "answers with one average picture. Sum the reconstruction over pixels, or lower beta.")
+            st.info(
+                "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
+                "answers with one average picture. Sum the reconstruction over pixels, or lower beta."
+            )
+
+
+def _pairs(originals: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+    """Rows of five originals, each above a row of their reconstructions, in reading order."""
+    rows = [
+        part
+        for start in range(0, len(originals), 5)
+        for part in (originals[start : start + 5], reconstructions[start : start + 5])
+    ]
+    return np.concatenate(rows)
 
 
 def _take_away(run: Run, frame: Frame) -> None:
@@ -165,16 +214,29 @@ def _take_away(run: Run, frame: Frame) -> None:
     name = safe_name(run.request["title"] + ("" if last else f" epoch {int(frame.epoch)}"))
     st.divider()
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Keep it", key="train_keep", type="primary", icon=":material/bookmark:",
-                     help="Adds the model to the list in the sidebar."):
+        if st.button(
+            "Keep it",
+            key="train_keep",
+            type="primary",
+            icon=":material/bookmark:",
+            help="Adds the model to the list in the sidebar.",
+        ):
             try:
                 st.session_state["train_kept"] = keep(name, weights)
             except BadInput as error:
                 st.error(str(error))
             else:
                 st.rerun()
-        st.download_button("Download", lambda: bundle(name, weights), f"{name}.zip", "application/zip", key="train_download",
-                           icon=":material/download:", on_click="ignore", help="Weights, recipe and the command that trains it.")
+        st.download_button(
+            "Download",
+            lambda: bundle(name, weights),
+            f"{name}.zip",
+            "application/zip",
+            key="train_download",
+            icon=":material/download:",
+            on_click="ignore",
+            help="Weights, recipe and the command that trains it.",
+        )
         if kept := st.session_state.pop("train_kept", None):
             st.success(f"Kept as {kept}: it is in the list in the sidebar.")
     st.code(run.request["command"], language="shell", wrap_lines=True)
@@ -200,5 +262,7 @@ def _loss_in_words(run: Run) -> str:
     if not run.epochs:
         return "Training losses; no epoch is finished yet."
     first, last = run.epochs[0], run.epochs[-1]
-    return (f"Losses in nats per image: the test loss went from {first['test_loss']:.1f} after the first epoch to "
-            f"{last['test_loss']:.1f} after epoch {last['epoch']}.")
+    return (
+        f"Losses in nats per image: the test loss went from {first['test_loss']:.1f} after the first epoch to "
+        f"{last['test_loss']:.1f} after epoch {last['epoch']}."
+    )

@@ -14,7 +14,7 @@ from distributed import Event, get_worker
 
 SHOWN = 10  # test images whose reconstruction is watched
 MAPPED = 2000  # test images on the live map
-DRAWS = 20  # fixed prior draws whose decoding is watched
+DRAWS = 21  # fixed prior draws whose decoding is watched
 FRAME_SECONDS = 1.0  # between live pictures
 LOOK_SECONDS = 0.2  # between looks at the interrupt
 CURVE_POINTS = 20  # of the training curve, an epoch
@@ -58,7 +58,10 @@ def train_job(run_id: str, attempt: int, topic: str, request: dict, state: bytes
     except (BadInput, Diverged) as error:
         return {"outcome": "failed", "reason": str(error)}
     except MemoryError:
-        return {"outcome": "failed", "reason": "There was not enough memory for this model; choose a smaller width or batch size."}
+        return {
+            "outcome": "failed",
+            "reason": "There was not enough memory for this model; choose a smaller width or batch size.",
+        }
     except RuntimeError as error:
         if "out of memory" in str(error).lower():
             return {"outcome": "failed", "reason": "The device ran out of memory; choose a smaller width or batch size."}
@@ -106,7 +109,12 @@ def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int 
                 break
     weights, _ = train.finish(state, data, request["title"], request["command"])
     outcome = "done" if state.finished else "left"
-    return {"outcome": outcome, "state": None if state.finished else state.to_bytes(), "weights": weights, "epochs": len(state.epochs)}
+    return {
+        "outcome": outcome,
+        "state": None if state.finished else state.to_bytes(),
+        "weights": weights,
+        "epochs": len(state.epochs),
+    }
 
 
 def _left(state, seconds: float) -> float:

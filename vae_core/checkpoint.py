@@ -107,8 +107,9 @@ def save(folder: Path, name: str, weights: bytes, recipe: Recipe) -> None:
         os.replace(folder / f"{name}.safetensors.new", folder / f"{name}.safetensors")
         os.replace(folder / f"{name}.json.new", folder / f"{name}.json")
     except OSError as error:
-        raise BadInput(f"The checkpoint {name} could not be written ({error.strerror}); free some space or choose "
-                       "another folder.") from error
+        raise BadInput(
+            f"The checkpoint {name} could not be written ({error.strerror}); free some space or choose another folder."
+        ) from error
 
 
 def write_aside(path: Path, content: bytes) -> None:
@@ -129,14 +130,17 @@ def open_file(path: Path) -> Checkpoint:
         weights = weights_path.read_bytes()
         recipes = [p.read_bytes() for p in (recipe_path, Path(f"{recipe_path}.new")) if p.exists()]
     except OSError as error:
-        raise BadInput(f"The checkpoint {path.name} cannot be read ({error.strerror}); run `make checkpoints` or "
-                       "choose another.") from error
+        raise BadInput(
+            f"The checkpoint {path.name} cannot be read ({error.strerror}); run `make checkpoints` or choose another."
+        ) from error
     digest = hashlib.sha256(weights).hexdigest()
     for raw in recipes:
         if read_recipe(raw, path.name).weights_sha256 == digest:
             return open_bytes(weights, path.name)
-    raise BadInput(f"The checkpoint {path.name} does not match the SHA-256 in its recipe {recipe_path.name}; "
-                   "restore both files or train it again.")
+    raise BadInput(
+        f"The checkpoint {path.name} does not match the SHA-256 in its recipe {recipe_path.name}; "
+        "restore both files or train it again."
+    )
 
 
 def open_bytes(weights: bytes, name: str) -> Checkpoint:
@@ -201,7 +205,7 @@ def _empty_model(recipe: Recipe, name: str) -> VAE:
 
 
 def read_header(weights: bytes, name: str) -> dict:
-    """The JSON header of a safetensors file, bounded: eight bytes little-endian header length, JSON header, then the tensors' bytes."""
+    """The JSON header of a safetensors file, bounded. Its length stands before it, in eight bytes, little-endian."""
     refused = f"{name} is not a safetensors file; only checkpoints that Latentscape saved can be opened (never pickle or .pt)."
     if len(weights) < 8:
         raise BadInput(refused)

@@ -85,7 +85,7 @@ def read_idx(path: Path, expected_sha256: str | None = None) -> np.ndarray:
     shape = np.frombuffer(raw[4 : 4 + 4 * dimensions], ">u4").astype(int) if dimensions else ()
     if not dimensions or len(raw) != 4 + 4 * dimensions + np.prod(shape):
         raise BadInput(f"{path.name} is not an IDX file of bytes; copy it again.")
-    return np.frombuffer(bytearray(raw), np.uint8, offset=4 + 4 * dimensions).reshape(shape)  
+    return np.frombuffer(bytearray(raw), np.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
 
 def _digest(tensors: list[Tensor]) -> str:

@@ -111,8 +111,10 @@ def linear_probe(
     chosen = np.arange(len(labels))
     if shown is not None and shown != len(labels):
         if not classes <= shown <= len(labels) - classes:
-            raise BadInput(f"A probe on {len(labels):,} images of {classes} classes can be shown {classes} to "
-                           f"{len(labels) - classes:,} labels, not {shown:,}.")
+            raise BadInput(
+                f"A probe on {len(labels):,} images of {classes} classes can be shown {classes} to "
+                f"{len(labels) - classes:,} labels, not {shown:,}."
+            )
         chosen, _ = train_test_split(chosen, train_size=shown, stratify=labels.numpy(), random_state=seed)
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200, tol=1e-3))
     probe.fit(features[chosen].flatten(1).numpy(), labels[chosen].numpy())

@@ -139,7 +139,9 @@ class TrainState:
             os.replace(folder / "state.safetensors.new", folder / "state.safetensors")
             (folder / "state.json").write_text(json.dumps(self.about(), indent=1) + "\n")  # never read back
         except OSError as error:
-            raise BadInput(f"The run could not be saved ({error.strerror}); free some space or choose another folder.") from error
+            raise BadInput(
+                f"The run could not be saved ({error.strerror}); free some space or choose another folder."
+            ) from error
 
 
 def start(model_config: VAEConfig, data: ImageSet, config: TrainConfig) -> TrainState:
@@ -153,11 +155,18 @@ def start(model_config: VAEConfig, data: ImageSet, config: TrainConfig) -> Train
     )
     config = replace(config, precision=choose_precision(config.precision, config.device))
     if len(data.train_images) < 2 or len(data.test_images) < 1:
-        raise BadInput(f"The data set {data.name} has {len(data.train_images)} training images; at least 2 are needed, and 1 to test.")
+        raise BadInput(
+            f"The data set {data.name} has {len(data.train_images)} training images; at least 2 are needed, and 1 to test."
+        )
     if config.batch_size > len(data.train_images):
-        raise BadInput(f"The batch size {config.batch_size:,} is larger than the data set ({len(data.train_images):,} images); choose a smaller one.")
+        raise BadInput(
+            f"The batch size {config.batch_size:,} is larger than the data set ({len(data.train_images):,} images); "
+            "choose a smaller one."
+        )
     if model_config.image_shape != data.image_shape:
-        raise BadInput(f"The model expects images of {model_config.image_shape}, but those of {data.name} are {data.image_shape}.")
+        raise BadInput(
+            f"The model expects images of {model_config.image_shape}, but those of {data.name} are {data.image_shape}."
+        )
     with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global state: leave it as it was
         torch.manual_seed(config.seed)
         model = VAE(model_config).to(config.device)
@@ -171,7 +180,9 @@ def resume(folder: Path, data: ImageSet) -> TrainState:
     try:
         raw = (folder / "state.safetensors").read_bytes()
     except OSError as error:
-        raise BadInput(f"There is no run to resume in {folder.name} (state.safetensors is missing); leave out --resume.") from error
+        raise BadInput(
+            f"There is no run to resume in {folder.name} (state.safetensors is missing); leave out --resume."
+        ) from error
     return from_bytes(raw, data)
 
 
@@ -315,14 +326,22 @@ def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: b
     metrics = {"seconds": state.seconds}
     half = True
     if quick:
-        metrics |= {name: value for name, value in asdict(state.epochs[-1]).items() if name.startswith("test_")} if state.epochs else {}
+        metrics |= (
+            {name: value for name, value in asdict(state.epochs[-1]).items() if name.startswith("test_")}
+            if state.epochs
+            else {}
+        )
     else:
         terms = evaluate.elbo_terms(model, images, state.config.seed)
         halved = copy.deepcopy(model)
         halved.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
         shift = evaluate.elbo_terms(halved, images, state.config.seed).loss.mean() - terms.loss.mean()
         half = abs(shift.item()) < 0.05  # False for NaN
-        metrics |= {"test_loss": terms.loss.mean().item(), "test_recon": terms.recon.mean().item(), "test_kl": terms.kl.mean().item()}
+        metrics |= {
+            "test_loss": terms.loss.mean().item(),
+            "test_recon": terms.recon.mean().item(),
+            "test_kl": terms.kl.mean().item(),
+        }
         metrics["active_units"] = evaluate.active_units(evaluate.encode(model, images)[0])
     epochs = [asdict(epoch) for epoch in state.epochs]
     recipe = checkpoint.make_recipe(model, title, data, asdict(state.config), command, epochs, metrics)

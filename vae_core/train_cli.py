@@ -47,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--binarize", action="store_true", help="draw pixels as 0 or 1: the loss becomes true nats")
     parser.add_argument("--reduction", default="sum", help="sum, or mean: the famous mistake that makes the posterior collapse")
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batch-size", type=int, metavar="N", help="images a step over all devices (default: the architecture's)")
+    parser.add_argument(
+        "--batch-size", type=int, metavar="N", help="images a step over all devices (default: the architecture's)"
+    )
     parser.add_argument("--lr", type=float, help="highest learning rate (default: the architecture's)")
     parser.add_argument("--schedule", default="one-cycle", help=", ".join(SCHEDULES))
     parser.add_argument("--seed", type=int, default=0)
@@ -89,7 +91,9 @@ def _train(arguments: argparse.Namespace, command: str) -> int:
     stop = []
     before = signal.signal(signal.SIGINT, lambda *_: stop.append(True))  # finish the batch, keep the checkpoint
     code = 0
-    bar = tqdm(total=state.config.epochs * state.batches, initial=state.steps, unit="batch", disable=arguments.json or not main_process)
+    bar = tqdm(
+        total=state.config.epochs * state.batches, initial=state.steps, unit="batch", disable=arguments.json or not main_process
+    )
     try:
         for record in fit(state, images):
             bar.update()

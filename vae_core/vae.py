@@ -8,6 +8,7 @@ All losses are in nats per image: summed over pixels and channels, averaged over
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -98,7 +99,7 @@ class ResidualBlock(nn.Module):
 def _mlp(sizes: list[int]) -> nn.Sequential:
     """Linear layers with a ReLU between them, none at the end."""
     layers = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
