@@ -1,0 +1,110 @@
+"""What the tests share: a real Chromium and a real server, both bounded and ended by their own process id."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60
+CHROMIUM_FLAGS = (
+    "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+).split()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_until(claim, seconds: float, what: str):
+    """The first true value of claim(), looked at 20 times a second; fails with `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := claim():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class Server:
+    """A Streamlit app in its own process on 127.0.0.1."""
+
+    def __init__(self, script: Path, log: Path, **environment: str):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.address", "127.0.0.1"]
+        self._log = log.open("w")
+        self.process = subprocess.Popen(
+            [*command, "--server.port", str(self.port)],
+            cwd=ROOT, env=os.environ | environment, stdout=self._log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        wait_until(self._healthy, START_SECONDS, f"server up; see {log}")
+
+    def _healthy(self) -> bool:
+        assert self.process.poll() is None, "the server ended"
+        try:
+            return urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2).status == 200
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """End the process, and with it the workers that it started."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(timeout=10)
+        self._log.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The real app."""
+    running = Server(ROOT / "streamlit_app.py", tmp_path_factory.mktemp("server") / "log")
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium: the one on PATH, or Playwright's own. Without one, skip; with LATENTSCAPE_REQUIRE_BROWSER=1, fail."""
+    from playwright.sync_api import Error, sync_playwright
+
+    with sync_playwright() as playwright:
+        found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        except Error:
+            reason = "no Chromium found: the browser tests did not run"
+            if os.environ.get("LATENTSCAPE_REQUIRE_BROWSER") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A fresh tab, 1400 x 900, that fails the test if it asks anyone but 127.0.0.1 for anything."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    opened = context.new_page()
+    outside: list[str] = []
+    opened.on("request", lambda request: _note_outside(request.url, outside))
+    yield opened
+    context.close()
+    assert not outside, f"requests to the internet: {outside}"
+
+
+def _note_outside(url: str, outside: list[str]) -> None:
+    if not url.startswith(("http://127.0.0.1", "data:", "blob:")):
+        outside.append(url)

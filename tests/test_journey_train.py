@@ -1,0 +1,94 @@
+"""Train, as a newcomer does it, in a real Chromium."""
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.browser
+STATUS = ".st-key-train_status"
+HAS_STATUS = "word => document.querySelector('.st-key-train_status')?.innerText.startsWith(word)"
+
+
+def wait_for_status(page, word: str, seconds: float) -> None:
+    page.wait_for_function(HAS_STATUS, arg=word, timeout=seconds * 1000)
+
+
+def shown_loss(page) -> float | None:
+    """The number of nats that the page shows as the test loss; None before the first epoch ends."""
+    text = page.locator("[data-testid=stMetric]", has_text="Test loss").inner_text()
+    found = re.search(r"([\d.]+) nats", text)
+    return float(found[1]) if found else None
+
+
+def open_train(page, server, query: str = "") -> None:
+    page.goto(f"{server.url}/train{query}")
+    page.wait_for_selector(".st-key-train_start button", timeout=60_000)
+
+
+def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server, chromium):
+    open_train(page, server)
+    assert page.locator(STATUS).inner_text().startswith("Idle")
+    assert page.locator("h1").count() == 1
+    page.click(".st-key-train_start button")
+    wait_for_status(page, "Running", 90)
+    for key in ("train_map", "train_reconstructions", "train_samples", "train_loss"):
+        page.wait_for_selector(f".st-key-{key}", timeout=30_000)
+    page.wait_for_function("() => /\\d nats/.test(document.querySelector('[data-testid=stMetric]')?.innerText)", timeout=120_000)
+    first = shown_loss(page)
+    page.wait_for_function(
+        "first => parseFloat(document.querySelector('[data-testid=stMetricValue]').innerText) < first", arg=first, timeout=120_000
+    )
+    assert shown_loss(page) < first
+
+    page.get_by_role("button", name="Share").click()
+    link = page.locator("[data-testid=stPopoverBody] code").inner_text()
+    page.keyboard.press("Escape")
+    guest = chromium.new_context().new_page()
+    guest.goto(link)
+    guest.wait_for_selector(STATUS, timeout=60_000)
+    guest.wait_for_selector(".st-key-train_map", timeout=30_000)
+    assert guest.locator(".st-key-train_stop").count() == 0
+    guest.context.close()
+
+    page.click(".st-key-train_stop button")
+    wait_for_status(page, "Stopped", 10)
+    shown, address = shown_loss(page), page.url
+    assert "run=" in address
+    page.reload()
+    wait_for_status(page, "Stopped", 60)
+    assert shown_loss(page) == shown
+    page.wait_for_selector(".st-key-train_keep button")
+    with page.expect_download() as download:
+        page.click(".st-key-train_download button")
+    assert download.value.suggested_filename.endswith(".zip")
+
+
+def test_pause_then_step_trains_exactly_one_epoch(page, server):
+    open_train(page, server)
+    page.locator(".st-key-train_data input").click()
+    page.get_by_role("option", name="Small digits").click()
+    page.locator(".st-key-train_epochs input").fill("400")
+    page.click(".st-key-train_start button")
+    wait_for_status(page, "Running", 90)
+    page.click(".st-key-train_pause button")
+    wait_for_status(page, "Paused", 10)
+    done = int(re.search(r"(\d+) of 400 epochs", page.locator(STATUS).inner_text())[1])
+    page.click(".st-key-train_step button")
+    page.wait_for_function(
+        "done => (document.querySelector('.st-key-train_status').innerText.match(/^Paused.* (\\d+) of 400 epochs/) || [])[1] == done + 1",
+        arg=done, timeout=30_000,
+    )  # fmt: skip
+    page.click(".st-key-train_stop button")
+    wait_for_status(page, "Stopped", 10)
+
+
+@pytest.mark.parametrize("width", [1400, 320])
+def test_nothing_is_cut_off_sideways(page, server, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in ("/", "/train"):
+        page.goto(server.url + path)
+        page.wait_for_selector("h1", timeout=60_000)
+        page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000)
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        main = page.evaluate("() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }")
+        assert main <= 0
