@@ -12,6 +12,7 @@ import uuid
 from functools import lru_cache
 
 from distributed import Event, Future
+from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from ui import worker
@@ -24,6 +25,7 @@ MAX_QUEUE = 40
 SILENCE_SECONDS = 30  # without a sign of life while training: the worker is replaced
 LOADING_SECONDS = 600  # the same while a data set may be downloading
 TICK_SECONDS = 0.5
+CLUSTER_LOST = "The cluster was lost; the last epoch is kept. Start again."
 
 
 @lru_cache(maxsize=1)
@@ -181,6 +183,8 @@ class Jobs:
         except KilledWorker:
             result = {"outcome": "failed", "reason": "The training process ended unexpectedly (out of memory, perhaps); the "
                       "last epoch is kept. Start again, with a smaller model if it happens twice."}  # fmt: skip
+        except FutureCancelledError:
+            result = {"outcome": "failed", "reason": CLUSTER_LOST}
         except Exception as error:
             log.exception("training %s", run.id[:6], exc_info=error)
             result = {"outcome": "failed", "reason": "The training stopped on an error that the server's log describes; the "
@@ -221,9 +225,10 @@ class Jobs:
                     self._end(run, FAILED, str(error))
                 self._queue.clear()
             return
+        slots = self._cluster.training_slots()  # asks the client's thread, which may be waiting for our lock: not inside it
         while True:
             with self.lock:
-                if not self._queue or len(self._futures) >= self._cluster.training_slots():
+                if not self._queue or len(self._futures) >= slots:
                     return
                 run = self._queue.pop(0)
                 run.attempt += 1
@@ -237,28 +242,20 @@ class Jobs:
             future.add_done_callback(lambda done, run=run, attempt=run.attempt: self._on_finished(run, attempt, done))
 
     def _notice_silence(self) -> None:
-        now = time.monotonic()
+        now, connected = time.monotonic(), self._cluster.connected
+        lost: list[str] = []
         with self.lock:
-            silent = []
             for run in self.store.all():
-                if run.id not in self._futures:
-                    continue
                 allowed = SILENCE_SECONDS if run.status == RUNNING else LOADING_SECONDS
-                if (
-                    not self._cluster.connected
-                    or now - run.last_sign > allowed
-                    or now - self._interrupts.get(run.id, now) > SILENCE_SECONDS
-                ):
-                    silent.append((run, run.worker))
-                    self._futures.pop(run.id)
-                    self._interrupts.pop(run.id, None)
-                    lost = (
-                        "The cluster was lost"
-                        if not self._cluster.connected
-                        else f"The training process gave no sign of life for {allowed} s"
-                    )
-                    self._end(run, FAILED, f"{lost}; the last epoch is kept. Start again.")
-        for run, address in silent:
-            log.warning("run %s gave no sign of life; replacing its worker %s", run.id[:6], address)
-            if address:
-                self._cluster.replace_worker(address)
+                silent = now - run.last_sign > allowed or now - self._interrupts.get(run.id, now) > SILENCE_SECONDS
+                if run.id not in self._futures or (connected and not silent):
+                    continue
+                if connected and run.worker:
+                    lost.append(run.worker)
+                del self._futures[run.id]
+                self._interrupts.pop(run.id, None)
+                reason = f"The training process gave no sign of life for {allowed} s; the last epoch is kept. Start again."
+                self._end(run, FAILED, reason if connected else CLUSTER_LOST)
+        for address in lost:
+            log.warning("no sign of life; replacing the worker %s", address)
+            self._cluster.replace_worker(address)

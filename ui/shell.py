@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.pages_manager import PagesManager
+
+from ui.picker import checkpoint_picker
 
 ICON = Path(__file__).parent / "icon.png"  # a file: Streamlit would fetch a named icon from the internet
 CSS = """
@@ -17,14 +20,27 @@ CSS = """
 """
 
 
-def page_style() -> None:
-    """Once a page, before anything is drawn."""
+PAGES = {  # file -> title, icon, address; the first is the start page
+    "pages/home.py": ("Home", ":material/home:", ""),
+    "pages/train.py": ("Train", ":material/model_training:", "train"),
+}
+
+
+def frame() -> StreamlitPage:
+    """Draw what stands around every page (tab title, navigation, style, checkpoint picker) and return the page to run."""
+    st.set_page_config(page_title="Latentscape", page_icon=ICON, layout="wide")
+    pages = [
+        st.Page(path, title=title, icon=icon, url_path=address, default=not address)
+        for path, (title, icon, address) in PAGES.items()
+    ]
+    page = st.navigation(pages)
     st.html(CSS)
+    checkpoint_picker()
+    return page
 
 
 def inside_app() -> None:
     """The first line of every page. Until st.navigation has run once in a server, Streamlit takes a deep link for one of its
-    old-style pages and runs the page alone, without streamlit_app.py around it: then start over the right way."""
+    old-style pages and runs the page's file alone: then the page draws its own frame, this once."""
     if PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False
-        st.rerun()
+        frame()

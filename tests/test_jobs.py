@@ -1,0 +1,229 @@
+"""Trainings as jobs on a real local cluster: everything that can happen to a run."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from conftest import ROOT, free_port, wait_until
+
+from ui import jobs as jobs_module
+from ui.jobs import Jobs
+from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED
+from vae_core import checkpoint, data, train
+from vae_core.errors import BadInput
+from vae_core.vae import VAEConfig
+
+pytestmark = pytest.mark.xdist_group("jobs")
+READY = 120  # seconds in which a cold cluster must answer
+
+
+def request(epochs: int = 3, **changes) -> dict:
+    """A small training on the 8x8 digits."""
+    model = {"architecture": "mlp", "latent_dim": 2, "hidden": 64} | changes.pop("model", {})
+    training = {"epochs": epochs, "batch_size": 64, "seed": 3} | changes.pop("training", {})
+    return {"data": "digits", "model": model, "training": training, "title": "digits", "command": "train"} | changes
+
+
+@pytest.fixture(scope="module")
+def local():
+    running = Jobs()
+    yield running
+    running.close()
+
+
+def until(run, *status: str, seconds: float = READY):
+    return wait_until(lambda: run.status in status, seconds, f"{status}, but it is {run.status} {run.reason}")
+
+
+def worker_process(run) -> psutil.Process:
+    """The process of the worker that trains this run."""
+    port = int(run.worker.rsplit(":", 1)[1])
+    for process in psutil.Process().children(recursive=True):
+        if any(c.laddr.port == port and c.status == "LISTEN" for c in process.net_connections()):
+            return process
+    raise AssertionError("no process listens on the worker's port")
+
+
+def test_a_run_ends_done_with_a_frame_an_epoch_and_a_checkpoint_that_opens(local):
+    run = local.submit(request(), "tab-1")
+    until(run, DONE)
+    assert [int(frame.epoch) for frame in run.frames] == [0, 1, 2, 3]
+    assert run.epochs[-1]["test_loss"] < run.epochs[0]["test_loss"]
+    opened = checkpoint.open_bytes(run.weights, "run")
+    assert opened.recipe.data.name == "digits"
+    assert opened.recipe.metrics["test_loss"] == pytest.approx(run.epochs[-1]["test_loss"], abs=0.05)
+    assert run.live.points.shape == (360, 2)
+    assert run.live.reconstructions.shape == run.about["originals"].shape == (10, 1, 8, 8)
+
+
+def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):
+    run = local.submit(request(6), "tab-2")
+    wait_until(lambda: run.epochs, READY, "a first epoch")
+    local.pause(run)
+    until(run, PAUSED)
+    assert run.state is not None
+    assert local.submit(request(), "tab-2") is run  # a tab has one run at a time, also a paused one
+    local.resume(run, one_epoch=True)
+    done = len(run.epochs)
+    until(run, QUEUED, RUNNING)
+    until(run, PAUSED)
+    assert len(run.epochs) == done + 1
+    local.resume(run)
+    until(run, DONE)
+    digits = data.load("digits")
+    asked = request(6)
+    unbroken = train.start(VAEConfig(**asked["model"], image_shape=(1, 8, 8)), digits, train.TrainConfig(**asked["training"]))
+    losses = [r.test_loss for r in train.fit(unbroken, digits) if isinstance(r, train.Epoch)]
+    assert [record["test_loss"] for record in run.epochs] == pytest.approx(losses, rel=1e-5)
+
+
+def test_stop_frees_the_worker_within_two_seconds_and_keeps_what_was_learned(local):
+    run = local.submit(request(1000), "tab-3")
+    wait_until(lambda: len(run.epochs) > 2, READY, "epochs")
+    began = time.monotonic()
+    local.stop(run)
+    until(run, STOPPED, seconds=10)
+    assert time.monotonic() - began < 2
+    assert checkpoint.open_bytes(run.weights, "run").recipe.epochs
+    local.stop(run)  # once more changes nothing
+    assert run.status == STOPPED
+
+
+def test_the_second_run_waits_its_turn_and_can_be_stopped_while_it_waits(local):
+    first, second, third = (local.submit(request(1000), f"queue-{i}") for i in range(3))
+    until(first, RUNNING)
+    assert (second.status, third.status) == (QUEUED, QUEUED)
+    assert (local.position(second), local.position(third)) == (1, 2)
+    local.stop(second)
+    assert second.status == STOPPED
+    assert local.position(third) == 1
+    local.stop(first)
+    until(third, RUNNING)
+    local.stop(third)
+    until(third, STOPPED)
+
+
+def test_a_full_queue_refuses_in_a_sentence(local, monkeypatch):
+    monkeypatch.setattr(jobs_module, "MAX_QUEUE", 1)
+    first = local.submit(request(1000), "full-1")
+    until(first, RUNNING)
+    second = local.submit(request(), "full-2")
+    with pytest.raises(BadInput, match="waiting already"):
+        local.submit(request(), "full-3")
+    local.stop(second)
+    local.stop(first)
+    until(first, STOPPED)
+
+
+def test_an_analysis_does_not_wait_for_a_training(local):
+    run = local.submit(request(1000), "tab-4")
+    until(run, RUNNING)
+    local._cluster.ensure_analysis()
+    future = local._cluster.client().submit(os.getpid, resources={"analysis": 1}, pure=False)
+    assert future.result(timeout=60) != worker_process(run).pid
+    assert run.status == RUNNING
+    local.stop(run)
+    until(run, STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"data": "nowhere"}, "no data set called 'nowhere'"),
+        ({"training": {"batch_size": 16_000}}, "batch size 16,000 is larger"),
+        ({"training": {"device": "cuda"}}, "no cuda device"),
+    ],
+)
+def test_what_cannot_be_trained_fails_with_its_sentence(local, changes, sentence):
+    run = local.submit(request(**changes), f"bad-{sentence}")
+    until(run, FAILED)
+    assert sentence in run.reason
+
+
+def test_a_crashed_worker_is_told_within_five_seconds_and_replaced(local):
+    run = local.submit(request(1000), "tab-5")
+    wait_until(lambda: run.epochs, READY, "an epoch")
+    worker_process(run).send_signal(signal.SIGKILL)
+    until(run, FAILED, seconds=5)
+    assert "ended unexpectedly" in run.reason
+    assert checkpoint.open_bytes(run.weights, "run").recipe.epochs  # the last epoch is kept
+    again = local.submit(request(1), "tab-5")
+    until(again, DONE)
+
+
+def test_a_worker_without_a_sign_of_life_is_replaced(local, monkeypatch):
+    monkeypatch.setattr(jobs_module, "SILENCE_SECONDS", 4)
+    run = local.submit(request(1000), "tab-6")
+    wait_until(lambda: run.epochs, READY, "an epoch")
+    worker_process(run).send_signal(signal.SIGSTOP)
+    until(run, FAILED, seconds=10)
+    assert "no sign of life for 4 s" in run.reason
+    again = local.submit(request(1), "tab-6")
+    until(again, DONE)
+
+
+def test_a_cluster_that_is_not_there_is_told_in_a_sentence():
+    lonely = Jobs(f"tcp://127.0.0.1:{free_port()}")
+    try:
+        run = lonely.submit(request(), "tab")
+        until(run, FAILED, seconds=60)
+        assert "LATENTSCAPE_SCHEDULER" in run.reason
+    finally:
+        lonely.close()
+
+
+@pytest.fixture
+def distant(tmp_path):
+    """A scheduler and two training workers, each its own process, as on a real cluster."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    dask = [sys.executable, "-m", "dask"]
+    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", address.rsplit(":", 1)[1], "--no-dashboard"]
+    worker = [*dask, "worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--resources", "train=1", "--no-dashboard"]
+    commands = [scheduler, [*worker, "--name", "one"], [*worker, "--name", "two"]]
+    log = (tmp_path / "log").open("w")
+    processes = [subprocess.Popen(c, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT) for c in commands]
+    jobs = Jobs(address)
+    yield jobs, processes
+    jobs.close()
+    for process in reversed(processes):
+        for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else ():
+            child.kill()
+        process.kill()
+        process.wait(timeout=10)
+    log.close()
+
+
+def test_a_cluster_elsewhere_trains_two_at_once_and_its_loss_is_told(distant):
+    jobs, processes = distant
+    wait_until(lambda: connected(jobs) and jobs._cluster.training_slots() == 2, READY, "two workers")
+    runs = [jobs.submit(request(1000), f"tab-{i}") for i in range(3)]
+    wait_until(lambda: [run.status for run in runs] == [RUNNING, RUNNING, QUEUED], READY, "two run, one waits")
+    assert runs[0].worker != runs[1].worker
+    jobs.stop(runs[0])
+    until(runs[2], RUNNING)
+    processes[0].kill()
+    until(runs[1], FAILED, seconds=30)
+    assert "cluster was lost" in runs[1].reason
+
+
+def connected(jobs: Jobs) -> bool:
+    try:
+        return bool(jobs._cluster.client())
+    except BadInput:
+        return False
+
+
+def test_same_request_same_losses(local):
+    first = local.submit(request(2), "same")
+    until(first, DONE)
+    second = local.submit(request(2), "same")
+    until(second, DONE)
+    told = [[{k: v for k, v in record.items() if "second" not in k} for record in run.epochs] for run in (first, second)]
+    assert told[0] == told[1]
+    assert first.id != second.id
+    assert dataclasses.asdict(first)["view_id"] != first.id

@@ -1,0 +1,255 @@
+"""The pages by AppTest: what is drawn, what is said, what a press does. No cluster runs: runs are put into the store."""
+
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from streamlit.testing.v1 import AppTest
+
+from ui import jobs as jobs_module
+from ui import picker
+from ui.cluster import Cluster
+from ui.jobs import Jobs
+from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
+from ui.train_form import PRESETS
+from vae_core import checkpoint, data, train
+from vae_core.errors import BadInput
+from vae_core.vae import VAEConfig
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    """Jobs whose cluster never answers and whose queue is never dispatched."""
+
+    def nobody(self):
+        raise BadInput("The cluster cannot be reached.")
+
+    monkeypatch.setattr(Cluster, "client", nobody)
+    monkeypatch.setattr(Jobs, "_dispatch", lambda self: None)
+    made = Jobs()
+    monkeypatch.setattr(jobs_module, "jobs", lambda: made)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def weights():
+    """The checkpoint of a tiny model of the digits."""
+    digits = data.load("digits")
+    model = VAEConfig(image_shape=digits.image_shape, latent_dim=2, hidden=8)
+    state = train.start(model, digits, train.TrainConfig(epochs=1))
+    for _ in train.fit(state, digits):
+        pass
+    return train.finish(state, digits, "digits", "train")[0]
+
+
+def open_app(page: str = "", **query: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    if page:
+        at.switch_page(f"pages/{page}.py").run()
+    assert not at.exception
+    return at
+
+
+def texts(at: AppTest) -> str:
+    return "\n".join(element.value for kind in (at.markdown, at.text, at.error, at.info, at.caption) for element in kind)
+
+
+def status(at: AppTest) -> str:
+    return next(m.value for m in at.markdown if re.match(r"\*\*(Idle|Queued|Running|Paused|Stopped|Done|Failed)\*\*", m.value))
+
+
+def finished_run(weights: bytes, epochs: int = 3) -> Run:
+    """A run as it looks when it is over."""
+    run = Run({"data": "digits", "model": {}, "training": {"epochs": epochs}, "title": "digits mlp 2-D", "command": "train"}, "me")
+    images = np.zeros((10, 1, 8, 8), np.uint8)
+    run.about = {"originals": images, "labels": [0, 1, 2], "classes": list("0123456789"), "latent_dim": 2}
+    for epoch in range(epochs + 1):
+        points = np.array([[0, 1], [1, 0], [1, 1]], np.float32) * epoch
+        run.add_frame(Frame(epoch, points, images, np.zeros((21, 1, 8, 8), np.uint8), None, weights if epoch else None))
+    record = {"train_loss": 9.0, "train_recon": 8.0, "train_kl": 1.0, "test_recon": 8.0, "test_kl": 2.0}
+    run.epochs = [{"epoch": e, "test_loss": 30.0 - e} | record for e in range(1, epochs + 1)]
+    run.add_curve([[0.5, 40.0, 1.0], [1.5, 30.0, 2.0]])
+    run.live, run.weights, run.rate, run.status = run.frames[-1], weights, 1000.0, DONE
+    return run
+
+
+@pytest.mark.parametrize("page", ["", "train"])
+def test_every_page_opens_first_with_one_title(jobs, page):
+    at = open_app(page)
+    assert len(at.title) == 1
+
+
+@pytest.mark.parametrize("page", ["", "train"])
+def test_every_page_lives_without_any_checkpoint(jobs, page, monkeypatch, tmp_path):
+    monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+    monkeypatch.setattr(picker, "KEPT", tmp_path / "kept")
+    at = open_app(page)
+    assert "No trained model here yet" in texts(at)
+
+
+def test_home_shows_the_plane_of_the_chosen_model(jobs):
+    at = open_app()
+    assert "The latent plane of mnist-2d" in texts(at)
+
+
+def test_a_shipped_file_whose_hash_does_not_match_is_refused_in_a_sentence(jobs, monkeypatch, tmp_path):
+    for suffix in ("json", "safetensors"):
+        (tmp_path / f"mnist-2d.{suffix}").write_bytes((picker.SHIPPED / f"mnist-2d-tutorial.{suffix}").read_bytes())
+    broken = bytearray((tmp_path / "mnist-2d.safetensors").read_bytes())
+    broken[-1] ^= 1
+    (tmp_path / "mnist-2d.safetensors").write_bytes(broken)
+    monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+    assert "does not match the SHA-256" in texts(open_app())
+
+
+def test_train_starts_idle_and_a_press_queues_the_form_as_it_stands(jobs):
+    at = open_app("train")
+    assert status(at).startswith("**Idle**")
+    at.number_input(key="train_epochs").set_value(7)
+    at.button(key="train_start").click().run()
+    (run,) = jobs.store.all()
+    assert run.request["training"]["epochs"] == 7
+    assert "--epochs 7" in run.request["command"]
+    assert status(at).startswith("**Queued** · place 1 in the queue")
+    assert at.query_params["run"] == run.id
+
+
+def test_a_double_click_starts_one_run(jobs):
+    at = open_app("train")
+    at.button(key="train_start").click().run()
+    assert at.button(key="train_start").disabled
+    (run,) = jobs.store.all()
+    assert jobs.submit({}, run.owner) is run  # what a press that was already on its way would do
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_fills_the_form_with_a_request_that_is_accepted(jobs, preset):
+    at = open_app("train")
+    at.selectbox(key="train_preset").select(preset).run()
+    at.button(key="train_start").click().run()
+    (run,) = jobs.store.all()
+    request = run.request
+    assert VAEConfig(**request["model"]).latent_dim == request["model"]["latent_dim"]
+    assert train.TrainConfig(**request["training"])
+    changed = PRESETS[preset][1]
+    assert {k: v for k, v in (request["model"] | request["training"]).items() if k in changed} == changed
+
+
+def test_the_command_shown_trains_the_same_model(jobs):
+    from vae_core.train_cli import _parser
+
+    at = open_app("train")
+    at.selectbox(key="train_preset").select("Watch it collapse").run()
+    at.button(key="train_start").click().run()
+    request = jobs.store.all()[0].request
+    parsed = vars(_parser().parse_args(request["command"].split()[3:]))
+    asked = request["model"] | request["training"] | {"data": request["data"]}
+    assert {name: parsed[name] for name in asked} == asked
+
+
+def test_an_unknown_run_is_told_and_forgotten(jobs):
+    at = open_app("train")
+    at.query_params["run"] = "<script>alert(1)</script>"
+    at.run()
+    assert "no longer here" in texts(at)
+    assert "run" not in at.query_params
+    assert "<script>" not in texts(at)
+
+
+def test_a_finished_run_shows_numbers_pictures_and_what_can_be_taken_away(jobs, weights):
+    run = finished_run(weights)
+    jobs.store.add(run)
+    at = open_app("train")
+    at.query_params["run"] = run.id
+    at.run()
+    assert not at.exception
+    assert status(at).startswith("**Done** · 3 of 3 epochs")
+    assert {m.label: m.value for m in at.metric}["Test loss"] == "27.0 nats"
+    assert at.button(key="train_keep")
+    at.select_slider(key="train_replay").set_value(1).run()
+    assert "after 1.0 epochs" in texts(at)
+    assert not at.exception
+
+
+def test_the_link_to_look_has_no_controls(jobs, weights):
+    run = finished_run(weights)
+    jobs.store.add(run)
+    at = open_app("train")
+    at.query_params["run"] = run.view_id
+    at.run()
+    assert "may only look" in texts(at)
+    assert not [b for b in at.button if b.key in ("train_stop", "train_pause", "train_step")]
+    assert run.id not in str(at.query_params)
+
+
+def test_failed_says_why(jobs, weights):
+    run = finished_run(weights)
+    run.status, run.reason = FAILED, "The loss stopped being a finite number at batch 3."
+    jobs.store.add(run)
+    at = open_app("train")
+    at.query_params["run"] = run.id
+    at.run()
+    assert status(at).startswith("**Failed** · The loss stopped being a finite number at batch 3.")
+
+
+@pytest.mark.parametrize(("now", "enabled"), [(RUNNING, {"pause", "stop"}), (QUEUED, {"pause", "stop"}), (PAUSED, {"pause", "step", "stop"})])
+def test_the_buttons_fit_the_status(jobs, weights, now, enabled):
+    run = finished_run(weights)
+    run.status = now
+    jobs.store.add(run)
+    at = open_app("train")
+    at.query_params["run"] = run.id
+    at.run()
+    assert {name for name in ("pause", "step", "stop") if not at.button(key=f"train_{name}").disabled} == enabled
+
+
+def test_a_collapsed_posterior_is_explained(jobs, weights):
+    run = finished_run(weights)
+    run.epochs[-1]["test_kl"] = 0.001
+    jobs.store.add(run)
+    at = open_app("train")
+    at.query_params["run"] = run.id
+    at.run()
+    assert "Posterior collapse" in texts(at)
+
+
+def test_constant_codes_still_draw_a_map(jobs, weights):
+    run = finished_run(weights)
+    run.frames = [Frame(f.epoch, f.points * 0, f.reconstructions, f.samples, None, f.weights) for f in run.frames]
+    run.live = run.frames[-1]
+    jobs.store.add(run)
+    at = open_app("train")
+    at.query_params["run"] = run.id
+    at.run()
+    assert not at.exception
+
+
+@pytest.mark.parametrize("shared", ["0", "1"])
+def test_keep_it_writes_to_disk_only_where_one_person_runs_the_app(jobs, weights, monkeypatch, tmp_path, shared):
+    monkeypatch.setattr(picker, "KEPT", tmp_path / "kept")
+    monkeypatch.setenv("LATENTSCAPE_SHARED", shared)
+    run = finished_run(weights)
+    jobs.store.add(run)
+    at = open_app("train")
+    at.query_params["run"] = run.id
+    at.run()
+    at.button(key="train_keep").click().run()
+    written = [path.name for path in (tmp_path / "kept").glob("*")] if (tmp_path / "kept").exists() else []
+    assert sorted(written) == ([] if shared == "1" else ["digits-mlp-2-d.json", "digits-mlp-2-d.safetensors"])
+    name = "own/digits-mlp-2-d" if shared == "1" else "kept/digits-mlp-2-d"
+    assert at.selectbox(key="checkpoint").value == name
+    assert open_app().selectbox(key="checkpoint").options.count("digits-mlp-2-d (yours)") == 0  # another visitor
+
+
+def test_an_uploaded_checkpoint_joins_the_list_and_a_pickle_is_refused(jobs, weights):
+    at = open_app()
+    at.file_uploader(key="checkpoint_upload").set_value(("mine.safetensors", weights, "application/octet-stream")).run()
+    assert at.selectbox(key="checkpoint").value == "own/mine"
+    at.file_uploader(key="checkpoint_upload").set_value(("bad.safetensors", b"\x80\x04pickle", "application/octet-stream")).run()
+    assert "bad.safetensors is not a safetensors file" in texts(at)
+    assert checkpoint.open_bytes(at.session_state["own_checkpoints"]["mine"], "mine").recipe.title == "digits"
