@@ -35,17 +35,25 @@ def main() -> None:
         unpack(Path(folder))
         for seed in range(arguments.rounds):
             rounds.append(one_round(Path(folder), mnist, seed))
-            print(f"round {seed + 1}: " + json.dumps({k: round(v, 3) for k, v in rounds[-1].items()}), file=sys.stderr, flush=True)
+            print(
+                f"round {seed + 1}: " + json.dumps({k: round(v, 3) for k, v in rounds[-1].items()}), file=sys.stderr, flush=True
+            )
     middle = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
     threads = torch.get_num_threads()
-    print(f"machine: {processor()}, {threads} threads, torch {torch.__version__}, {train.choose_precision('auto', 'cpu')}; "
-          f"medians of {len(rounds)} rounds")
+    print(
+        f"machine: {processor()}, {threads} threads, torch {torch.__version__}, {train.choose_precision('auto', 'cpu')}; "
+        f"medians of {len(rounds)} rounds"
+    )
     print(f"tutorial: {middle['tutorial_seconds']:.1f} s for 10 epochs, test loss {middle['tutorial_loss']:.2f} nats")
-    print(f"same network to {TARGET} nats: {middle['sooner']:.1f} times sooner "
-          f"({middle['soon_seconds']:.1f} s, {middle['soon_loss']:.2f} nats)")
+    print(
+        f"same network to {TARGET} nats: {middle['sooner']:.1f} times sooner "
+        f"({middle['soon_seconds']:.1f} s, {middle['soon_loss']:.2f} nats)"
+    )
     print(f"same network, same batch size: {middle['images_ratio']:.1f} times the images per second")
-    print(f"residual network within the tutorial's time: {middle['residual_loss']:.2f} nats after "
-          f"{middle['residual_seconds']:.1f} s")
+    print(
+        f"residual network within the tutorial's time: {middle['residual_loss']:.2f} nats after "
+        f"{middle['residual_seconds']:.1f} s"
+    )
 
 
 def one_round(folder: Path, mnist, seed: int) -> dict[str, float]:
@@ -64,7 +72,9 @@ def one_round(folder: Path, mnist, seed: int) -> dict[str, float]:
         "tutorial_loss": tutorial_loss,
         "soon_seconds": (reached or soon[-1]).seconds,
         "soon_loss": (reached or soon[-1]).test_loss,
-        "sooner": next(s for s, loss in tutorial if loss <= TARGET or s == tutorial_seconds) / reached.seconds if reached else 0.0,
+        "sooner": next(s for s, loss in tutorial if loss <= TARGET or s == tutorial_seconds) / reached.seconds
+        if reached
+        else 0.0,
         "images_ratio": len(mnist.train_images) * 2 / same[-1].seconds / tutorial_rate,
         "residual_seconds": within[-1].seconds,
         "residual_loss": min(e.test_loss for e in within),

@@ -13,9 +13,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
-CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-).split()
+CHROMIUM_FLAGS = [
+    f"--{flag}"
+    for flag in (
+        "no-sandbox",
+        "disable-gpu",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+    )
+]
 
 
 def free_port() -> int:
@@ -77,7 +85,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chromium():
-    """A headless Chromium: the one on PATH, or Playwright's own. Without one, skip; with LATENTSCAPE_REQUIRE_BROWSER=1, fail."""
+    """A headless Chromium: on PATH, or Playwright's own. Without one, skip; with LATENTSCAPE_REQUIRE_BROWSER=1, fail."""
     from playwright.sync_api import Error, sync_playwright
 
     with sync_playwright() as playwright:

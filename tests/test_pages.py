@@ -65,7 +65,9 @@ def status(at: AppTest) -> str:
 
 def finished_run(weights: bytes, epochs: int = 3) -> Run:
     """A run as it looks when it is over."""
-    run = Run({"data": "digits", "model": {}, "training": {"epochs": epochs}, "title": "digits mlp 2-D", "command": "train"}, "me")
+    run = Run(
+        {"data": "digits", "model": {}, "training": {"epochs": epochs}, "title": "digits mlp 2-D", "command": "train"}, "me"
+    )
     images = np.zeros((10, 1, 8, 8), np.uint8)
     run.about = {"originals": images, "labels": [0, 1, 2], "classes": list("0123456789"), "latent_dim": 2}
     for epoch in range(epochs + 1):
@@ -197,7 +199,9 @@ def test_failed_says_why(jobs, weights):
     assert status(at).startswith("**Failed** · The loss stopped being a finite number at batch 3.")
 
 
-@pytest.mark.parametrize(("now", "enabled"), [(RUNNING, {"pause", "stop"}), (QUEUED, {"pause", "stop"}), (PAUSED, {"pause", "step", "stop"})])
+@pytest.mark.parametrize(
+    ("now", "enabled"), [(RUNNING, {"pause", "stop"}), (QUEUED, {"pause", "stop"}), (PAUSED, {"pause", "step", "stop"})]
+)
 def test_the_buttons_fit_the_status(jobs, weights, now, enabled):
     run = finished_run(weights)
     run.status = now
@@ -250,6 +254,8 @@ def test_an_uploaded_checkpoint_joins_the_list_and_a_pickle_is_refused(jobs, wei
     at = open_app()
     at.file_uploader(key="checkpoint_upload").set_value(("mine.safetensors", weights, "application/octet-stream")).run()
     assert at.selectbox(key="checkpoint").value == "own/mine"
-    at.file_uploader(key="checkpoint_upload").set_value(("bad.safetensors", b"\x80\x04pickle", "application/octet-stream")).run()
+    at.file_uploader(key="checkpoint_upload").set_value(
+        ("bad.safetensors", b"\x80\x04pickle", "application/octet-stream")
+    ).run()
     assert "bad.safetensors is not a safetensors file" in texts(at)
     assert checkpoint.open_bytes(at.session_state["own_checkpoints"]["mine"], "mine").recipe.title == "digits"

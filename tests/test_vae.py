@@ -118,9 +118,7 @@ def test_mean_reduction_divides_only_the_objective_by_the_pixels():
 
 def test_the_mlp_is_the_tutorial_network():
     shapes = {name: tuple(tensor.shape) for name, tensor in VAE(VAEConfig("mlp", latent_dim=20)).state_dict().items()}
-    assert sorted(shapes.values()) == sorted(
-        [(400, 784), (400,), (40, 400), (40,), (400, 20), (400,), (784, 400), (784,)]
-    )
+    assert sorted(shapes.values()) == sorted([(400, 784), (400,), (40, 400), (40,), (400, 20), (400,), (784, 400), (784,)])
     assert sum(math.prod(shape) for shape in shapes.values()) == 652_824  # the count that the tutorial prints
 
 

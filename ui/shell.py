@@ -36,11 +36,16 @@ def frame() -> StreamlitPage:
     page = st.navigation(pages)
     st.html(CSS)
     checkpoint_picker()
+    st.session_state["framed"] = True
     return page
 
 
 def inside_app() -> None:
     """The first line of every page. Until st.navigation has run once in a server, Streamlit takes a deep link for one of its
-    old-style pages and runs the page's file alone: then the page draws its own frame, this once."""
+    old-style pages and runs the page's file alone: then start over, the right way. (A test harness that forgets the
+    navigation between two runs gets the frame drawn here instead: starting over would lose the press that it simulates.)"""
     if PagesManager.uses_pages_directory:
+        if "framed" not in st.session_state:
+            PagesManager.uses_pages_directory = False
+            st.rerun()
         frame()

@@ -51,10 +51,12 @@ def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
     else:
         st.caption("You are watching somebody's run; this link may only look.")
     _numbers(run)
+    pictures = st.container()
     frame = _replay(run)
     if frame is None:
         return
-    _pictures(run, frame)
+    with pictures:
+        _pictures(run, frame)
     with st.container(key="train_loss"):
         st.plotly_chart(
             figures.loss_curves(run.curve, run.epochs, run.total_epochs), key="train_loss_chart", config={"displaylogo": False},

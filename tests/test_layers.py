@@ -1,0 +1,120 @@
+"""Arrows run one way: pages -> ui -> vae_core. The core knows no screen and no cluster, and never prints."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE = sorted((ROOT / "vae_core").rglob("*.py"))
+SCREEN_AND_CLUSTER = {"streamlit", "plotly", "dask", "distributed"}
+COMMAND_LINES = {"train_cli.py"}
+
+
+def imported(path: Path) -> set[str]:
+    """The full names of all modules that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides its layer"
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def tops(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def prints_of(source: str) -> list[int]:
+    """Lines that write to the terminal: print, or a write to sys.stdout or sys.stderr."""
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "pprint")
+        stream = isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr", "__stdout__", "__stderr__")
+        if called or stream:
+            lines.append(node.lineno)
+    return lines
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules in memory after `code` ran in a process of its own, and what it printed must be nothing else."""
+    code += "\nimport json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1, f"importing printed: {lines[:-1]}"
+    return set(json.loads(lines[0]))
+
+
+def test_the_core_is_found():
+    assert {"data.py", "vae.py", "train.py", "checkpoint.py", "evaluate.py"} <= {path.name for path in CORE}
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_no_file_of_the_core_imports_a_screen_or_a_cluster(path):
+    assert tops(imported(path)) & SCREEN_AND_CLUSTER == set()
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_nothing_runs_from_the_core_to_the_pages(path):
+    assert tops(imported(path)) & {"ui", "pages", "latent_pad", "streamlit_app", "benchmarks", "checkpoints", "tests"} == set()
+
+
+def test_importing_the_whole_core_loads_no_screen_and_no_cluster():
+    names = [f"vae_core.{path.stem}" if path.stem != "__init__" else "vae_core" for path in CORE]
+    loaded = modules_after("".join(f"import {name}\n" for name in names))
+    assert "torch" in loaded  # the look at sys.modules works
+    assert loaded & {*SCREEN_AND_CLUSTER, "ui", "pages"} == set()
+
+
+def test_the_lazy_imports_of_the_core_load_no_screen_and_no_cluster():
+    loaded = modules_after(
+        "import sys\n"
+        "from vae_core import data, evaluate, train\n"
+        "assert 'vae_core.train_cli' not in sys.modules, 'the core loads its command line'\n"
+        "d = data.load('digits')\n"
+        "x = data.to_float(d.test_images)\n"
+        "evaluate.knn_accuracy(x.flatten(1), d.test_labels, x.flatten(1), d.test_labels)\n"
+        "evaluate.linear_probe(x, d.test_labels, x, d.test_labels, shown=20)\n"
+    )
+    assert "sklearn" in loaded
+    assert loaded & SCREEN_AND_CLUSTER == set()
+
+
+@pytest.mark.parametrize("path", [path for path in CORE if path.name not in COMMAND_LINES], ids=lambda path: path.name)
+def test_the_functions_of_the_core_never_print(path):
+    assert prints_of(path.read_text()) == []
+
+
+def test_the_look_for_prints_finds_them():
+    assert prints_of("def f():\n    print(1)\n") == [2]
+    assert prints_of("import sys\nsys.stderr.write('x')\n") == [2]
+    assert prints_of((ROOT / "vae_core" / "train_cli.py").read_text())
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_never_reads_pickles(path):
+    assert tops(imported(path)) & {"pickle", "dill", "joblib", "marshal", "shelve"} == set()
+    calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    assert not {"torch.load", "eval", "exec", "np.load"} & set(calls)
+
+
+def test_a_worker_does_not_load_streamlit():
+    loaded = modules_after("import ui.worker\n")
+    assert "distributed" in loaded
+    assert loaded & {"streamlit", "plotly"} == set()
+
+
+def test_runs_know_neither_streamlit_nor_dask():
+    assert tops(imported(ROOT / "ui" / "runs.py")) & {"streamlit", "dask", "distributed"} == set()
+    assert modules_after("import ui.runs\n") & SCREEN_AND_CLUSTER == set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "ui").rglob("*.py")), ids=lambda path: path.name)
+def test_nothing_runs_from_ui_to_the_pages(path):
+    assert tops(imported(path)) & {"pages", "streamlit_app", "tests"} == set()
