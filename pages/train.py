@@ -5,7 +5,7 @@ import secrets
 import streamlit as st
 
 from ui.jobs import jobs
-from ui.runs import ACTIVE, PAUSED
+from ui.runs import PAUSED
 from ui.shell import inside_app
 from ui.train_form import settings_form
 from ui.train_view import run_view
@@ -26,11 +26,13 @@ elif token and run is None:
 
 settings, view = st.columns([1, 2.6], gap="medium")
 with settings:
-    busy = run is not None and controls and run.status in (*ACTIVE, PAUSED)
-    request = settings_form(busy)
-if request is not None:
+    press = settings_form(run.status if run is not None and controls else None)
+if press.step and run is not None and controls and run.status == PAUSED:
+    jobs().resume(run, one_epoch=True)
+    st.rerun()
+if press.request is not None:
     try:
-        run, controls = jobs().submit(request, tab), True
+        run, controls = jobs().submit(press.request, tab, press.step), True
         st.session_state["run"] = st.query_params["run"] = run.id
         st.session_state["train_following"] = True
         st.rerun()

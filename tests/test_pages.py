@@ -121,6 +121,17 @@ def test_train_starts_idle_and_a_press_queues_the_form_as_it_stands(jobs):
     assert at.query_params["run"] == run.id
 
 
+def test_step_without_a_run_trains_one_epoch_and_pauses(jobs):
+    at = open_app("train")
+    at.button(key="train_step").click().run()
+    (run,) = jobs.store.all()
+    assert run.stop_after == 1
+    run.status = PAUSED
+    at.run()
+    at.button(key="train_step").click().run()
+    assert (run.status, run.stop_after) == (QUEUED, 1)
+
+
 def test_a_double_click_starts_one_run(jobs):
     at = open_app("train")
     at.button(key="train_start").click().run()
@@ -185,7 +196,7 @@ def test_the_link_to_look_has_no_controls(jobs, weights):
     at.query_params["run"] = run.view_id
     at.run()
     assert "may only look" in texts(at)
-    assert not [b for b in at.button if b.key in ("train_stop", "train_pause", "train_step")]
+    assert not [b for b in at.button if b.key in ("train_stop", "train_pause")]
     assert run.id not in str(at.query_params)
 
 

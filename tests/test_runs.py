@@ -21,8 +21,10 @@ from ui.runs import (
     QUEUED,
     RUNNING,
     STOPPED,
+    Frame,
+    Run,
+    RunStore,
 )
-from ui.runs import Frame, Run, RunStore
 
 REQUEST = {"training": {"epochs": 10}}
 

@@ -315,7 +315,9 @@ def test_a_bad_setting_is_refused_with_one_sentence(values):
 
 def test_both_ends_of_every_range_are_allowed():
     VAEConfig(latent_dim=1, hidden=8, depth=1, beta=0, image_shape=(1, 1, 1))
-    VAEConfig(latent_dim=256, depth=12, beta=1000, image_shape=(4, 128, 128))
+    VAEConfig(latent_dim=256, depth=12, beta=1000)
+    VAEConfig(hidden=4096)
+    VAEConfig(hidden=8, image_shape=(4, 128, 128))
 
 
 @given(value=st.one_of(st.floats(), st.integers(), st.text(), st.none(), st.booleans()))

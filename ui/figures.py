@@ -79,7 +79,8 @@ def latent_map(
     figure.update_yaxes(title_text=titles[1], range=[-extent, extent], scaleanchor="x", constrain="domain", zeroline=True)
     figure.update_layout(
         height=480, margin={"l": 10, "r": 10, "t": 10, "b": 10}, uirevision=f"map{extent}",
-        legend={"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center"}, dragmode="pan",
+        dragmode="pan",
+        legend={"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center"}
     )  # fmt: skip
     return figure
 

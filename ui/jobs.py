@@ -69,8 +69,10 @@ class Jobs:
 
         threading.Thread(target=begin, daemon=True).start()
 
-    def submit(self, request: dict, owner: str) -> Run:
-        """Queue a training for the browser tab `owner`; a tab with a run that is not over gets that run back.
+    def submit(self, request: dict, owner: str, one_epoch: bool = False) -> Run:
+        """Queue a training for the browser tab `owner`, for good or to pause after one epoch.
+
+        A tab with a run that is not over gets that run back.
 
         Raises BadInput where the queue is full.
         """
@@ -80,7 +82,7 @@ class Jobs:
                     return run
             if len(self._queue) >= MAX_QUEUE:
                 raise BadInput(f"{MAX_QUEUE} trainings are waiting already; try again in a few minutes.")
-            run = Run(request, owner)
+            run = Run(request, owner, stop_after=1 if one_epoch else None)
             if not self.store.add(run):
                 raise BadInput("Too many trainings are paused or waiting on this server; try again in a few minutes.")
             self._queue.append(run)

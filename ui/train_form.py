@@ -1,7 +1,10 @@
 """The controls of the Train page: presets, a form of settings, and the request that a job is made of."""
 
+from typing import NamedTuple
+
 import streamlit as st
 
+from ui.runs import ACTIVE, PAUSED
 from vae_core import data
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
@@ -40,18 +43,32 @@ def apply_preset() -> None:
         st.session_state[_key(field)] = value
 
 
-def settings_form(busy: bool) -> dict | None:
-    """Draw presets and form. Returns the request when Train was pressed with values that fit, else None."""
+class Press(NamedTuple):
+    """What was pressed: the request where a training is to start, and whether for one epoch only."""
+
+    request: dict | None
+    step: bool
+
+
+def settings_form(status: str | None) -> Press:
+    """Draw presets and form for a tab whose run has this status (None: no run of its own).
+
+    Train and Step start a training with the form's values if they fit; with a paused run, Step is for that run.
+    """
+    busy = status in (*ACTIVE, PAUSED)
     for field, value in PLAIN.items():
         st.session_state.setdefault(_key(field), value)
     keep = {"persist_state": "session"}
     preset = st.selectbox("Start from", list(PRESETS), key="train_preset", on_change=apply_preset, **keep)
     st.caption(PRESETS[preset][0])
     with st.form("train_form", border=True):
-        pressed = st.form_submit_button(
-            "Training …" if busy else "Train", key="train_start", type="primary", width="stretch", disabled=busy,
-            icon=":material/play_arrow:",
-        )  # fmt: skip
+        left, right = st.columns([1.7, 1])
+        train = left.form_submit_button(
+            "Train", key="train_start", type="primary", width="stretch", disabled=busy, icon=":material/play_arrow:"
+        )
+        step = right.form_submit_button(
+            "Step", key="train_step", width="stretch", disabled=status in ACTIVE, help="One epoch, then pause."
+        )
         st.selectbox(
             "Data set",
             data.NAMES,
@@ -139,7 +156,7 @@ def settings_form(busy: bool) -> dict | None:
                 **keep,
                 help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.",
             )
-    return _request() if pressed and not busy else None
+    return Press(_request() if (train or step) and not busy else None, step)
 
 
 def _request() -> dict | None:

@@ -33,6 +33,7 @@ COLLAPSED = 0.1  # nats of KL below which the code says nothing
 def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
     """Draw the run, once a second while it is active. Without one, say what will be seen here."""
     if run is None:
+        _buttons(jobs, None)
         with st.container(key="train_status"):
             st.markdown("**Idle** · press Train, and watch the map form here.")
         st.markdown(WHAT_TO_LOOK_FOR)
@@ -84,9 +85,10 @@ def _status(jobs: Jobs, run: Run) -> None:
         st.progress(min(run.progress / run.total_epochs, 1.0))
 
 
-def _buttons(jobs: Jobs, run: Run) -> None:
+def _buttons(jobs: Jobs, run: Run | None) -> None:
+    status, wanted = (run.status, run.wanted) if run else ("Idle", "")
     with st.container(horizontal=True):
-        if run.status == PAUSED:
+        if status == PAUSED:
             st.button("Resume", key="train_pause", icon=":material/play_arrow:", on_click=jobs.resume, args=(run,))
         else:
             st.button(
@@ -95,31 +97,27 @@ def _buttons(jobs: Jobs, run: Run) -> None:
                 icon=":material/pause:",
                 on_click=jobs.pause,
                 args=(run,),
-                disabled=run.status not in ACTIVE or bool(run.wanted),
+                disabled=status not in ACTIVE or bool(wanted),
             )
-        st.button(
-            "Step",
-            key="train_step",
-            icon=":material/skip_next:",
-            on_click=jobs.resume,
-            args=(run, True),
-            disabled=run.status != PAUSED,
-            help="One epoch, then pause. Pause first.",
-        )
         st.button(
             "Stop",
             key="train_stop",
             icon=":material/stop:",
             on_click=jobs.stop,
             args=(run,),
-            disabled=run.status not in (*ACTIVE, PAUSED) or run.wanted == "stop",
+            disabled=status not in (*ACTIVE, PAUSED) or wanted == "stop",
         )
-        with st.popover("Share", icon=":material/share:"):
-            st.markdown(
-                "Whoever opens this link sees the run and cannot control it. It works until half an hour after the "
-                "last person left."
-            )
-            st.code(f"{(st.context.url or '').split('?')[0]}?run={run.view_id}", language=None)
+        if run is not None:
+            _share(run)
+
+
+def _share(run: Run) -> None:
+    with st.popover("Share", icon=":material/share:"):
+        st.markdown(
+            "Whoever opens this link sees the run and cannot control it. It works until half an hour after the "
+            "last person left."
+        )
+        st.code(f"{(st.context.url or '').split('?')[0]}?run={run.view_id}", language=None)
 
 
 def _numbers(run: Run) -> None:
@@ -135,7 +133,7 @@ def _numbers(run: Run) -> None:
             delta_color="inverse" if name != "test_kl" else "off",
             help="Per test image, after the last epoch.",
         )
-    columns[3].metric("Speed", f"{run.rate:,.0f} /s" if run.rate else "–", help="Training images per second.")
+    columns[3].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
     columns[4].metric("Time left", _duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
 
 

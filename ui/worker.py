@@ -16,7 +16,7 @@ SHOWN = 10  # test images whose reconstruction is watched
 MAPPED = 2000  # test images on the live map
 DRAWS = 21  # fixed prior draws whose decoding is watched
 FRAME_SECONDS = 1.0  # between live pictures
-LOOK_SECONDS = 0.2  # between looks at the interrupt
+LOOK_SECONDS = 0.5  # between looks at the interrupt
 CURVE_POINTS = 20  # of the training curve, an epoch
 
 

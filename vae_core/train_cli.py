@@ -125,8 +125,6 @@ def _prepare(arguments: argparse.Namespace) -> TrainState:
     images = data.load(arguments.data)
     if arguments.resume:
         return resume(out, images)
-    if not arguments.overwrite and any((out / name).exists() for name in ("state.safetensors", "checkpoint.safetensors")):
-        raise BadInput(f"{out} already holds a run; give --resume to go on with it or --overwrite to replace it.")
     model = VAEConfig(
         arguments.architecture, images.image_shape, arguments.latent_dim, arguments.hidden, arguments.depth,
         arguments.beta, arguments.binarize, arguments.reduction,
@@ -135,7 +133,10 @@ def _prepare(arguments: argparse.Namespace) -> TrainState:
         arguments.epochs, arguments.batch_size, arguments.lr, arguments.schedule, arguments.kl_warmup, arguments.seed,
         arguments.device, arguments.precision,
     )  # fmt: skip
-    return start(model, images, config)
+    state = start(model, images, config)
+    if not arguments.overwrite and any((out / name).exists() for name in ("state.safetensors", "checkpoint.safetensors")):
+        raise BadInput(f"{out} already holds a run; give --resume to go on with it or --overwrite to replace it.")
+    return state
 
 
 def _join_processes(device: str) -> None:
