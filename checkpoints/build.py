@@ -12,7 +12,7 @@ IMPORTANCE_SAMPLES = 100
 
 RECIPES = {  # name -> title and arguments of `python -m vae_core.train`
     "mnist-2d": ("MNIST in 2 dimensions: the best map",
-                 "--architecture residual --depth 2 --latent-dim 2 --epochs 70 --lr 4e-3"),
+                 "--architecture residual --depth 2 --latent-dim 2 --epochs 50 --lr 2e-3"),
     "mnist-20d": ("MNIST in 20 dimensions: sharp reconstructions",
                   "--architecture residual --latent-dim 20 --epochs 40 --lr 3e-3"),
     "mnist-20d-binary": ("MNIST as black and white pixels: true nats",

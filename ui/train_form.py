@@ -23,7 +23,7 @@ PRESETS = {  # name -> what it is for, and what differs from PLAIN
     "Sharp": ("Twenty dimensions and the residual network: much lower loss in the same time.",
               {"latent_dim": 20, "epochs": 18}),
     "Best 2-D": ("The recipe of the shipped mnist-2d: about ten minutes on two cores.",
-                 {"depth": 2, "lr": 4e-3, "epochs": 70}),
+                 {"depth": 2, "lr": 2e-3, "epochs": 50}),
     "Watch it collapse": ("The famous mistake: the reconstruction averaged over pixels, the KL summed. See the KL die.",
                           {"architecture": "mlp", "epochs": 3, "reduction": "mean"}),
 }  # fmt: skip
