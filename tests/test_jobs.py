@@ -227,3 +227,18 @@ def test_same_request_same_losses(local):
     assert told[0] == told[1]
     assert first.id != second.id
     assert dataclasses.asdict(first)["view_id"] != first.id
+
+
+def test_a_killed_server_leaves_no_process_behind(tmp_path):
+    script = tmp_path / "server.py"
+    script.write_text(
+        "import time\nfrom ui.jobs import Jobs\nif __name__ == '__main__':\n    Jobs()._cluster.client()\n    time.sleep(60)\n"
+    )
+    server = subprocess.Popen([sys.executable, script], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    children = wait_until(
+        lambda: len(found := psutil.Process(server.pid).children(recursive=True)) >= 4 and found, READY, "a cluster"
+    )
+    server.kill()
+    server.wait(timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive

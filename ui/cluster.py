@@ -14,6 +14,7 @@ from distributed import Client, SpecCluster
 from distributed.deploy import LocalCluster
 from distributed.deploy.subprocess import SubprocessScheduler, SubprocessWorker
 
+from ui import orphan
 from vae_core.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,8 @@ def _start_local() -> SpecCluster:
         return LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None,
                             resources={"train": 1, "analysis": 1})  # fmt: skip
     os.environ.setdefault("DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON", repr(WORKER_ENVIRON))
-    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": None}
+    os.environ[orphan.PARENT] = str(os.getpid())
+    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": None, "preload": ["ui.orphan"]}
     return SpecCluster(
         workers={"train": _worker_spec("train")},
         scheduler={"cls": SubprocessScheduler, "options": {"scheduler_kwargs": scheduler}},

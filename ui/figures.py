@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 COLOURS = ("#4e79a7", "#f28e2b", "#e15759", "#3aa6a0", "#59a14f", "#c9a227", "#b07aa1", "#e377a2", "#9c755f", "#8c8c9c")
 SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "pentagon", "star", "hexagram")
 TRAIN, TEST = "#8f8bd8", "#e07a1f"
-TERMS = (("loss", "Loss = -ELBO"), ("recon", "Reconstruction"), ("kl", "KL to the prior"))
+TERMS = (("loss", "loss (-ELBO)"), ("recon", "recon"), ("kl", "KL"))
 
 
 def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int) -> go.Figure:

@@ -11,7 +11,7 @@ from ui.picker import checkpoint_picker
 ICON = Path(__file__).parent / "icon.png"  # a file: Streamlit would fetch a named icon from the internet
 CSS = """
 <style>
-.stMainBlockContainer { padding: 2.5rem clamp(1rem, 3vw, 3rem) 3rem; }
+.stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 3rem) 3rem; }
 [data-testid="stImage"] img { image-rendering: pixelated; border-radius: 6px; }
 [data-testid="stMetricValue"] { font-size: 1.45rem; font-variant-numeric: tabular-nums; }
 .st-key-train_status p { font-variant-numeric: tabular-nums; }

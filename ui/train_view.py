@@ -125,14 +125,7 @@ def _numbers(run: Run) -> None:
     shown = [("Test loss", "test_loss"), ("Reconstruction", "test_recon"), ("KL", "test_kl")]
     columns = st.columns(5)
     for column, (label, name) in zip(columns, shown, strict=False):
-        before = run.epochs[-2].get(name) if len(run.epochs) > 1 else None
-        column.metric(
-            label,
-            f"{last[name]:.1f} nats" if name in last else "–",
-            f"{last[name] - before:+.1f}" if before is not None else None,
-            delta_color="inverse" if name != "test_kl" else "off",
-            help="Per test image, after the last epoch.",
-        )
+        column.metric(label, f"{last[name]:.1f} nats" if name in last else "–", help="Per test image, after the last epoch.")
     columns[3].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
     columns[4].metric("Time left", _duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
 
