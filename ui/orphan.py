@@ -1,7 +1,4 @@
-"""Loaded by the local scheduler's process: end it when the page server is gone, however it went.
-
-Workers end themselves when their scheduler does, so nothing is left behind even by a killed server.
-"""
+"""Loaded by the local cluster's processes: end with the page server, however it went, so that nothing is left behind."""
 
 import os
 import threading
@@ -10,8 +7,8 @@ import time
 PARENT = "LATENTSCAPE_SERVER_PID"
 
 
-def dask_setup(scheduler) -> None:
-    """Called by Dask once the scheduler runs."""
+def dask_setup(scheduler_or_nanny) -> None:
+    """Called by Dask once the process serves. A worker ends with its nanny."""
     threading.Thread(target=_watch, args=(int(os.environ[PARENT]),), daemon=True).start()
 
 
