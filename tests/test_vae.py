@@ -244,7 +244,7 @@ def test_the_bound_agrees_with_a_loop_in_numpy():
 @torch.no_grad()
 def test_with_many_samples_the_bound_reaches_the_evidence(one_dimensional):
     model, x = one_dimensional
-    bound = iwae_bound(model, x, 20_000, torch.Generator().manual_seed(0)).numpy()
+    bound = iwae_bound(model, x.repeat_interleave(50, 0), 2_000, torch.Generator().manual_seed(0)).view(6, 50).mean(1)
     np.testing.assert_allclose(bound, log_evidence(model, x), atol=0.02)
 
 

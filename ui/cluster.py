@@ -112,7 +112,8 @@ def _worker_spec(resource: str) -> dict:
     # One task thread: with a second, OpenMP sees more teams than cores, stops spinning, and a step takes twice as long.
     options = {
         "host": "127.0.0.1", "nthreads": 1, "name": resource, "resources": {resource: 1}, "silence_logs": logging.ERROR,
-        "memory_limit": memory * 6 // 10 if resource == "train" else memory * 3 // 10, "death_timeout": 30, "preload_nanny": ["ui.orphan"],
+        "memory_limit": memory * 6 // 10 if resource == "train" else memory * 3 // 10,
+        "death_timeout": 30, "preload_nanny": ["ui.orphan"],
     }  # fmt: skip
     return {"cls": SubprocessWorker, "options": {"worker_kwargs": options}}
 

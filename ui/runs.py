@@ -79,7 +79,7 @@ class Run:
     def add_curve(self, points: list[list[float]]) -> None:
         """Append to the training curve; every second point goes when there are too many."""
         self.curve += points
-        if len(self.curve) > MAX_CURVE:
+        while len(self.curve) > MAX_CURVE:
             self.curve = self.curve[::2]
 
     def add_frame(self, frame: Frame) -> None:
@@ -87,6 +87,8 @@ class Run:
         self.frames.append(frame)
         while len(self.frames) > 3 and sum(f.size for f in self.frames) > MAX_RUN_BYTES:
             self.frames = [self.frames[0], *self.frames[1:-1][1::2], self.frames[-1]]
+        while len(self.frames) > 1 and sum(f.size for f in self.frames) > MAX_RUN_BYTES:
+            del self.frames[-2]
 
 
 class RunStore:
@@ -105,6 +107,7 @@ class RunStore:
                 del self._runs[ended.pop(0).id]
             if len(self._runs) >= MAX_RUNS:
                 return False
+            run.last_seen = self._clock()
             self._runs[run.id] = run
             return True
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from vae_core.errors import BadInput
-from vae_core.vae import VAE, VAEConfig
+from vae_core.vae import VAE, VAEConfig, shortly
 
 SCHEMA_VERSION = 1
 MAX_BYTES = 64 * 2**20  # of a weights file from outside
@@ -102,6 +102,7 @@ def save(folder: Path, name: str, weights: bytes, recipe: Recipe) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _settle(folder, name)
         write_aside(folder / f"{name}.json", recipe_json(recipe, weights).encode())
         write_aside(folder / f"{name}.safetensors", weights)
         os.replace(folder / f"{name}.safetensors.new", folder / f"{name}.safetensors")
@@ -110,6 +111,15 @@ def save(folder: Path, name: str, weights: bytes, recipe: Recipe) -> None:
         raise BadInput(
             f"The checkpoint {name} could not be written ({error.strerror}); free some space or choose another folder."
         ) from error
+
+
+def _settle(folder: Path, name: str) -> None:
+    """Finish a save that was killed between its two renames, before NAME.json.new is written anew."""
+    weights, aside = folder / f"{name}.safetensors", folder / f"{name}.json.new"
+    if weights.exists() and aside.exists():
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        if digest.encode() in aside.read_bytes():
+            os.replace(aside, folder / f"{name}.json")
 
 
 def write_aside(path: Path, content: bytes) -> None:
@@ -123,7 +133,7 @@ def write_aside(path: Path, content: bytes) -> None:
 def open_file(path: Path) -> Checkpoint:
     """The checkpoint at PATH.safetensors with PATH.json beside it (suffix optional). Raises BadInput on any fault."""
     path = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
-    weights_path, recipe_path = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    weights_path, recipe_path = path.with_name(f"{path.name}.safetensors"), path.with_name(f"{path.name}.json")
     try:
         if weights_path.stat().st_size > MAX_BYTES:
             raise BadInput(f"{weights_path.name} is larger than {MAX_BYTES // 2**20} MB, the most a checkpoint may have.")
@@ -155,7 +165,7 @@ def open_bytes(weights: bytes, name: str) -> Checkpoint:
     text = embedded.get("latentscape") if isinstance(embedded, dict) else None
     if not isinstance(text, str):
         raise BadInput(f"{name} holds weights but no Latentscape recipe; open a file that Latentscape saved.")
-    recipe = read_recipe(text.encode(), name)
+    recipe = read_recipe(text.encode(errors="replace"), name)
     model = _empty_model(recipe, name)
     _compare(header, model, name)
     try:
@@ -176,11 +186,13 @@ def read_recipe(raw: bytes, name: str) -> Recipe:
     content = _strict_json(raw, f"The recipe of {name}")
     version = content.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise BadInput(f"{name} was saved by a later Latentscape (format {version}, this one reads {SCHEMA_VERSION}); update.")
+        raise BadInput(
+            f"{name} was saved by a later Latentscape (format {shortly(version)}, this one reads {SCHEMA_VERSION}); update."
+        )
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        field = ".".join(str(part) for part in error.errors()[0]["loc"])[:80]
+        field = " ".join(".".join(str(part) for part in error.errors()[0]["loc"])[:80].split())
         raise BadInput(f"The recipe of {name} has a missing or wrong entry ({field}); save the checkpoint again.") from error
     if recipe.kind not in KINDS:
         raise BadInput(f"{name} is a model of an unknown kind; this Latentscape reads {', '.join(KINDS)}.")
@@ -226,8 +238,14 @@ def _strict_json(raw: bytes, what: str) -> dict:
     def refuse(constant):
         raise ValueError(constant)
 
+    def finite(text):
+        if not math.isfinite(value := float(text)):
+            raise ValueError(text)
+        return value
+
     try:
-        content = json.loads(raw, object_pairs_hook=unique, parse_constant=refuse)
+        content = json.loads(raw, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+        json.dumps(content, ensure_ascii=False).encode()  # half a character (a lone surrogate) cannot be written again
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{what} is damaged: it is not plain JSON with each key once.") from error
     if not isinstance(content, dict):
@@ -244,7 +262,7 @@ def _compare(header: dict, model: VAE, name: str) -> None:
         shape, dtype = (entry.get("shape"), entry.get("dtype")) if isinstance(entry, dict) else (None, None)
         if shape != list(expected[key].shape):
             raise BadInput(f"{name} does not hold the weights that its recipe describes (the shape of {key} differs).")
-        if dtype not in DTYPES:
+        if not isinstance(dtype, str) or dtype not in DTYPES:
             raise BadInput(f"{name} holds numbers of a type that is not read here; save it in float32 or float16.")
     size = sum(math.prod(entry["shape"]) * DTYPES[entry["dtype"]] for entry in header.values())
     if size > MAX_BYTES:

@@ -7,7 +7,9 @@ torchvision, which downloads them where the network allows. Images stay uint8 in
 
 import gzip
 import hashlib
+import math
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -77,13 +79,14 @@ def read_idx(path: Path, expected_sha256: str | None = None) -> np.ndarray:
     try:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{path.name} cannot be read; copy the file again.") from error
     if expected_sha256 and hashlib.sha256(raw).hexdigest() != expected_sha256:
         raise BadInput(f"{path.name} is not the published file (its SHA-256 differs); copy it again.")
-    dimensions = raw[3] if raw[:3] == b"\0\0\x08" else 0
-    shape = np.frombuffer(raw[4 : 4 + 4 * dimensions], ">u4").astype(int) if dimensions else ()
-    if not dimensions or len(raw) != 4 + 4 * dimensions + np.prod(shape):
+    dimensions = raw[3] if raw[:3] == b"\0\0\x08" and len(raw) > 3 else 0
+    sizes = raw[4 : 4 + 4 * dimensions]
+    shape = [int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4)]  # Python's own ints: no overflow
+    if not dimensions or len(raw) != 4 + 4 * dimensions + math.prod(shape):
         raise BadInput(f"{path.name} is not an IDX file of bytes; copy it again.")
     return np.frombuffer(bytearray(raw), np.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
@@ -131,7 +134,7 @@ def _torchvision(name: str, class_name: str, classes: list[str] | None = None, f
             split_options = {"split": "letters", **options} if class_name == "EMNIST" else options
             try:
                 part = getattr(datasets, class_name)(root, train=split, download=True, **split_options)
-            except (OSError, RuntimeError) as error:  # URLError is an OSError; a bad checksum a RuntimeError
+            except (OSError, RuntimeError, ValueError, AssertionError) as error:  # no network, a bad checksum, damaged files
                 raise BadInput(
                     f"The data set {name} is not on this machine and could not be downloaded: put torchvision's "
                     f"{class_name} files into {'$LATENTSCAPE_DATA' if 'LATENTSCAPE_DATA' in os.environ else 'data'}"

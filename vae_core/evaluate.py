@@ -13,7 +13,7 @@ from vae_core.data import to_float
 from vae_core.errors import BadInput
 from vae_core.vae import VAE, iwae_bound, kl_per_image, recon_per_image
 
-BATCH = 1000  # images at once: bounds memory, does not change any result
+BATCH = 1000  # images at once: bounds memory; changes which random draws the importance-weighted bound gets, nothing else
 
 
 class ELBOTerms(NamedTuple):

@@ -16,7 +16,8 @@ class Plane:
         self.explained: tuple[float, float] | None = None  # share of the variance, 0 to 1, of each axis
         self.pca = None
         if self.latent_dim > 2:
-            self.pca = PCA(2, svd_solver="full").fit(codes)
+            with np.errstate(invalid="ignore"):
+                self.pca = PCA(2, svd_solver="full").fit(codes)
             components = self.pca.components_  # (2, L)
             reference = like.pca.components_ if like and like.pca else np.eye(2, self.latent_dim)
             signs = np.sign((components * reference).sum(1))

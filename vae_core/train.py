@@ -58,7 +58,7 @@ class TrainConfig:
         for name, value, choices in (
             ("schedule", self.schedule, SCHEDULES), ("device", self.device, DEVICES), ("precision", self.precision, PRECISIONS)
         ):  # fmt: skip
-            if value not in choices:
+            if value not in choices and not (name == "device" and value.partition(":")[0] == "cuda"):  # cuda:1
                 raise BadInput(f"There is no {name} called {value!r}; choose one of {', '.join(choices)}.")
 
 
@@ -147,6 +147,10 @@ class TrainState:
 def start(model_config: VAEConfig, data: ImageSet, config: TrainConfig) -> TrainState:
     """A fresh run: seeded weights on the chosen device. Raises BadInput where data and settings do not fit together."""
     defaults = ARCHITECTURES[model_config.architecture]
+    if len(data.train_images) < 2 or len(data.test_images) < 1:
+        raise BadInput(
+            f"The data set {data.name} has {len(data.train_images)} training images; at least 2 are needed, and 1 to test."
+        )
     config = replace(
         config,
         batch_size=min(defaults.batch_size, len(data.train_images)) if config.batch_size is None else config.batch_size,
@@ -193,7 +197,10 @@ def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
         if about["data"] != data.digest:
             raise BadInput(f"The saved run was trained on other images than {data.name} holds now; start a new one.")
         tensors = safetensors.torch.load(raw)
-        state = start(VAEConfig(**about["model"]), data, TrainConfig(**about["training"]))
+        training = TrainConfig(**about["training"])
+        if not has_device(training.device):
+            training = replace(training, device="auto")
+        state = start(VAEConfig(**about["model"]), data, training)
         state.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
@@ -243,6 +250,11 @@ def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Epoch]:
             epoch, train_recon + train_kl, train_recon, train_kl, test_recon + test_kl, test_recon, test_kl,
             state.seconds, len(images) / max(state.seconds - before, 1e-9),
         )  # fmt: skip
+        if not math.isfinite(record.test_loss):
+            raise Diverged(
+                f"The test loss stopped being a finite number in epoch {epoch} (learning rate {config.lr:g}); "
+                "try a smaller learning rate."
+            )
         state.epochs.append(record)
         state.sums = torch.zeros(2)
         yield record
@@ -297,14 +309,20 @@ def learning_rate(step: int, total: int, config: TrainConfig) -> float:
     return high + (low - high) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
+def has_device(device: str) -> bool:
+    """Whether this machine has such a device; a number behind a colon is not looked at."""
+    kind = device.partition(":")[0]
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return here.get(kind, False)
+
+
 def choose_device(device: str) -> str:
     """`auto` -> the best device here. Raises BadInput where the one asked for is missing."""
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
-        device = next(name for name in ("cuda", "mps", "cpu") if available[name])
-    if not available[device]:
-        raise BadInput(f"There is no {device} device on this machine; choose cpu or auto.")
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device
+        device = next(kind for kind in ("cuda", "mps", "cpu") if has_device(kind))
+    if not has_device(device):
+        raise BadInput(f"There is no {device.partition(':')[0]} device on this machine; choose cpu or auto.")
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device.startswith("cuda") else device
 
 
 def choose_precision(precision: str, device: str) -> str:
@@ -324,7 +342,7 @@ def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: b
     """
     model, images = state.model, data.test_images
     metrics = {"seconds": state.seconds}
-    half = True
+    half = all(tensor.abs().max() < 65_504 for tensor in model.state_dict().values())
     if quick:
         metrics |= (
             {name: value for name, value in asdict(state.epochs[-1]).items() if name.startswith("test_")}
@@ -336,7 +354,7 @@ def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: b
         halved = copy.deepcopy(model)
         halved.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
         shift = evaluate.elbo_terms(halved, images, state.config.seed).loss.mean() - terms.loss.mean()
-        half = abs(shift.item()) < 0.05  # False for NaN
+        half = half and abs(shift.item()) < 0.05  # False for NaN
         metrics |= {
             "test_loss": terms.loss.mean().item(),
             "test_recon": terms.recon.mean().item(),

@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import torch.distributed as dist
@@ -28,6 +27,8 @@ from vae_core.train import (
     start,
 )
 from vae_core.vae import ARCHITECTURES, VAEConfig
+
+PRINTED = ("epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -101,7 +102,7 @@ def _train(arguments: argparse.Namespace, command: str) -> int:
                 bar.set_postfix_str(f"epoch {record.epoch}, test {record.test_loss:.2f} nats")
                 if main_process:
                     if arguments.json:
-                        print(json.dumps(asdict(record)), flush=True)
+                        print(json.dumps({name: getattr(record, name) for name in PRINTED}), flush=True)
                     state.save(out)
             if stop:
                 code = 130
@@ -122,6 +123,8 @@ def _train(arguments: argparse.Namespace, command: str) -> int:
 def _prepare(arguments: argparse.Namespace) -> TrainState:
     """The state to train from: fresh, or resumed. Nothing that is there already is lost without --overwrite."""
     out: Path = arguments.out
+    if len(arguments.title or out.name) > 200:
+        raise BadInput("A title has at most 200 characters; give a shorter --title.")
     images = data.load(arguments.data)
     if arguments.resume:
         return resume(out, images)

@@ -34,6 +34,7 @@ ARCHITECTURES = {
     "residual": Architecture("Residual MLP (best)", hidden=384, depth=1, lr=3e-3, batch_size=128),
 }
 REDUCTIONS = ("sum", "mean")
+MAX_WEIGHTS = 16_000_000  # in float32 just below the 64 MB that a checkpoint may have
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,17 @@ class VAEConfig:
 
     def __post_init__(self):
         if self.architecture not in ARCHITECTURES:
-            raise BadInput(f"There is no architecture called {self.architecture!r}; choose one of {', '.join(ARCHITECTURES)}.")
+            raise BadInput(
+                f"There is no architecture called {shortly(self.architecture)}; choose one of {', '.join(ARCHITECTURES)}."
+            )
         if self.reduction not in REDUCTIONS:
-            raise BadInput(f"There is no reduction called {self.reduction!r}; choose sum or mean.")
+            raise BadInput(f"There is no reduction called {shortly(self.reduction)}; choose sum or mean.")
         defaults = ARCHITECTURES[self.architecture]
         object.__setattr__(self, "hidden", defaults.hidden if self.hidden is None else self.hidden)
         object.__setattr__(self, "depth", defaults.depth if self.depth is None else self.depth)
         object.__setattr__(self, "image_shape", tuple(self.image_shape))
+        if not isinstance(self.binarize, bool):
+            raise BadInput(f"Binarise is either true or false, not {shortly(self.binarize)}.")
         in_range("latent dimension", self.latent_dim, 1, 256, whole=True)
         in_range("hidden width", self.hidden, 8, 4096, whole=True)
         in_range("depth", self.depth, 1, 12, whole=True)
@@ -66,11 +71,28 @@ class VAEConfig:
             raise BadInput(f"An image shape has three sizes (C, H, W), not {len(self.image_shape)}.")
         for size, name, top in zip(self.image_shape, ("channels", "height", "width"), (4, 128, 128), strict=True):
             in_range(f"image {name}", size, 1, top, whole=True)
+        if self.weights > MAX_WEIGHTS:
+            raise BadInput(
+                f"A model of this width and depth has {self.weights / 1e6:.0f} million weights; at most "
+                f"{MAX_WEIGHTS / 1e6:.0f} million are kept. Choose a smaller width or depth."
+            )
 
     @property
     def pixels(self) -> int:
         """C * H * W."""
         return math.prod(self.image_shape)
+
+    @property
+    def weights(self) -> int:
+        """Numbers in the matrices of encoder and decoder; biases and norms are a thousandth more."""
+        inner = (self.depth - 1 if self.architecture == "mlp" else 2 * self.depth) * self.hidden**2
+        return 2 * inner + self.hidden * (2 * self.pixels + 3 * self.latent_dim)
+
+
+def shortly(value: object) -> str:
+    """repr(value), cut where it is long: a sentence stays a sentence whatever a file says."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def in_range(name: str, value: float, low: float, high: float, whole: bool = False) -> None:
@@ -78,7 +100,7 @@ def in_range(name: str, value: float, low: float, high: float, whole: bool = Fal
     wrong_type = isinstance(value, bool) or not isinstance(value, int if whole else (int, float))
     if wrong_type or not low <= value <= high:
         kind = "a whole number" if whole else "a number"
-        raise BadInput(f"The {name} must be {kind} from {low:g} to {high:g}, not {value!r}.")
+        raise BadInput(f"The {name} must be {kind} from {low:g} to {high:g}, not {shortly(value)}.")
 
 
 class ResidualBlock(nn.Module):
@@ -180,10 +202,10 @@ def vae_loss(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float 
     With reduction="mean" the reconstruction inside `loss` is averaged over pixels while the KL stays summed: the KL
     then outweighs it several hundred times and the posterior collapses. The terms `recon` and `kl` stay in nats.
     """
-    batch = len(x)
+    batch = max(len(x), 1)
     recon = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / batch  # faster than a mean of (B,) sums
     kl = kl_per_image(mu, logvar).sum() / batch
-    pixels = x[0].numel()
+    pixels = x.shape[1:].numel()
     return VAELoss(recon / (pixels if reduction == "mean" else 1) + beta * kl, recon, kl)
 
 

@@ -1,0 +1,360 @@
+"""The command line: one JSON object a line, one sentence for a bad value, nothing lost by Ctrl-C or by a second run."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from vae_core import checkpoint, evaluate, train, train_cli
+from vae_core.data import load
+from vae_core.train_cli import main
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).resolve().parent.parent
+KEYS = {"epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second"}
+QUICK = ["--data", "digits", "--hidden", "16", "--latent-dim", "2", "--epochs", "2", "--precision", "fp32", "--device", "cpu"]
+
+
+def run(capsys, *arguments) -> tuple[int, list[str], list[str]]:
+    """The command in this process: exit code, lines on stdout, lines on stderr."""
+    capsys.readouterr()
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as left:
+        code = left.code
+    captured = capsys.readouterr()
+    return code, captured.out.splitlines(), captured.err.splitlines()
+
+
+def losses(lines: list[str]) -> list[tuple]:
+    """What each epoch told, without what the clock put into it."""
+    told = ("epoch", "train_loss", "test_loss", "test_recon", "test_kl")
+    return [tuple(json.loads(line)[key] for key in told) for line in lines]
+
+
+def assert_refused(code: int, out: list[str], err: list[str]) -> str:
+    assert code == 2
+    assert out == []
+    assert len(err) == 1
+    assert err[0].endswith(".")
+    assert "Traceback" not in err[0]
+    assert len(err[0]) < 400
+    return err[0]
+
+
+# One run.
+
+
+def test_each_epoch_is_one_json_object_with_exactly_the_promised_keys(tmp_path, capsys):
+    code, out, err = run(capsys, *QUICK, "--out", tmp_path / "r", "--json")
+    assert (code, err) == (0, [])
+    records = [json.loads(line) for line in out]
+    assert [record["epoch"] for record in records] == [1, 2]
+    assert [set(record) for record in records] == [KEYS, KEYS]
+    assert all(isinstance(record[key], (int, float)) for record in records for key in KEYS)
+
+
+def test_the_numbers_of_an_epoch_fit_together(tmp_path, capsys):
+    _, out, _ = run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--beta", "3")
+    first, last = map(json.loads, out)
+    for record in (first, last):
+        assert record["test_loss"] == pytest.approx(record["test_recon"] + record["test_kl"])  # beta left out
+    assert 0 < first["seconds"] < last["seconds"]
+    assert last["images_per_second"] == pytest.approx(1437 / (last["seconds"] - first["seconds"]), rel=1e-6)
+
+
+def test_the_checkpoint_is_the_model_that_the_last_line_told_of(tmp_path, capsys):
+    _, out, _ = run(capsys, *QUICK, "--out", tmp_path / "my run", "--json", "--seed", "5", "--binarize", "--title", "Mine")
+    opened = checkpoint.open_file(tmp_path / "my run" / "checkpoint")
+    loss = evaluate.elbo_terms(opened.model, load("digits").test_images, seed=5).loss.mean().item()
+    assert loss == pytest.approx(json.loads(out[-1])["test_loss"], abs=0.05)
+    assert opened.recipe.title == "Mine"
+    assert opened.model.config.binarize
+    assert opened.recipe.training["seed"] == 5
+    assert opened.recipe.data.digest == load("digits").digest
+    assert len(opened.recipe.epochs) == 2
+    assert sorted(path.name for path in (tmp_path / "my run").iterdir()) == [
+        "checkpoint.json", "checkpoint.safetensors", "state.json", "state.safetensors"
+    ]  # fmt: skip
+
+
+def test_the_command_in_the_recipe_trains_the_same_model_again(tmp_path, capsys):
+    _, first, _ = run(capsys, *QUICK, "--out", tmp_path / "a b", "--json", "--seed", "3", "--architecture", "residual")
+    command = shlex.split(checkpoint.open_file(tmp_path / "a b" / "checkpoint").recipe.command)
+    assert command[:3] == ["python", "-m", "vae_core.train"]
+    again = [argument if argument != str(tmp_path / "a b") else tmp_path / "c" for argument in command[3:]]
+    _, second, _ = run(capsys, *again)
+    assert losses(first) == losses(second)
+
+
+def test_without_json_nothing_is_on_stdout_and_a_bar_is_on_stderr(tmp_path, capsys):
+    code, out, err = run(capsys, *QUICK, "--out", tmp_path / "r")
+    assert (code, out) == (0, [])
+    assert "batch" in " ".join(err)
+    assert "nats" in " ".join(err)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one-cycle"])
+def test_both_schedules_can_be_chosen(tmp_path, capsys, schedule):
+    code, _, _ = run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--schedule", schedule)
+    assert code == 0
+    assert checkpoint.open_file(tmp_path / "r" / "checkpoint").recipe.training["schedule"] == schedule
+
+
+def test_the_signal_for_ctrl_c_is_given_back(tmp_path, capsys):
+    before = signal.getsignal(signal.SIGINT)
+    run(capsys, *QUICK, "--out", tmp_path / "r", "--json")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_real_mnist_is_learned_in_one_epoch(tmp_path, capsys):
+    code, out, _ = run(
+        capsys, "--data", "mnist", "--hidden", "64", "--latent-dim", "8", "--epochs", "1", "--batch-size", "500",
+        "--lr", "8e-3", "--precision", "fp32", "--device", "cpu", "--out", tmp_path / "r", "--json",
+    )  # fmt: skip
+    assert code == 0
+    record = json.loads(out[0])
+    assert 100 < record["test_loss"] < 200  # 784 ln 2 = 543 before
+    assert record["test_kl"] > 5
+    assert (tmp_path / "r" / "checkpoint.safetensors").stat().st_size < 8 * 2**20
+
+
+# Not over another run.
+
+
+def test_another_run_is_neither_overwritten_nor_touched(tmp_path, capsys):
+    run(capsys, *QUICK, "--out", tmp_path / "r", "--json")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()}
+    sentence = assert_refused(*run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--seed", "1"))
+    assert "--resume" in sentence
+    assert "--overwrite" in sentence
+    assert {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()} == before
+
+
+@pytest.mark.parametrize("left", ["state.safetensors", "checkpoint.safetensors"])
+def test_half_a_run_counts_as_a_run(tmp_path, capsys, left):
+    (tmp_path / left).write_bytes(b"somebody's")
+    assert_refused(*run(capsys, *QUICK, "--out", tmp_path, "--json"))
+    assert (tmp_path / left).read_bytes() == b"somebody's"
+
+
+def test_overwriting_on_request_gives_the_new_run(tmp_path, capsys):
+    _, first, _ = run(capsys, *QUICK, "--out", tmp_path / "r", "--json")
+    code, second, _ = run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--seed", "1", "--overwrite")
+    assert code == 0
+    assert losses(first) != losses(second)
+    assert checkpoint.open_file(tmp_path / "r" / "checkpoint").recipe.training["seed"] == 1
+
+
+# Resuming.
+
+
+def stop_after(monkeypatch, records: int) -> None:
+    """Press Ctrl-C after so many records."""
+    real = train_cli.fit
+
+    def interrupted(*arguments):
+        for number, record in enumerate(real(*arguments), start=1):
+            if number == records:
+                signal.raise_signal(signal.SIGINT)
+            yield record
+
+    monkeypatch.setattr(train_cli, "fit", interrupted)
+
+
+@pytest.mark.parametrize("records", [1, 7, 12, 13])  # of 12 batches a pass, the last one told by its epoch
+def test_a_run_stopped_by_ctrl_c_and_resumed_is_the_same_run(tmp_path, capsys, monkeypatch, records):
+    _, whole, _ = run(capsys, *QUICK, "--out", tmp_path / "whole", "--json")
+    with monkeypatch.context() as patch:
+        stop_after(patch, records)
+        code, first, err = run(capsys, *QUICK, "--out", tmp_path / "cut", "--json")
+    assert (code, err) == (130, [])
+    assert len(first) == records // 12
+    opened = checkpoint.open_file(tmp_path / "cut" / "checkpoint")
+    assert len(opened.recipe.epochs) == records // 12
+    code, second, err = run(capsys, "--data", "digits", "--out", tmp_path / "cut", "--json", "--resume")
+    assert (code, err) == (0, [])
+    assert losses(first) + losses(second) == losses(whole)
+    digests = [checkpoint.open_file(tmp_path / name / "checkpoint").model.state_dict() for name in ("whole", "cut")]
+    assert all(torch.equal(tensor, digests[1][name]) for name, tensor in digests[0].items())
+
+
+def test_resuming_a_finished_run_trains_no_more(tmp_path, capsys):
+    run(capsys, *QUICK, "--out", tmp_path / "r", "--json")
+    before = checkpoint.open_file(tmp_path / "r" / "checkpoint").model.state_dict()
+    code, out, _ = run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--resume")
+    assert (code, out) == (0, [])
+    after = checkpoint.open_file(tmp_path / "r" / "checkpoint").model.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_resuming_what_is_not_there_is_refused(tmp_path, capsys):
+    assert "no run to resume" in assert_refused(*run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--resume"))
+    assert not (tmp_path / "r").exists()
+
+
+def test_resuming_a_damaged_run_is_refused_and_leaves_it(tmp_path, capsys):
+    run(capsys, *QUICK, "--out", tmp_path, "--json")
+    raw = (tmp_path / "state.safetensors").read_bytes()
+    (tmp_path / "state.safetensors").write_bytes(raw[:1000])
+    assert_refused(*run(capsys, *QUICK, "--out", tmp_path, "--json", "--resume"))
+    assert (tmp_path / "state.safetensors").read_bytes() == raw[:1000]
+
+
+def test_resuming_with_other_data_is_refused(tmp_path, capsys):
+    run(capsys, *QUICK, "--out", tmp_path, "--json")
+    assert "mnist" in assert_refused(*run(capsys, "--data", "mnist", "--out", tmp_path, "--json", "--resume"))
+
+
+# Bad values.
+
+BAD = [
+    "--data imagenet", "--data <script>", "--architecture transformer", "--schedule cosine", "--device tpu", "--precision fp16",
+    "--reduction max", "--lr 1e9", "--lr 0", "--lr nan", "--lr -1", "--lr fast", "--beta 1e12", "--beta nan", "--beta -1",
+    "--beta inf", "--epochs 0", "--epochs -3", "--epochs 2.5", "--epochs 10000000", "--batch-size 0", "--batch-size 1438",
+    "--batch-size 100000", "--batch-size x", "--latent-dim 0", "--latent-dim 1000000000", "--latent-dim -1", "--hidden -400",
+    "--hidden 1000000", "--depth 0", "--depth 99", "--seed -1", "--seed 99999999999", "--kl-warmup -1", "--kl-warmup nan",
+    "--unknown", "--epochs", "surplus", "--title " + "x" * 201,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad[:40])
+def test_a_bad_value_gives_exit_code_2_and_one_sentence_before_anything_is_written(tmp_path, capsys, bad):
+    assert_refused(*run(capsys, *QUICK, "--json", "--out", tmp_path / "r", *bad.split(" ")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cuda_asked_for_and_absent_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    sentence = assert_refused(*run(capsys, *QUICK, "--json", "--out", tmp_path / "r", "--device", "cuda"))
+    assert "no cuda device" in sentence
+    assert "cpu" in sentence
+
+
+def test_no_folder_is_a_bad_value(capsys):
+    assert "--out" in assert_refused(*run(capsys, *QUICK, "--json"))
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = run(capsys, *QUICK, "--json", "--out", tmp_path / "file")
+    assert code == 2
+    assert len(err) == 1
+    assert "could not be saved" in err[0]
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_full_disk_is_told(tmp_path, capsys, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = run(capsys, *QUICK, "--json", "--out", tmp_path / "r")
+    assert code == 2
+    assert len(err) == 1
+    assert "No space left on device" in err[0]
+
+
+def test_help_names_every_option_and_leaves_with_zero(capsys):
+    code, out, err = run(capsys, "--help")
+    assert (code, err) == (0, [])
+    promised = "data architecture latent-dim epochs batch-size lr schedule seed out json resume overwrite"
+    for option in (*promised.split(), "beta", "kl-warmup", "binarize", "reduction", "device", "precision"):
+        assert f"--{option}" in "\n".join(out)
+
+
+def test_a_diverging_run_is_told_in_one_sentence_and_keeps_the_last_good_state(tmp_path, capsys, monkeypatch):
+    real, steps = train.vae_loss, iter(range(1000))
+
+    def poisoned(*arguments):
+        terms = real(*arguments)
+        return terms._replace(loss=terms.loss * float("nan")) if next(steps) == 15 else terms
+
+    monkeypatch.setattr(train, "vae_loss", poisoned)
+    code, out, err = run(capsys, *QUICK, "--json", "--out", tmp_path / "r")
+    assert code == 3
+    assert len(out) == len(err) == 1
+    assert "finite" in err[0]
+    assert len(train.resume(tmp_path / "r", load("digits")).epochs) == 1
+
+
+def test_a_model_spoiled_by_its_last_step_is_told_and_never_printed_as_a_number(tmp_path, capsys, monkeypatch):
+    real = train._optimizer
+
+    def spoiling(model, config):
+        optimizer = real(model, config)
+        step = optimizer.step
+
+        def spoil():
+            step()
+            with torch.no_grad():
+                model.encoder[-1].bias.fill_(1000.0)  # exp(logvar) leaves the range of a float
+
+        optimizer.step = spoil
+        return optimizer
+
+    monkeypatch.setattr(train, "_optimizer", spoiling)
+    code, out, err = run(capsys, *QUICK, "--json", "--out", tmp_path / "r", "--batch-size", "1437", "--epochs", "1")
+    assert code == 3
+    assert out == []
+    assert len(err) == 1
+    assert not (tmp_path / "r" / "checkpoint.safetensors").exists()
+
+
+# As a process of its own.
+
+
+def command(*arguments) -> list[str]:
+    return [sys.executable, "-m", "vae_core.train", *map(str, arguments)]
+
+
+def test_a_bad_value_in_a_shell_shows_no_traceback(tmp_path):
+    done = subprocess.run(
+        command(*QUICK, "--out", tmp_path / "r", "--lr", "1e9"),
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert_refused(done.returncode, done.stdout.splitlines(), done.stderr.splitlines())
+
+
+def test_ctrl_c_leaves_a_checkpoint_that_opens_and_can_be_resumed(tmp_path, capsys):
+    arguments = [*QUICK, "--epochs", "1000", "--out", tmp_path / "r", "--json"]
+    process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    told = losses([first, *rest.splitlines()])
+    assert (process.returncode, err) == (130, "")
+    assert told[0][0] == 1
+    assert len(told) < 1000
+    opened = checkpoint.open_file(tmp_path / "r" / "checkpoint")
+    assert len(opened.recipe.epochs) == len(told)
+    state = train.resume(tmp_path / "r", load("digits"))
+    assert state.steps >= 12 * len(told)
+    following = next(record for record in train.fit(state, load("digits")) if isinstance(record, train.Epoch))
+    assert following.epoch == len(told) + 1
+
+
+def test_torchrun_of_the_command_gives_one_set_of_lines_and_one_checkpoint(tmp_path, capsys):
+    arguments = [*QUICK, "--json", "--batch-size", "100"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "vae_core.train"]
+    done = subprocess.run(
+        [*launcher, *arguments, "--out", str(tmp_path / "two")],
+        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    _, alone, _ = run(capsys, *arguments, "--out", tmp_path / "one")
+    shared = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(shared) == len(alone) == 2
+    for line, expected in zip(losses(shared), losses(alone), strict=True):
+        assert line == pytest.approx(expected, rel=1e-4)
+    assert checkpoint.open_file(tmp_path / "two" / "checkpoint").recipe.title == "two"
