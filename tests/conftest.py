@@ -40,7 +40,7 @@ def wait_until(claim, seconds: float, what: str):
         if value := claim():
             return value
         time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what}")
+    raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 
 class Server:

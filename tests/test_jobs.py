@@ -37,7 +37,7 @@ def local():
 
 
 def until(run, *status: str, seconds: float = READY):
-    return wait_until(lambda: run.status in status, seconds, f"{status}, but it is {run.status} {run.reason}")
+    return wait_until(lambda: run.status in status, seconds, lambda: f"{status}, but it is {run.status} {run.reason}")
 
 
 def worker_process(run) -> psutil.Process:
@@ -62,7 +62,7 @@ def test_a_run_ends_done_with_a_frame_an_epoch_and_a_checkpoint_that_opens(local
 
 
 def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):
-    run = local.submit(request(6), "tab-2")
+    run = local.submit(request(80), "tab-2")
     wait_until(lambda: run.epochs, READY, "a first epoch")
     local.pause(run)
     until(run, PAUSED)
@@ -76,7 +76,7 @@ def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):
     local.resume(run)
     until(run, DONE)
     digits = data.load("digits")
-    asked = request(6)
+    asked = request(80)
     unbroken = train.start(VAEConfig(**asked["model"], image_shape=(1, 8, 8)), digits, train.TrainConfig(**asked["training"]))
     losses = [r.test_loss for r in train.fit(unbroken, digits) if isinstance(r, train.Epoch)]
     assert [record["test_loss"] for record in run.epochs] == pytest.approx(losses, rel=1e-5)
