@@ -1,0 +1,179 @@
+"""The pad: drag through a latent space in the browser, decoding at every animation frame.
+
+    settled = latent_pad(checkpoint, key="explore_pad")
+    st.write(settled.z)
+
+Python hears of the point where a drag or a run of key presses ends, never of the movement. The browser gets the decoder
+(and the encoded images) once, in parcels of their own; everything else is a few hundred bytes of JSON.
+"""
+
+import base64
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from latent_pad.parcel import PadDecoder, PadPoints, Parcel, pack_decoder, pack_points
+from latent_pad.plane import Plane, Posterior, numbers
+
+if TYPE_CHECKING:
+    from vae_core.checkpoint import Checkpoint
+
+__all__ = ["PadDecoder", "PadPoints", "Plane", "Posterior", "Settled", "latent_pad", "pack_decoder", "pack_points"]
+
+COLOURS = ("#4e79a7", "#f28e2b", "#e15759", "#3aa6a0", "#59a14f", "#c9a227", "#b07aa1", "#e377a2", "#9c755f", "#8c8c9c")
+LAYERS = ("images", "codes", "both")
+LATEST = 2**53
+FARTHEST = 1e6  # of a coordinate: what the browser reports is checked like any other input
+
+class Settled(NamedTuple):
+    """Where the marker came to rest: coordinates on the plane, and the latent vector (L,)."""
+
+    x: float
+    y: float
+    z: tuple[float, ...]
+
+
+def latent_pad(
+    model: "Checkpoint | PadDecoder",
+    plane: Plane | None = None,
+    points: PadPoints | None = None,
+    *,
+    key: str,
+    position: tuple[float, float] | None = None,
+    posterior: Posterior | None = None,
+    layers: str = "both",
+    prior: bool = True,
+    window: tuple[float, float, float] | None = None,
+    colours: Sequence[str] = COLOURS,
+    fallback_image: np.ndarray | None = None,
+    on_change: Callable[[], None] | None = None,
+) -> Settled:
+    """Draw the pad and return the point where it last settled (before any: `position`).
+
+    model           a Checkpoint, or what pack_decoder made (cache it by the checkpoint's digest).
+    plane           which plane of the latent space; default: its first two dimensions.
+    points          encoded images, from pack_points (cache it): dots, nearest image.
+    key             the widget key; the settled point is also st.session_state[key]["point"], with x and y.
+    position        (x, y) of the marker on the plane, each within a million. A new value moves the marker, unless the
+                    visitor has moved it since; None leaves it where it is and starts at (0, 0).
+    posterior       of the chosen image: its 1- and 2-sigma ellipses on the plane.
+    layers          "images": the plane decoded on a grid; "codes": the encoded images; "both".
+    prior           whether the model has the prior N(0, I): contours and log density are shown.
+    window          (x, y, half width) of the part of the plane to show, half width above 0; default: the codes.
+    colours         CSS colours for the classes, repeated where there are more classes.
+    fallback_image  for a decoder that the browser cannot run: uint8 (C, H, W) of the settled point, decoded here.
+    on_change       called before the rerun that follows a settled point.
+
+    Raises ValueError where sizes do not fit each other.
+    """
+    decoder = model if isinstance(model, PadDecoder) else _packed(model.digest, model)
+    plane = plane or Plane.axes(decoder.latent_dim)
+    if plane.latent_dim != decoder.latent_dim:
+        raise ValueError(f"The plane lies in {plane.latent_dim} dimensions, the decoder reads {decoder.latent_dim}.")
+    if points is not None and points.latent_dim != decoder.latent_dim:
+        raise ValueError(f"The points have {points.latent_dim} dimensions, the decoder reads {decoder.latent_dim}.")
+    if posterior is not None and len(posterior.mu) != decoder.latent_dim:
+        raise ValueError(f"The posterior has {len(posterior.mu)} dimensions, the decoder reads {decoder.latent_dim}.")
+    if layers not in LAYERS:
+        raise ValueError(f"The layers must be one of {', '.join(LAYERS)}, not {layers!r}.")
+    if position is not None and max(map(abs, numbers("position", position, 2))) > FARTHEST:
+        raise ValueError("The position must lie within a million of the plane's origin.")
+    if window is not None and numbers("window", window, 3)[2] <= 0:
+        raise ValueError("The window's half width must be above 0.")
+
+    heard = _heard(st.session_state.get(key))
+    x, y, moves = _standing(key, plane, position, heard)
+    data = {
+        "latentDim": decoder.latent_dim,
+        "imageShape": list(decoder.image_shape),
+        "decoder": decoder.parcel.digest if decoder.parcel else None,
+        "missing": decoder.missing,
+        "points": points.parcel.digest if points else None,
+        "classes": list(points.classes) if points else [],
+        "plane": {
+            "id": plane.identity, "origin": plane.origin, "u": plane.u, "v": plane.v, "labels": list(plane.labels),
+        },
+        "position": [x, y],
+        "moves": moves,
+        "heard": heard["number"] if heard else 0,
+        "posterior": None if posterior is None else {"mu": posterior.mu, "sigma": posterior.sigma},
+        "layers": layers,
+        "prior": prior,
+        "window": None if window is None else [float(value) for value in window],
+        "colours": list(colours),
+        "fallback": None if fallback_image is None else _picture(fallback_image, decoder.image_shape),
+    }  # fmt: skip
+    with st.container(gap=None):  # the parcels have no face and must not take a gap each
+        if decoder.parcel:
+            _send(decoder.parcel, f"{key}--decoder")
+        if points:
+            _send(points.parcel, f"{key}--points")
+        _component()(key=key, data=data, default={"point": None}, on_point_change=on_change or _nothing)
+
+    return Settled(x, y, plane.point(x, y))
+
+
+def _standing(key: str, plane: Plane, position: tuple[float, float] | None, heard: dict | None) -> tuple[float, float, int]:
+    """Where the marker stands, and how often Python has moved it: a new plane or position wins over what was heard before
+    it, a later report wins over both. The browser goes by the same rule, so the two agree."""
+    asked = None if position is None else (float(position[0]), float(position[1]))
+    number = heard["number"] if heard else 0
+    fits = heard is not None and heard["plane"] in (plane.identity, "")
+    memory = st.session_state.get(f"{key}--moved")
+    if memory is None:  # a report may be here already: the page was left and the key kept, or a test wrote it
+        memory = {"plane": plane.identity, "asked": asked, "at": asked or (0.0, 0.0), "number": number - fits, "moves": 0}
+    elif memory["plane"] != plane.identity or asked not in (None, memory["asked"]):
+        memory = {
+            "plane": plane.identity, "asked": asked, "at": asked or (0.0, 0.0), "number": number, "moves": memory["moves"] + 1,
+        }  # fmt: skip
+    st.session_state[f"{key}--moved"] = memory
+    x, y = (heard["x"], heard["y"]) if fits and number > memory["number"] else memory["at"]
+    return x, y, memory["moves"]
+
+
+@functools.cache
+def _component() -> Callable:
+    """Made at the first use: Streamlit knows the assets only inside a running app, by the project's pyproject.toml, which it
+    finds through the module latentscape.py beside it. Styles are not isolated: the pad's nodes are in the page's document."""
+    return st.components.v2.component("latentscape.latent_pad", js="pad.js", css="style.css", isolate_styles=False)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _packed(digest: str, _checkpoint: "Checkpoint") -> PadDecoder:
+    config = _checkpoint.model.config
+    return pack_decoder(_checkpoint.model.decoder, config.latent_dim, config.image_shape, half=_checkpoint.half)
+
+
+def _send(parcel: Parcel, key: str) -> None:
+    """Bytes of their own element: the message is the same at every rerun, so that Streamlit sends its hash instead."""
+    _component()(key=key, data=parcel.digest.encode() + parcel.payload)
+
+
+def _heard(state) -> dict | None:
+    """The last report of the browser, checked: x, y, its number (later is larger), the plane it was made on.
+
+    A report without number and plane, as a test writes it, counts as the latest and for any plane.
+    """
+    point = state.get("point") if hasattr(state, "get") else None
+    if not hasattr(point, "get"):
+        return None
+    x, y, number, plane = point.get("x"), point.get("y"), point.get("number", LATEST), point.get("plane", "")
+    if not all(isinstance(value, int | float) and math.isfinite(value) and abs(value) <= FARTHEST for value in (x, y)):
+        return None
+    if not isinstance(number, int) or not isinstance(plane, str):
+        return None
+    return {"x": float(x), "y": float(y), "number": number, "plane": plane}
+
+
+def _picture(image: np.ndarray, shape: tuple[int, int, int]) -> str:
+    if image.dtype != np.uint8 or image.size != math.prod(shape):
+        raise ValueError(f"The fallback image must be uint8 of shape {shape}, not {image.dtype} {image.shape}.")
+    return base64.b64encode(np.ascontiguousarray(image).tobytes()).decode()
+
+
+def _nothing() -> None:
+    """A state key appears in the result only if it has a callback."""

@@ -1,0 +1,209 @@
+// One pad on one page: holds the point, and draws at most once an animation frame, always the newest state.
+
+import { Content } from "./content.js";
+import { Controls } from "./controls.js";
+import { drawMoving, drawStill } from "./draw.js";
+import { fit, fromBase64, put, toImageData } from "./pixels.js";
+import { homeWindow, Plane, Window } from "./plane.js";
+import { Readout } from "./readout.js";
+import { onArrival } from "./store.js";
+import { TEMPLATE } from "./template.js";
+import { Tiles } from "./tiles.js";
+
+const GLIDE = 280; // milliseconds that the marker takes when Python moves it
+const TILE_BUDGET = 5; // milliseconds a frame for the grid of decoded images
+const FARTHEST = 1e6; // of a coordinate, as in __init__.py
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class LatentPad {
+  constructor(parent) {
+    this.holder = Object.assign(document.createElement("div"), { className: "latent-pad-holder", innerHTML: TEMPLATE });
+    this.root = this.holder.firstElementChild;
+    parent.append(this.holder);
+    this.parts = Object.fromEntries([...this.root.querySelectorAll("[data-part]")].map((node) => [node.dataset.part, node]));
+    this.content = new Content();
+    this.tiles = new Tiles();
+    this.readout = new Readout(this.parts);
+    this.marker = { x: 0, y: 0 };
+    this.decodes = 0;
+    this.number = 0; // of the latest report; later ones are larger
+    this.stale = { still: true, point: true };
+    this.gone = new AbortController();
+    this.controls = new Controls(this.parts.plane, this.hands(), this.gone.signal);
+    onArrival(() => this.data && this.collect(), this.gone.signal);
+    this.observer = new ResizeObserver(() => this.redraw());
+    this.observer.observe(this.parts.plane);
+  }
+
+  destroy() {
+    this.gone.abort();
+    this.observer.disconnect();
+    cancelAnimationFrame(this.request);
+    this.request = -1; // nothing is drawn any more
+    this.holder.remove();
+  }
+
+  // data as __init__.py describes it; send(point) tells Python.
+  update(data, send) {
+    const otherPlane = data.plane.id !== this.plane?.id;
+    const otherView = otherPlane || data.prior !== this.data.prior || String(data.window) !== String(this.data.window);
+    Object.assign(this, { data, send });
+    if (otherPlane) this.plane = new Plane(data.plane);
+    this.plane.labels = data.plane.labels;
+    this.posterior = data.posterior && this.plane.posterior(data.posterior);
+    // A report that Python has not heard yet is newer than what it says: then the visitor's point stays.
+    if (otherPlane) this.jump(...data.position);
+    else if (data.moves !== this.moves && data.heard >= this.number && !this.controls.busy) this.glide(...data.position);
+    this.moves = data.moves;
+    this.number = Math.max(this.number, data.heard);
+    this.collect(otherView);
+  }
+
+  // Takes what has arrived of the decoder and the points.
+  collect(otherView = false) {
+    const isNew = this.content.take(this.data, this.plane);
+    if (isNew.decoder || otherView) this.tiles.clear();
+    if (isNew.points || otherView) this.frameView();
+    this.root.classList.toggle("latent-pad--line", this.plane.isLine);
+    this.readout.describe(this.data, this.content);
+    this.redraw();
+  }
+
+  frameView() {
+    const { prior, window } = this.data;
+    const coordinates = this.content.points?.coordinates ?? [];
+    const { isLine } = this.plane;
+    this.window = window ? new Window(...window, isLine) : homeWindow(coordinates, prior && this.plane.prior(), isLine);
+  }
+
+  // What Controls may do.
+  hands() {
+    const view = (change) => (...args) => {
+      change(...args);
+      this.redraw();
+    };
+    return {
+      moveTo: (px, py) => {
+        const { window } = this;
+        this.moveTo(...window.toPlane(clamp(px, 0, window.width), clamp(py, 0, window.height)));
+      },
+      step: view((dx, dy) => {
+        const unit = this.window.half / 50;
+        this.moveTo(this.marker.x + dx * unit, this.marker.y + dy * unit);
+        this.window.follow(this.marker.x, this.marker.y);
+      }),
+      zoom: view((...args) => this.window.zoom(...args)),
+      pan: view((dx, dy) => this.window.pan(dx, dy)),
+      reset: view(() => this.window.reset()),
+      settle: () => this.settle(),
+    };
+  }
+
+  moveTo(x, y) {
+    this.flight = null;
+    const exact = (value) => Math.round(clamp(value, -FARTHEST, FARTHEST) * 1e6) / 1e6; // what is shown is what Python hears
+    this.marker = { x: exact(x), y: this.plane.isLine ? 0 : exact(y) };
+    this.stale.point = true;
+    this.schedule();
+  }
+
+  jump(x, y) {
+    this.moveTo(x, y);
+    this.settled = this.marker;
+  }
+
+  glide(x, y) {
+    const from = this.marker;
+    this.jump(x, y);
+    const apart = Math.hypot(x - from.x, y - from.y) > 1e-4;
+    if (apart && !calm.matches) this.flight = { from, to: this.marker, start: performance.now() };
+  }
+
+  settle() {
+    const { x, y } = this.marker;
+    if (this.settled.x === x && this.settled.y === y) return;
+    this.settled = this.marker;
+    this.number = Math.max(this.number + 1, Date.now());
+    this.readout.speak(this.plane, this.marker);
+    this.send({ x, y, number: this.number, plane: this.plane.id });
+  }
+
+  redraw() {
+    this.stale.still = this.stale.point = true;
+    this.schedule();
+  }
+
+  schedule() {
+    this.request ||= requestAnimationFrame((time) => this.frame(time));
+  }
+
+  frame(time) {
+    this.request = 0;
+    if (!this.window) return;
+    if (this.flight) this.fly(time);
+    const { still, point } = this.stale;
+    this.stale = { still: false, point: false };
+    const scene = this.scene();
+    if (still) this.drawStill(scene);
+    if (point) this.drawPoint(scene);
+    if (this.tiles.work(this.parts.tiles.getContext("2d"), scene, TILE_BUDGET) || this.flight) this.schedule();
+  }
+
+  fly(time) {
+    const { from, to, start } = this.flight;
+    const part = clamp((time - start) / GLIDE, 0, 1);
+    const eased = part * part * (3 - 2 * part);
+    this.marker = { x: from.x + (to.x - from.x) * eased, y: from.y + (to.y - from.y) * eased };
+    this.stale.point = true;
+    if (part === 1) [this.marker, this.flight] = [to, null];
+  }
+
+  // Everything that drawing needs; the theme is read from the page, so that it is the current one.
+  scene() {
+    const style = getComputedStyle(this.root);
+    const theme = {
+      text: style.getPropertyValue("--st-text-color"), background: style.getPropertyValue("--st-background-color"),
+      primary: style.getPropertyValue("--st-primary-color"), font: style.fontFamily, ratio: devicePixelRatio || 1,
+    };
+    const { prior, layers, colours, classes } = this.data;
+    const { window, plane, posterior, marker } = this;
+    const { decoder, points } = this.content;
+    return { prior, layers, colours, classes, window, plane, posterior, marker, decoder, points, theme };
+  }
+
+  drawStill(scene) {
+    const { plane, tiles, codes, marker } = this.parts;
+    Object.assign(this.window, { width: Math.max(1, plane.clientWidth), height: Math.max(1, plane.clientHeight) });
+    const [under, over] = [tiles, codes, marker].map((canvas) => fit(canvas, this.window, scene.theme.ratio));
+    this.tiles.draw(under, scene);
+    drawStill(over, scene);
+    plane.dataset.window = [this.window.x, this.window.y, this.window.scale].join(",");
+    plane.dataset.posterior = this.posterior ? ["x", "y", "a", "b", "angle"].map((name) => this.posterior[name]).join(",") : "";
+  }
+
+  drawPoint(scene) {
+    const z = this.plane.point(this.marker.x, this.marker.y);
+    const { decoder } = this.content;
+    if (decoder) this.show(toImageData(decoder.decode(z), decoder.imageShape));
+    else if (this.data.fallback) this.showFallback();
+    const waiting = !decoder && (this.controls.busy || this.number > this.data.heard);
+    this.root.classList.toggle("latent-pad--waiting", waiting);
+    this.readout.show(scene, z);
+    drawMoving(this.parts.marker.getContext("2d"), scene);
+    this.root.dataset.z = Array.from(z, (value) => Number(value.toFixed(6))).join(",");
+    this.root.dataset.decodes = this.decodes;
+  }
+
+  show(image) {
+    put(this.parts.decoded, image);
+    this.decodes++;
+  }
+
+  showFallback() {
+    if (this.fallback === this.data.fallback) return;
+    this.fallback = this.data.fallback;
+    this.show(toImageData(fromBase64(this.fallback), this.data.imageShape, 1));
+  }
+}
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));

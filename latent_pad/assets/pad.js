@@ -1,0 +1,25 @@
+// The entry: Streamlit calls the default export when a component appears and again at every change of data or theme,
+// with the same parentElement. Data is either the bytes of a parcel or the description of a pad (see __init__.py).
+
+import { LatentPad } from "./instance.js";
+import { receive, release } from "./store.js";
+
+const pads = new WeakMap(); // parentElement -> LatentPad
+
+export default function render({ parentElement, data, setStateValue }) {
+  if (data instanceof Uint8Array) {
+    receive(parentElement, data);
+    return whenGone(parentElement, () => release(parentElement));
+  }
+  if (!pads.has(parentElement)) pads.set(parentElement, new LatentPad(parentElement));
+  pads.get(parentElement).update(data, (point) => setStateValue("point", point));
+  return whenGone(parentElement, () => {
+    pads.get(parentElement)?.destroy();
+    pads.delete(parentElement);
+  });
+}
+
+// Streamlit runs a cleanup at unmount, but also when new data overtakes the loading of this module: then the pad stays.
+function whenGone(element, cleanup) {
+  return () => setTimeout(() => !element.isConnected && cleanup(), 0);
+}

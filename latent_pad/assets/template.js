@@ -1,0 +1,36 @@
+// The pad's nodes. Nothing of anybody's data is in this text: names and numbers are set as text later.
+
+export const TEMPLATE = `
+<div class="latent-pad" data-testid="latent-pad" data-z="" data-decodes="0">
+  <div class="latent-pad__left">
+    <div class="latent-pad__plane" data-testid="latent-plane" data-part="plane" tabindex="0" role="application"
+         aria-roledescription="latent plane"
+         aria-label="Latent plane. Arrow keys move the point, with Shift in larger steps. Plus and minus zoom, 0 shows all.">
+      <canvas data-part="tiles" aria-hidden="true"></canvas>
+      <canvas data-part="codes" aria-hidden="true"></canvas>
+      <canvas data-part="marker" aria-hidden="true"></canvas>
+    </div>
+    <ul class="latent-pad__legend" data-part="legend" aria-label="Classes"></ul>
+  </div>
+  <div class="latent-pad__right">
+    <div class="latent-pad__screen">
+      <canvas data-testid="decoded" data-part="decoded" width="1" height="1" role="img" aria-label="Decoded image"></canvas>
+    </div>
+    <p class="latent-pad__notice" data-part="notice" data-testid="pad-notice" hidden></p>
+    <div class="latent-pad__facts">
+      <dl class="latent-pad__numbers">
+        <div><dt data-part="labelX"></dt><dd data-part="x"></dd><dd></dd></div>
+        <div data-part="rowY"><dt data-part="labelY"></dt><dd data-part="y"></dd><dd></dd></div>
+        <div data-part="rowDensity"><dt>log p(z)</dt><dd data-part="density" data-testid="log-prior"></dd><dd>nats</dd></div>
+        <div data-part="rowNearest">
+          <dt>nearest</dt><dd data-part="distance" data-testid="nearest-distance"></dd><dd>in z</dd>
+        </div>
+      </dl>
+      <figure class="latent-pad__nearest" data-part="nearest" hidden>
+        <canvas data-part="thumb" data-testid="nearest-image" width="1" height="1" role="img"></canvas>
+        <figcaption data-part="nearestName"></figcaption>
+      </figure>
+    </div>
+  </div>
+  <p class="latent-pad__spoken" data-part="spoken" aria-live="polite"></p>
+</div>`;

@@ -1,0 +1,64 @@
+"""A page with one pad and what Python knows of it; query parameters choose the case.
+
+?arch=residual&dims=3&layers=codes&half=1&unsupported=1&posterior=1&photo=1
+"""
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+import torch
+from torch import nn
+
+from latent_pad import PadDecoder, Plane, Posterior, latent_pad, pack_decoder, pack_points
+from vae_core import checkpoint, data
+from vae_core.vae import VAE, VAEConfig
+
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
+SHIPPED = next(path for name in ("mnist-2d", "mnist-2d-tutorial") if (path := CHECKPOINTS / f"{name}.json").exists())
+
+
+@st.cache_resource
+def shipped():
+    model = checkpoint.open_file(SHIPPED)
+    images, labels = data.load("mnist").test_images[:2000], data.load("mnist").test_labels[:2000]
+    with torch.no_grad():
+        mu, logvar = model.model.encode(data.to_float(images))
+    sigma = torch.exp(0.5 * logvar)
+    points = pack_points(mu.numpy(), labels.numpy(), data.load("mnist").classes, images.numpy())
+    return model, points, mu.numpy(), sigma.numpy()
+
+
+@st.cache_resource
+def made(architecture: str, dims: int, half: bool, unsupported: bool) -> tuple[VAE, PadDecoder]:
+    torch.manual_seed(0)
+    vae = VAE(VAEConfig(architecture=architecture, latent_dim=dims)).eval()
+    decoder = nn.Sequential(vae.decoder, nn.Softplus()) if unsupported else vae.decoder
+    return vae, pack_decoder(decoder, dims, (1, 28, 28), half=half)
+
+
+st.set_page_config(page_title="Pad", layout="wide")
+st.html("<style>.stMainBlockContainer { padding: 3rem 1rem; }</style>")
+asked = st.query_params
+layers = asked.get("layers", "both")
+st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+move = (1.0, -1.0) if st.button("Move", key="move") else None
+
+if "dims" in asked:
+    dims = int(asked["dims"])
+    vae, decoder = made(asked.get("arch", "mlp"), dims, asked.get("half") == "1", asked.get("unsupported") == "1")
+    fallback = st.session_state.get("fallback")
+    settled = latent_pad(decoder, Plane.axes(dims), layers=layers, position=move, fallback_image=fallback, key="pad")
+    if decoder.missing:
+        with torch.no_grad():
+            image = vae.decode(torch.tensor([settled.z]))[0].mul(255).round().byte().numpy()
+        if fallback is None or not np.array_equal(image, fallback):
+            st.session_state["fallback"] = image
+            st.rerun()
+else:
+    model, points, mu, sigma = shipped()
+    posterior = Posterior(mu[3], sigma[3]) if asked.get("posterior") == "1" else None
+    settled = latent_pad(model, points=points, position=move, posterior=posterior, layers=layers, key="pad")
+
+st.text(f"z {','.join(f'{value:.6f}' for value in settled.z)}")
+st.text(f"runs {st.session_state['runs']}")

@@ -1,0 +1,238 @@
+"""The pad's JavaScript against torch, numpy and torch.distributions: in node where it is installed, and in Chromium."""
+
+import base64
+import json
+import math
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from latent_pad import Plane, pack_decoder
+from latent_pad.decoder_plan import Unsupported, decoder_plan
+from chromium import CHROMIUM, chromium_page
+from vae_core import checkpoint
+from vae_core.vae import VAE, VAEConfig
+
+TESTS = Path(__file__).parent
+ASSETS = TESTS.parent / "latent_pad" / "assets"
+SHIPPED = sorted((TESTS.parent / "checkpoints").glob("*.json"))
+NODE = shutil.which("node")
+TOLERANCE = 1e-4  # of a pixel in [0, 1], before it becomes a byte
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory) -> Path:
+    """The assets and the tasks beside a package.json that tells node that they are modules."""
+    folder = tmp_path_factory.mktemp("modules")
+    shutil.copytree(ASSETS, folder / "assets")
+    for name in ("pad_runtime.js", "pad_runtime.mjs"):
+        shutil.copy(TESTS / name, folder)
+    (folder / "package.json").write_text('{"type": "module"}')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def in_node(modules):
+    def ask(task: str, request: dict) -> dict:
+        command = [NODE, modules / "pad_runtime.mjs", modules / "assets", task]
+        done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def in_chromium(modules):
+    """No server: Chromium's requests are answered from the folder."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    with chromium_page() as page:
+        files = {f"/{path.relative_to(modules).as_posix()}": path for path in modules.rglob("*.js")}
+
+        def answer(route, request):
+            path = files.get(request.url.removeprefix("http://pad.localhost"))
+            if path:
+                route.fulfill(body=path.read_text(), content_type="text/javascript")
+            else:
+                route.fulfill(body="<!doctype html>", content_type="text/html")
+
+        page.route("http://pad.localhost/**", answer)
+        page.goto("http://pad.localhost/")
+        script = """async ([task, request]) => {
+            const { tasks } = await import("/pad_runtime.js");
+            return tasks[task]((name) => import(`/assets/${name}`), request);
+        }"""
+        yield lambda task, request: page.evaluate(script, [task, request])
+
+
+@pytest.fixture(scope="module")
+def in_js(request):
+    """node, else Chromium; a machine with neither says so."""
+    if NODE is None and CHROMIUM is None:
+        pytest.skip("neither node nor Chromium is installed: the pad's JavaScript is not tested")
+    return request.getfixturevalue("in_node" if NODE else "in_chromium")
+
+
+def pack(array) -> str:
+    return base64.b64encode(np.ascontiguousarray(array, np.float32).tobytes()).decode()
+
+
+def unpack(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), np.float32)
+
+
+def worst_difference(ask, decoder: nn.Module, latent_dim: int, shape, half=False, output="sigmoid", count=1000) -> float:
+    """The largest difference of a pixel between the browser's decoder and torch's on `count` random z."""
+    packed = pack_decoder(decoder, latent_dim, shape, half=half, output=output)
+    z = 1.5 * torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = decoder(z).flatten(1)
+        expected = torch.sigmoid(expected) if output == "sigmoid" else expected
+    answer = ask("decode", {"parcel": base64.b64encode(packed.parcel.payload).decode(), "z": pack(z)})
+    images = unpack(answer["images"]).reshape(count, -1)
+    assert images.shape == expected.shape
+    assert images.std() > 0.01, "the images must not all be the same"
+    return float(np.abs(images - expected.numpy()).max())
+
+
+def shaken(module: nn.Module, half: bool = False) -> nn.Module:
+    """Every weight, also those that start at zero or one, made random; with `half`, such as float16 can hold."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if tensor.is_floating_point():
+                noise = torch.randn(tensor.shape, generator=generator) / max(1, tensor[0].numel()) ** 0.5
+                value = noise.abs() + 0.5 if name.endswith("running_var") else tensor + noise
+                tensor.copy_(value.half() if half else value)
+    return module.eval()
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
+@pytest.mark.parametrize("latent_dim", [1, 2, 3, 64])
+@pytest.mark.parametrize("architecture", ["mlp", "residual"])
+def test_decoders_agree_with_torch(in_js, architecture, latent_dim, half):
+    vae = VAE(VAEConfig(architecture=architecture, latent_dim=latent_dim, depth=2))
+    assert worst_difference(in_js, shaken(vae, half).decoder, latent_dim, (1, 28, 28), half=half) < TOLERANCE
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_decoders_agree_inside_chromium(in_chromium, path):
+    model = checkpoint.open_file(path)
+    config = model.model.config
+    difference = worst_difference(in_chromium, model.model.decoder, config.latent_dim, config.image_shape, half=model.half)
+    assert difference < TOLERANCE
+
+
+def conv_decoder() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(5, 32), nn.BatchNorm1d(32), nn.ReLU(),
+        nn.Unflatten(1, (2, 4, 4)),
+        nn.BatchNorm2d(2),  # after no layer that it could be folded into
+        nn.ConvTranspose2d(2, 8, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(8), nn.SiLU(),
+        nn.ConvTranspose2d(8, 3, (3, 5), stride=(2, 3), padding=(1, 2), output_padding=(1, 2)), nn.Tanh(),
+        nn.Flatten(), nn.LayerNorm(3 * 16 * 24), nn.Sigmoid(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
+def test_a_convolutional_decoder_agrees_with_torch(in_js, half):
+    decoder = shaken(conv_decoder(), half)
+    assert decoder(torch.zeros(1, 5)).shape == (1, 3 * 16 * 24)
+    assert worst_difference(in_js, decoder, 5, (3, 16, 24), half=half, output="none", count=200) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "extra"), [(1, 1, 0, 0), (3, 1, 1, 0), (4, 2, 1, 0), (5, 3, 2, 1), (2, 2, 0, 1), (4, 4, 3, 2)]
+)
+def test_transposed_convolutions_agree_with_torch(in_js, kernel, stride, padding, extra):
+    convolution = shaken(nn.ConvTranspose2d(2, 3, kernel, stride, padding, extra))
+    decoder = nn.Sequential(nn.Unflatten(1, (2, 5, 6)), convolution)
+    shape = tuple(decoder(torch.zeros(1, 60)).shape[1:])
+    assert worst_difference(in_js, decoder, 60, shape, output="none", count=20) < TOLERANCE
+
+
+def test_every_float16_and_bfloat16_is_read_as_it_is(in_js):
+    bits = torch.arange(2**16, dtype=torch.int32).to(torch.uint16)
+    tensors = {"half": bits.view(torch.float16), "brain": bits.view(torch.bfloat16)}
+    answer = in_js("tensors", {"parcel": base64.b64encode(safetensors.torch.save(tensors)).decode()})
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(unpack(answer[name]), tensor.float().numpy())
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Softplus(), nn.Conv2d(1, 1, 3), nn.ConvTranspose2d(2, 2, 3, groups=2), nn.LayerNorm((2, 2)), nn.GRU(2, 2)]
+)
+def test_a_layer_that_the_runtime_lacks_is_named(layer):
+    with pytest.raises(Unsupported, match=type(layer).__name__):
+        decoder_plan(nn.Sequential(nn.Linear(2, 4), layer))
+    packed = pack_decoder(nn.Sequential(nn.Linear(2, 4), layer), 2, (1, 2, 2))
+    assert packed.parcel is None
+    assert type(layer).__name__ in packed.missing
+
+
+def ellipse_of(mean: np.ndarray, covariance: np.ndarray) -> dict:
+    values, vectors = np.linalg.eigh(covariance)
+    return {"x": mean[0], "y": mean[1], "a": math.sqrt(values[1]), "b": math.sqrt(values[0]), "first": vectors[:, 1]}
+
+
+def assert_same_ellipse(got: dict, mean: np.ndarray, covariance: np.ndarray):
+    expected = ellipse_of(mean, covariance)
+    for name in ("x", "y", "a", "b"):
+        assert got[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-6)
+    direction = np.array([math.cos(got["angle"]), math.sin(got["angle"])])
+    assert abs(direction @ expected["first"]) == pytest.approx(1, abs=1e-4)  # either way along the axis
+
+
+@pytest.mark.parametrize("orthonormal", [True, False])
+def test_geometry_agrees_with_linear_algebra(in_js, orthonormal):
+    rng = np.random.default_rng(0)
+    dims = 7
+    basis = rng.normal(size=(dims, 2))
+    if orthonormal:
+        basis = np.linalg.qr(basis)[0]
+    origin, z, mu, sigma = rng.normal(size=dims), rng.normal(size=dims), rng.normal(size=dims), rng.uniform(0.1, 2, dims)
+    codes = rng.normal(size=(500, dims)).astype(np.float32)
+    plane = Plane(origin, basis[:, 0], basis[:, 1])
+    request = {
+        "plane": {"id": "", "origin": plane.origin, "u": plane.u, "v": plane.v, "labels": ["x", "y"]},
+        "z": z.tolist(), "distribution": {"mu": mu.tolist(), "sigma": sigma.tolist()}, "codes": pack(codes),
+    }  # fmt: skip
+    got = in_js("geometry", request)
+
+    inverse = np.linalg.pinv(basis)
+    np.testing.assert_allclose(got["point"], origin + basis @ [0.5, -1.25], rtol=1e-5)
+    np.testing.assert_allclose(got["point"], plane.point(0.5, -1.25), rtol=1e-5)
+    np.testing.assert_allclose(got["coordinates"], inverse @ (z - origin), rtol=1e-5)
+    np.testing.assert_allclose(plane.coordinates(z), inverse @ (z - origin), rtol=1e-5)
+    assert_same_ellipse(got["posterior"], inverse @ (mu - origin), inverse @ np.diag(sigma**2) @ inverse.T)
+    middle, covariance = inverse @ -origin, np.linalg.inv(basis.T @ basis)
+    assert_same_ellipse(got["prior"], middle, covariance)
+    offset = np.array([0.5, -1.25]) - middle
+    assert got["priorDistance"] == pytest.approx(math.sqrt(offset @ np.linalg.inv(covariance) @ offset), rel=1e-5)
+    normal = torch.distributions.Normal(0, 1)
+    assert got["logPrior"] == pytest.approx(normal.log_prob(torch.tensor(z)).sum().item(), rel=1e-5)
+    distances = np.linalg.norm(codes - z, axis=1)
+    assert got["nearest"]["index"] == distances.argmin()
+    assert got["nearest"]["distance"] == pytest.approx(distances.min(), rel=1e-4)
+
+
+def test_the_window_is_to_scale_and_zooms_around_the_pointer(in_js):
+    codes = np.random.default_rng(0).normal([5, 0], [2, 1], size=(1000, 2))
+    got = in_js("window", {"coordinates": codes.tolist()})
+    bounds, scale = got["before"]["bounds"], got["before"]["scale"]
+    assert (bounds["right"] - bounds["left"]) * scale == pytest.approx(600)
+    assert (bounds["top"] - bounds["bottom"]) * scale == pytest.approx(400)
+    low, high = np.quantile(codes[:, 0], [0.02, 0.98])
+    assert bounds["left"] < low < high < bounds["right"]
+    assert got["before"]["corner"] == pytest.approx([0.3, -0.2])
+    assert got["after"]["scale"] == pytest.approx(2 * scale)
+    assert got["after"]["under"] == pytest.approx(got["under"])
+    assert got["follows"]
