@@ -1,0 +1,308 @@
+"""The pad in a real Chromium, inside Streamlit: hands, keys, what travels, what is seen."""
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, Server, wait_until
+
+from vae_core import checkpoint, data
+
+pytestmark = pytest.mark.browser
+APP = ROOT / "tests" / "apps" / "pad_app.py"
+FIRST_IMAGE = 60_000  # milliseconds; the server's first page imports torch
+PIXELS = """() => {
+    const canvas = document.querySelector('canvas[data-testid=decoded]');
+    return [canvas.width, canvas.height, ...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data];
+}"""
+
+
+@pytest.fixture(scope="module")
+def pad_server(tmp_path_factory):
+    running = Server(APP, tmp_path_factory.mktemp("pad") / "log")
+    yield running
+    running.close()
+
+
+class Pad:
+    """What a test sees of the pad on a page."""
+
+    def __init__(self, page):
+        self.page = page
+        self.root = page.get_by_test_id("latent-pad")
+        self.plane = page.get_by_test_id("latent-plane")
+
+    def open(self, url: str):
+        self.page.goto(url)
+        self.page.wait_for_selector("[data-testid=latent-pad]:not([data-decodes='0'])", timeout=FIRST_IMAGE)
+        self.page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
+        return self
+
+    @property
+    def z(self) -> list[float]:
+        return [float(value) for value in self.root.get_attribute("data-z").split(",")]
+
+    @property
+    def decodes(self) -> int:
+        return int(self.root.get_attribute("data-decodes"))
+
+    @property
+    def window(self) -> list[float]:
+        """x and y in the middle, pixels a unit."""
+        return [float(value) for value in self.plane.get_attribute("data-window").split(",")]
+
+    @property
+    def pixels(self) -> np.ndarray:
+        width, height, *values = self.page.evaluate(PIXELS)
+        return np.array(values, np.uint8).reshape(height, width, 4)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """A place on the page: parts of the plane's width and height."""
+        box = self.plane.bounding_box()
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    def python(self) -> tuple[list[float], int]:
+        """The point that Python shows, and how often the script ran."""
+        texts = self.page.get_by_test_id("stText").all_inner_texts()
+        point = next(text for text in texts if text.startswith("z "))
+        runs = next(text for text in texts if text.startswith("runs "))
+        return [float(value) for value in point[2:].split(",")], int(runs[5:])
+
+    def heard(self) -> Callable[[], bool]:
+        """Whether Python shows the point where the pad stands."""
+        return lambda: np.allclose(self.python()[0], self.z, atol=2e-6)
+
+
+@pytest.fixture
+def pad(page):
+    """The test fails if the browser's console has an error."""
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield Pad(page)
+    assert errors == []
+
+
+def test_a_drag_decodes_in_the_browser_and_python_hears_of_its_end(pad, pad_server):
+    sent: list[int] = []
+    pad.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(len(frame))))
+    pad.open(pad_server.url)
+    before, z_before, decodes_before, runs_before = pad.pixels, pad.z, pad.decodes, pad.python()[1]
+    frames_before = len(sent)
+    pad.page.mouse.move(*pad.at(0.45, 0.5))
+    pad.page.mouse.down()
+    for move in range(60):
+        pad.page.mouse.move(*pad.at(0.45 + 0.2 * move / 59, 0.5 - 0.25 * math.sin(move / 10)))
+    pad.page.wait_for_timeout(300)
+    assert len(sent) == frames_before, "the drag talked to the server"
+    assert pad.python()[1] == runs_before
+    assert pad.decodes > decodes_before + 5
+    assert pad.z != z_before
+    assert not np.array_equal(pad.pixels, before)
+    pad.page.mouse.up()
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+    pad.page.wait_for_timeout(500)
+    assert pad.python()[1] == runs_before + 1
+    assert len(sent) == frames_before + 1
+
+
+def test_the_marker_stands_where_the_pointer_is(pad, pad_server):
+    pad.open(pad_server.url)
+    middle_x, middle_y, scale = pad.window
+    box = pad.plane.bounding_box()
+    pad.page.mouse.click(*pad.at(0.7, 0.3))
+    expected = [middle_x + 0.2 * box["width"] / scale, middle_y + 0.2 * box["height"] / scale]
+    wait_until(lambda: np.allclose(pad.z, expected, atol=2.5 / scale), 5, "the marker comes to the pointer")
+
+
+def test_the_image_is_what_torch_decodes(pad, pad_server):
+    pad.open(pad_server.url)
+    pad.page.mouse.click(*pad.at(0.55, 0.4))
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+    shipped = next(path for name in ("mnist-2d", "mnist-2d-tutorial") if (path := ROOT / f"checkpoints/{name}.json").exists())
+    with torch.no_grad():
+        expected = checkpoint.open_file(shipped).model.decode(torch.tensor([pad.z]))[0, 0].mul(255)
+    assert np.abs(pad.pixels[:, :, 0] - expected.numpy()).max() < 0.6  # rounding to a byte, and z to six digits
+    assert (pad.pixels[:, :, 3] == 255).all()
+
+
+def test_arrow_keys_move_the_point_and_shift_makes_larger_steps(pad, pad_server):
+    pad.open(pad_server.url)
+    pad.page.get_by_test_id("stButton").locator("button").focus()
+    pad.page.keyboard.press("Tab")
+    assert pad.plane.evaluate("(node) => node === document.activeElement")
+    assert pad.plane.evaluate("(node) => getComputedStyle(node).outlineWidth") == "3px"
+    start, runs = pad.z, pad.python()[1]
+    pad.page.keyboard.press("ArrowRight")
+    wait_until(lambda: pad.z[0] > start[0], 5, "a small step")
+    small = pad.z[0] - start[0]
+    pad.page.keyboard.press("Shift+ArrowUp")
+    wait_until(lambda: pad.z[1] > start[1], 5, "a large step")
+    assert pad.z[1] - start[1] == pytest.approx(10 * small, rel=1e-3)
+    for _ in range(20):
+        pad.page.keyboard.press("ArrowLeft")
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+    assert pad.python()[1] <= runs + 2, "a run of key presses is one report (or two, on a slow machine)"
+    for _ in range(12):
+        pad.page.keyboard.press("Shift+ArrowRight")  # beyond the edge: the window follows
+    wait_until(lambda: pad.window[0] > 0.5, 5, "the window follows the marker")
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+
+
+def test_weights_travel_once(pad, pad_server):
+    received: list[int] = []
+    pad.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
+    pad.open(pad_server.url)
+    assert sum(received) > 500_000, "decoder and images come once"
+    received.clear()
+    pad.page.mouse.click(*pad.at(0.6, 0.6))
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+    pad.page.wait_for_timeout(300)
+    assert 0 < sum(received) < 20_000
+
+
+def test_the_wheel_zooms_around_the_pointer_and_a_double_click_goes_back(pad, pad_server):
+    pad.open(pad_server.url)
+    home = pad.window
+    pad.page.mouse.move(*pad.at(0.75, 0.5))
+    pad.page.mouse.wheel(0, -300)
+    wait_until(lambda: pad.window[2] > 1.1 * home[2], 5, "closer")
+    assert pad.window[0] > home[0]
+    assert pad.page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    pad.page.mouse.dblclick(*pad.at(0.5, 0.5))
+    wait_until(lambda: np.allclose(pad.window, home), 5, "all of it again")
+
+
+def test_python_moves_the_marker_until_the_visitor_does(pad, pad_server):
+    pad.open(pad_server.url)
+    pad.page.mouse.click(*pad.at(0.6, 0.6))
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+    pad.page.get_by_role("button", name="Move").click()
+    wait_until(lambda: pad.z == [1, -1], 10, "the marker glides to where Python wants it")
+    wait_until(pad.heard(), 10, "Python knows it")
+    pad.plane.focus()
+    pad.page.keyboard.press("ArrowRight")
+    wait_until(lambda: pad.z[0] > 1, 5, "the visitor goes on from there")
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+
+
+def test_the_numbers_under_the_cursor(pad, pad_server):
+    pad.open(pad_server.url)
+    pad.page.mouse.click(*pad.at(0.52, 0.45))
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+    shipped = next(path for name in ("mnist-2d", "mnist-2d-tutorial") if (path := ROOT / f"checkpoints/{name}.json").exists())
+    with torch.no_grad():
+        codes, _ = checkpoint.open_file(shipped).model.encode(data.to_float(data.load("mnist").test_images[:2000]))
+    distances = (codes - torch.tensor(pad.z)).norm(dim=1)
+
+    def number(name: str) -> float:
+        return float(pad.page.get_by_test_id(name).inner_text().replace("−", "-"))
+
+    prior = torch.distributions.Normal(0, 1).log_prob(torch.tensor(pad.z)).sum().item()
+    assert number("log-prior") == pytest.approx(prior, abs=0.006)
+    assert number("nearest-distance") == pytest.approx(distances.min().item(), abs=0.0006)
+    thumb = pad.page.get_by_test_id("nearest-image").evaluate(
+        "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data]"
+    )
+    nearest = data.load("mnist").test_images[distances.argmin()].numpy()[0]
+    np.testing.assert_array_equal(np.array(thumb).reshape(28, 28, 4)[:, :, 0], nearest)
+
+
+def test_the_posterior_is_drawn_to_scale(pad, pad_server):
+    pad.open(f"{pad_server.url}/?posterior=1")
+    shipped = next(path for name in ("mnist-2d", "mnist-2d-tutorial") if (path := ROOT / f"checkpoints/{name}.json").exists())
+    with torch.no_grad():
+        mu, logvar = checkpoint.open_file(shipped).model.encode(data.to_float(data.load("mnist").test_images[3:4]))
+    sigma = torch.exp(0.5 * logvar[0]).tolist()
+    x, y, a, b, angle = (float(value) for value in pad.plane.get_attribute("data-posterior").split(","))
+    assert (x, y) == pytest.approx(mu[0].tolist(), abs=1e-4)
+    spread = (abs(a * math.cos(angle)) + abs(b * math.sin(angle)), abs(a * math.sin(angle)) + abs(b * math.cos(angle)))
+    assert spread == pytest.approx(sigma, rel=1e-3)
+
+
+def test_a_finger_drags(chromium, pad_server):
+    context = chromium.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    pad = Pad(context.new_page()).open(pad_server.url)
+    before, scroll = pad.z, pad.page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop")
+    touch = context.new_cdp_session(pad.page)
+    places = [pad.at(0.3 + 0.04 * step, 0.4 + 0.03 * step) for step in range(8)]
+    points = [[{"x": x, "y": y}] for x, y in places]
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points[0]})
+    for point in points[1:]:
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": point})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+    assert pad.z != before
+    assert pad.page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop") == scroll
+    zoom = pad.window[2]
+    pinch = [[pad.at(0.5 - d, 0.5), pad.at(0.5 + d, 0.5)] for d in (0.1, 0.15, 0.2, 0.3)]
+    fingers = [[{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(pair)] for pair in pinch]
+    for kind, points in zip(["touchStart", *["touchMove"] * 3], fingers, strict=True):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    wait_until(lambda: pad.window[2] > 1.5 * zoom, 5, "two fingers apart zoom")
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "height", "most"), [(1400, 900, 560), (1000, 800, 560), (320, 740, 640)])
+def test_the_pad_is_whole_at_every_size(pad, pad_server, width, height, most):
+    pad.page.set_viewport_size({"width": width, "height": height})
+    pad.open(pad_server.url)
+    box = pad.root.bounding_box()
+    assert box["height"] <= most
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    for part in ("latent-plane", "decoded", "nearest-distance", "nearest-image"):
+        inner = pad.page.get_by_test_id(part).bounding_box()
+        assert inner["x"] >= box["x"] - 1
+        assert inner["x"] + inner["width"] <= box["x"] + box["width"] + 1
+        assert inner["y"] + inner["height"] <= box["y"] + box["height"] + 1
+
+
+@pytest.mark.parametrize("query", ["dims=1", "dims=3&arch=residual&half=1&layers=images", "dims=64&layers=codes"])
+def test_other_latent_spaces(pad, pad_server, query):
+    pad.open(f"{pad_server.url}/?{query}")
+    dims = int(query[5:].split("&")[0])
+    pad.page.mouse.click(*pad.at(0.6, 0.3))
+    wait_until(pad.heard(), 15, "Python shows the settled point")
+    assert len(pad.z) == dims
+    assert all(value != 0 for value in pad.z[:2])
+    assert not any(pad.z[2:]), "the plane of two dimensions leaves the others alone"
+
+
+def test_what_the_runtime_lacks_is_decoded_by_the_server(pad, pad_server):
+    pad.open(f"{pad_server.url}/?dims=2&unsupported=1")
+    assert "Softplus" in pad.page.get_by_test_id("pad-notice").inner_text()
+    before = pad.pixels
+    pad.page.mouse.click(*pad.at(0.7, 0.2))
+    wait_until(lambda: not np.array_equal(pad.pixels, before), 15, "the server's image arrives")
+    assert "latent-pad--waiting" not in pad.root.get_attribute("class")
+
+
+def test_with_the_server_gone_the_drag_goes_on(page, tmp_path):
+    server = Server(APP, tmp_path / "log")
+    try:
+        pad = Pad(page).open(server.url)
+    finally:
+        server.close()
+    decodes, z = pad.decodes, pad.z
+    box = pad.plane.bounding_box()  # Streamlit's dialog may lie above it: send the events to the plane itself
+    pad.plane.evaluate(
+        """async (plane, [x, y]) => {
+            const send = (type, dx) => plane.dispatchEvent(
+                new PointerEvent(type, { pointerId: 1, clientX: x + dx, clientY: y, bubbles: true }));
+            send("pointerdown", 0);
+            for (let i = 1; i < 20; i++) {
+                send("pointermove", 3 * i);
+                await new Promise(requestAnimationFrame);
+            }
+            send("pointerup", 60);
+        }""",
+        [box["x"] + 100, box["y"] + 100],
+    )
+    time.sleep(0.3)
+    assert pad.decodes > decodes + 10
+    assert pad.z != z
