@@ -75,7 +75,8 @@ def pack_decoder(
     if sum(tensor.nbytes for tensor in tensors.values()) > MAX_DECODER:
         return PadDecoder(latent_dim, image_shape, None, f"it is larger than {MAX_DECODER // 2**20} MB")
     plan = steps + ([{"op": "sigmoid"}] if output == "sigmoid" else [])
-    metadata = {"plan": json.dumps(plan), "image_shape": json.dumps(list(image_shape)), "latent_dim": str(latent_dim)}
+    description = {"plan": plan, "image_shape": list(image_shape), "latent_dim": latent_dim}
+    metadata = {"pad": json.dumps(description)}  # one entry: safetensors writes several in any order
     return PadDecoder(latent_dim, image_shape, Parcel.of(safetensors.torch.save(tensors, metadata)), None)
 
 

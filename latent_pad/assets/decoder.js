@@ -10,9 +10,8 @@ import { activation, channelAffine, convTranspose, expect, layerNorm, linear, re
 const ACTIVATIONS = ["relu", "silu", "tanh", "sigmoid"];
 
 export function buildDecoder({ metadata, tensors }) {
-  const imageShape = JSON.parse(metadata.image_shape);
-  const latentDim = Number(metadata.latent_dim);
-  const steps = foldBatchNorm(JSON.parse(metadata.plan), tensors);
+  const { plan, image_shape: imageShape, latent_dim: latentDim } = JSON.parse(metadata.pad);
+  const steps = foldBatchNorm(plan, tensors);
   const network = chain(steps, [latentDim]);
   reshape(network.shape, imageShape); // the sizes must agree
   return { latentDim, imageShape, decode: network.run };
