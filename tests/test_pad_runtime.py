@@ -125,6 +125,11 @@ def test_shipped_decoders_agree_inside_chromium(in_chromium, path):
     assert difference < TOLERANCE
 
 
+def test_layers_of_odd_sizes_agree_with_torch(in_js):
+    decoder = shaken(nn.Sequential(nn.Linear(3, 7), nn.Tanh(), nn.Linear(7, 6), nn.SiLU(), nn.Linear(6, 15, bias=False)))
+    assert worst_difference(in_js, decoder, 3, (1, 3, 5), count=100) < TOLERANCE
+
+
 def conv_decoder() -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(5, 32), nn.BatchNorm1d(32), nn.ReLU(),

@@ -12,17 +12,27 @@ export function linear({ weight, bias }, shape) {
   const b = bias?.data ?? new Float32Array(outputs);
   const y = new Float32Array(outputs);
   const run = (x) => {
-    for (let o = 0, row = 0; o < outputs; o++, row += inputs) {
-      // Four sums at a time keep the processor busy; a single one waits for itself.
-      let s0 = b[o], s1 = 0, s2 = 0, s3 = 0, i = 0;
-      for (; i + 3 < inputs; i += 4) {
-        s0 += w[row + i] * x[i];
-        s1 += w[row + i + 1] * x[i + 1];
-        s2 += w[row + i + 2] * x[i + 2];
-        s3 += w[row + i + 3] * x[i + 3];
+    // Four rows at a time: each x is fetched once for them, and no sum waits for another.
+    let o = 0;
+    for (; o + 3 < outputs; o += 4) {
+      const r0 = o * inputs, r1 = r0 + inputs, r2 = r1 + inputs, r3 = r2 + inputs;
+      let s0 = b[o], s1 = b[o + 1], s2 = b[o + 2], s3 = b[o + 3];
+      for (let i = 0; i < inputs; i++) {
+        const value = x[i];
+        s0 += w[r0 + i] * value;
+        s1 += w[r1 + i] * value;
+        s2 += w[r2 + i] * value;
+        s3 += w[r3 + i] * value;
       }
-      for (; i < inputs; i++) s0 += w[row + i] * x[i];
-      y[o] = s0 + s1 + s2 + s3;
+      y[o] = s0;
+      y[o + 1] = s1;
+      y[o + 2] = s2;
+      y[o + 3] = s3;
+    }
+    for (; o < outputs; o++) {
+      let sum = b[o];
+      for (let i = 0; i < inputs; i++) sum += w[o * inputs + i] * x[i];
+      y[o] = sum;
     }
     return y;
   };
