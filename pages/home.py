@@ -20,6 +20,8 @@ Everything is real: real data, real PyTorch, real losses in nats, and a checkpoi
     )
     if st.button("Train a model and watch its map form", type="primary", icon=":material/model_training:", key="home_train"):
         st.switch_page("pages/train.py")
+    if st.button("Drag through a trained one", icon=":material/touch_app:", key="home_explore"):
+        st.switch_page("pages/explore.py")
     st.caption("A first model takes about a minute. Nothing is downloaded, nothing leaves this server.")
 with picture:
     try:

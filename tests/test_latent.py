@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
+from vae_core import latent
 from vae_core.latent import plane_grid, prior_draws
 
 
@@ -60,3 +61,30 @@ def test_the_same_seed_gives_the_same_draws_and_leaves_the_global_state_alone():
     assert torch.equal(prior_draws(5, 3, seed=1), prior_draws(5, 3, seed=1))
     assert not torch.equal(prior_draws(5, 3, seed=1), prior_draws(5, 3, seed=2))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("path", [latent.straight_path, latent.spherical_path])
+def test_a_path_runs_from_start_to_end(path):
+    start, end = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([-2.0, 0.5, 3.0])
+    points = path(start, end, 9)
+    assert points.shape == (9, 3)
+    torch.testing.assert_close(points[[0, -1]], torch.stack([start, end]))
+
+
+def test_the_spherical_path_keeps_the_radius_and_turns_at_a_constant_rate():
+    start, end = torch.tensor([2.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 2.0])
+    points = latent.spherical_path(start, end, 7)
+    torch.testing.assert_close(points.norm(dim=1), torch.full((7,), 2.0))
+    angles = torch.acos((points[1:] * points[:-1]).sum(1) / 4)
+    torch.testing.assert_close(angles, torch.full((6,), math.pi / 12), atol=1e-4, rtol=0)
+
+
+def test_the_spherical_path_between_points_of_one_direction_is_straight():
+    start = torch.tensor([1.0, 1.0])
+    torch.testing.assert_close(latent.spherical_path(start, 3 * start, 5), latent.straight_path(start, 3 * start, 5))
+    assert torch.isfinite(latent.spherical_path(start * 0, start, 5)).all()
+
+
+def test_a_traversal_changes_one_dimension_only():
+    points = latent.traversal(torch.tensor([5.0, 6.0, 7.0]), 1, torch.tensor([-1.0, 0.0, 1.0]))
+    assert points.tolist() == [[5.0, -1.0, 7.0], [5.0, 0.0, 7.0], [5.0, 1.0, 7.0]]

@@ -22,6 +22,7 @@ CSS = """
 
 PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/home.py": ("Home", ":material/home:", ""),
+    "pages/explore.py": ("Explore", ":material/touch_app:", "explore"),
     "pages/train.py": ("Train", ":material/model_training:", "train"),
 }
 

@@ -22,3 +22,30 @@ def plane_grid(side: int, latent_dim: int = 2) -> Tensor:
 def prior_draws(count: int, latent_dim: int, seed: int = 0) -> Tensor:
     """count seeded draws from N(0, I), (count, latent_dim)."""
     return torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(seed))
+
+
+def straight_path(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """steps points from start to end, each (L,), on the straight line: (steps, L)."""
+    share = torch.linspace(0, 1, steps)[:, None]
+    return (1 - share) * start + share * end
+
+
+def spherical_path(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """steps points from start to end, each (L,), turning at a constant rate: (steps, L).
+
+    Slerp (Shoemake 1985; for latent spaces White 2016, arXiv:1609.04468): in many dimensions the prior's mass lies on a
+    shell that a straight line leaves. Where the two points have (nearly) one direction, the straight line.
+    """
+    cosine = torch.dot(start, end) / (start.norm() * end.norm()).clamp(min=1e-12)
+    angle = torch.acos(cosine.clamp(-1, 1))
+    if angle.sin() < 1e-4:
+        return straight_path(start, end, steps)
+    share = torch.linspace(0, 1, steps)[:, None]
+    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+
+
+def traversal(z: Tensor, dimension: int, values: Tensor) -> Tensor:
+    """z (L,) with one dimension set to each of values (K,): (K, L)."""
+    points = z.repeat(len(values), 1)
+    points[:, dimension] = values
+    return points
