@@ -54,6 +54,16 @@ def test_a_link_opens_exactly_its_point():
     assert at.query_params["z"] == "0.5,-1.25"
 
 
+def test_a_link_opens_its_model():
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    at.query_params["checkpoint"] = "mnist-2d-tutorial"
+    at.run()
+    assert at.selectbox(key="checkpoint").value == "mnist-2d-tutorial"
+    at.query_params["checkpoint"] = "mnist-20d"
+    at.run()
+    assert at.selectbox(key="checkpoint").value == "mnist-2d-tutorial"  # afterwards the visitor chooses
+
+
 @pytest.mark.parametrize("value", ["nan,1", "1e309,0", "1", "1,2,3", "<script>", "", "99,0"])
 def test_a_link_that_names_no_point_of_this_space_opens_the_middle(value):
     at = open_explore(z=value)

@@ -54,6 +54,7 @@ def move(z: tuple[float, ...], known: Encoded | None) -> None:
 def settled(z: tuple[float, ...]) -> None:
     """The pad came to rest at z, on the same plane: remember it, and say it in the address."""
     st.session_state["explore_place"].z = z
+    st.query_params["checkpoint"] = st.session_state["checkpoint"]
     st.query_params["z"] = ",".join(f"{value:.4g}" for value in z)
 
 

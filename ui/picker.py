@@ -70,7 +70,8 @@ def checkpoint_picker() -> None:
     """Draw the picker. The chosen model is what `chosen()` returns."""
     with st.sidebar:
         available = choices()
-        wanted = st.session_state.pop("checkpoint_wanted", None)
+        linked = st.query_params.get("checkpoint") if "checkpoint" not in st.session_state else None
+        wanted = st.session_state.pop("checkpoint_wanted", linked)
         if wanted in available:
             st.session_state["checkpoint"] = wanted
         if not available:
