@@ -88,7 +88,7 @@ def _directions(kind: str, parameters: tuple, known: Encoded | None, latent_dim:
 
 def _choose(latent_dim: int, known: Encoded | None) -> tuple[str, tuple]:
     """Widgets for the plane; falls back to the first two dimensions where three points make no plane."""
-    left, *rest = st.columns([2, 1, 1, 1])
+    left, *rest = st.columns([2.6, 1, 1, 1])
     kind = left.segmented_control("Plane", KINDS if known else KINDS[:1], default=AXES, key="explore_plane", required=True)
     if kind == COMPONENTS:
         return kind, ()
