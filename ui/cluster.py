@@ -20,10 +20,12 @@ from vae_core.errors import BadInput
 log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
 
+# One core stays free for the page server and a browser on the same machine: OpenMP threads that wait for one that has lost
+# its core train many times slower than one thread less.
 # Dask's nanny makes malloc give every freed block back at once and each library use one thread; a training step then takes
 # half as long again. A cluster elsewhere wants the same variables in the environment of its workers.
 WORKER_ENVIRON = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)} | dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(os.cpu_count() or 1)
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(max(1, (os.cpu_count() or 1) - 1))
 )
 
 
