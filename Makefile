@@ -2,7 +2,6 @@
 PORT ?= 8501
 PYTHON ?= python3
 TORCH_BACKEND ?=
-WORKERS ?= 2
 
 BIN := .venv/bin
 STAMP := .venv/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),pypi)

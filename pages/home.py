@@ -22,7 +22,7 @@ Everything is real: real data, real PyTorch, real losses in nats, and a checkpoi
         st.switch_page("pages/train.py")
     if st.button("Drag through a trained one", icon=":material/touch_app:", key="home_explore"):
         st.switch_page("pages/explore.py")
-    st.caption("A first model takes about a minute. Nothing is downloaded, nothing leaves this server.")
+    st.caption("A first model takes a minute or two. Nothing is downloaded, nothing leaves this server.")
 with picture:
     try:
         model = chosen()

@@ -29,7 +29,7 @@ class Frame:
     epoch: float
     points: np.ndarray  # (N, 2) float32
     reconstructions: np.ndarray  # (10, C, H, W) uint8
-    samples: np.ndarray  # (20, C, H, W) uint8
+    samples: np.ndarray  # (21, C, H, W) uint8
     explained: tuple[float, float] | None
     weights: bytes | None = None
 
@@ -92,7 +92,8 @@ class Run:
 
 
 class RunStore:
-    """All runs of this server, at most MAX_RUNS. Ended ones go KEEP_SECONDS after their last viewer, or to make room."""
+    """All runs of this server, at most MAX_RUNS. They go KEEP_SECONDS after their last viewer
+    left, running ones too; ended ones earlier where room is needed."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self.lock = threading.RLock()

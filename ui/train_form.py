@@ -17,7 +17,7 @@ PLAIN = {
     "batch_size": None, "lr": None, "seed": 0, "schedule": "one-cycle", "kl_warmup": 0.0, "binarize": False, "reduction": "sum",
 }  # fmt: skip
 PRESETS = {  # name -> what it is for, and what differs from PLAIN
-    "Watch a map form": ("Two latent dimensions, about a minute on two cores: the plane itself is the map.", {}),
+    "Watch a map form": ("Two latent dimensions, about a minute and a half on two cores: the plane itself is the map.", {}),
     "Textbook": ("The network of the tutorials: 784-400-20, Adam at 0.001, ten epochs.",
                  {"architecture": "mlp", "latent_dim": 20, "batch_size": 128, "lr": 1e-3, "schedule": "constant"}),
     "Sharp": ("Twenty dimensions and the residual network: much lower loss in the same time.",
