@@ -682,12 +682,13 @@ def test_weights_too_large_for_half_precision_give_a_checkpoint_that_opens(quick
 # Several processes.
 
 PROGRAM = """
-import json, sys
+import json, os, sys
 import torch, torch.distributed as dist
 torch.set_num_threads(1)
 from dataclasses import asdict, replace
 from vae_core.data import load
 from vae_core.train import Diverged, TrainConfig, fit, start
+from vae_core.train_cli import leave
 from vae_core.vae import VAEConfig
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=int(sys.argv[3]), world_size=2)
 digits = load("digits")
@@ -704,6 +705,8 @@ for model, training in json.loads(sys.argv[1]):
 print(json.dumps(results))
 dist.barrier()
 dist.destroy_process_group()
+os.environ["WORLD_SIZE"] = "2"
+leave(0)
 """
 SHARED = {
     "plain": ({}, {}),

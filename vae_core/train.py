@@ -380,6 +380,6 @@ def _rank() -> int:
 
 
 if __name__ == "__main__":
-    from vae_core.train_cli import main
+    from vae_core.train_cli import leave, main
 
-    raise SystemExit(main())
+    leave(main())

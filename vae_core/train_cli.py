@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import torch.distributed as dist
 from tqdm import tqdm
@@ -77,6 +78,19 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with the exit code; one of several processes ends at once.
+
+    DistributedDataParallel keeps its process group's threads alive after the group was destroyed (torch 2.15), and one that
+    drops a tensor while the interpreter shuts down aborts the process, now and then (github.com/pytorch/pytorch/issues/190489).
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise SystemExit(code)
 
 
 def command_line(arguments: list[str]) -> str:
