@@ -1,12 +1,10 @@
 """Train: choose, press, watch a variational autoencoder learn."""
 
-import secrets
-
 import streamlit as st
 
 from ui.jobs import jobs
 from ui.runs import PAUSED
-from ui.shell import inside_app
+from ui.shell import inside_app, tab
 from ui.train_form import settings_form
 from ui.train_view import run_view
 from vae_core.errors import BadInput
@@ -14,11 +12,10 @@ from vae_core.errors import BadInput
 inside_app()
 st.title("Train a VAE")
 
-tab = st.session_state.setdefault("tab", secrets.token_urlsafe(12))
 token = st.query_params.get("run") or st.session_state.get("run")
 run, controls = jobs().store.find(token)
 if run is not None and controls:
-    tab = st.session_state["tab"] = run.owner  # a reload, or the same link elsewhere, goes on as this tab
+    st.session_state["tab"] = run.owner  # a reload, or the same link elsewhere, goes on as this tab
 elif token and run is None:
     st.info("This run is no longer here: a run is kept until half an hour after its last viewer left.")
     st.session_state.pop("run", None)
@@ -32,7 +29,7 @@ if press.step and run is not None and controls and run.status == PAUSED:
     st.rerun()
 if press.request is not None:
     try:
-        run, controls = jobs().submit(press.request, tab, press.step), True
+        run, controls = jobs().submit(press.request, tab(), press.step), True
         st.session_state["run"] = st.query_params["run"] = run.id
         st.session_state["train_following"] = True
         st.rerun()

@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT, free_port, wait_until
 
 from ui import jobs as jobs_module
+from ui.cluster import Cluster
 from ui.jobs import Jobs
 from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED
 from vae_core import checkpoint, data, train
@@ -31,7 +32,7 @@ def request(epochs: int = 3, **changes) -> dict:
 
 @pytest.fixture(scope="module")
 def local():
-    running = Jobs()
+    running = Jobs(Cluster())
     yield running
     running.close()
 
@@ -168,7 +169,7 @@ def test_a_worker_without_a_sign_of_life_is_replaced(local, monkeypatch):
 
 
 def test_a_cluster_that_is_not_there_is_told_in_a_sentence():
-    lonely = Jobs(f"tcp://127.0.0.1:{free_port()}")
+    lonely = Jobs(Cluster(f"tcp://127.0.0.1:{free_port()}"))
     try:
         run = lonely.submit(request(), "tab")
         until(run, FAILED, seconds=60)
@@ -187,7 +188,7 @@ def distant(tmp_path):
     commands = [scheduler, [*worker, "--name", "one"], [*worker, "--name", "two"]]
     log = (tmp_path / "log").open("w")
     processes = [subprocess.Popen(c, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT) for c in commands]
-    jobs = Jobs(address)
+    jobs = Jobs(Cluster(address))
     yield jobs, processes
     jobs.close()
     for process in reversed(processes):
@@ -232,7 +233,7 @@ def test_same_request_same_losses(local):
 def test_a_killed_server_leaves_no_process_behind(tmp_path):
     script = tmp_path / "server.py"
     script.write_text(
-        "import time\nfrom ui.jobs import Jobs\nif __name__ == '__main__':\n    Jobs()._cluster.client()\n    time.sleep(60)\n"
+        "import time\nfrom ui.cluster import Cluster\nif __name__ == '__main__':\n    Cluster().client()\n    time.sleep(60)\n"
     )
     server = subprocess.Popen([sys.executable, script], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     children = wait_until(

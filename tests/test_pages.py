@@ -27,7 +27,7 @@ def jobs(monkeypatch):
 
     monkeypatch.setattr(Cluster, "client", nobody)
     monkeypatch.setattr(Jobs, "_dispatch", lambda self: None)
-    made = Jobs()
+    made = Jobs(Cluster())
     monkeypatch.setattr(jobs_module, "jobs", lambda: made)
     yield made
     made.close()

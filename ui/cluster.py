@@ -8,6 +8,8 @@ import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
 
 import psutil
 from distributed import Client, SpecCluster
@@ -29,16 +31,29 @@ WORKER_ENVIRON = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_"
 )
 
 
+@lru_cache(maxsize=1)
+def cluster() -> "Cluster":
+    """The one Cluster of this server."""
+    return Cluster()
+
+
 class Cluster:
     """A connection that is made when it is first needed and made again when it was lost. Safe from any thread."""
 
-    def __init__(self, topic: str, handler, address: str | None = None):
-        """Events logged to `topic` reach `handler(message)`. `address` defaults to LATENTSCAPE_SCHEDULER."""
+    def __init__(self, address: str | None = None):
+        """`address` defaults to LATENTSCAPE_SCHEDULER."""
         self.address = address or os.environ.get("LATENTSCAPE_SCHEDULER") or None
-        self._topic, self._handler = topic, handler
+        self._handlers: dict[str, Callable[[dict], None]] = {}
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._local: SpecCluster | None = None
+
+    def listen(self, topic: str, handler: Callable[[dict], None]) -> None:
+        """Events that workers log to `topic` reach `handler(message)`."""
+        with self._lock:
+            self._handlers[topic] = handler
+            if self._client is not None:
+                self._subscribe(topic)
 
     def client(self) -> Client:
         """The connected client. Raises BadInput where the cluster cannot be reached or started."""
@@ -50,8 +65,8 @@ class Cluster:
                 if not self.address:
                     self._local = _start_local()
                 self._client = Client(self.address or self._local, timeout=CONNECT_SECONDS, set_as_default=False)
-                self._client.run_on_scheduler(_settle, topic=self._topic)
-                self._client.subscribe_topic(self._topic, lambda event: self._handler(event[1]))
+                for topic in self._handlers:
+                    self._subscribe(topic)
             except Exception as error:
                 log.warning("no cluster", exc_info=error)
                 self._drop()
@@ -70,8 +85,13 @@ class Cluster:
         return self._workers_with("train")
 
     def ensure_analysis(self) -> None:
-        """Start the local analysis worker if it is not there yet."""
+        """Start the local analysis worker if it is not there yet.
+
+        Raises BadInput where the cluster cannot be reached, or is somebody else's and has no worker for analyses.
+        """
         self.client()
+        if self.address and not self._workers_with("analysis"):
+            raise BadInput("The cluster has no worker with the resource analysis; start one to compute projections.")
         with self._lock:
             if self._local is not None and "analysis" not in self._local.worker_spec:
                 self._local.worker_spec["analysis"] = _worker_spec("analysis")
@@ -86,6 +106,11 @@ class Cluster:
         """Disconnect, and end a local cluster's processes."""
         with self._lock:
             self._drop()
+
+    def _subscribe(self, topic: str) -> None:
+        handler = self._handlers[topic]
+        self._client.run_on_scheduler(_settle, topic=topic)
+        self._client.subscribe_topic(topic, lambda event: handler(event[1]))
 
     def _workers_with(self, resource: str) -> int:
         if not self.connected:

@@ -85,6 +85,78 @@ def latent_map(
     return figure
 
 
+def projection_map(
+    points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], titles: tuple[str, str], about: np.ndarray,
+    shade: tuple[str, np.ndarray] | None = None, draws: np.ndarray | None = None, selected: np.ndarray | None = None,
+    equal: bool = True, revision: str = "",
+) -> go.Figure:  # fmt: skip
+    """Every test image as a point, (N, 2): a shape and a colour a class, its name at its centre.
+
+    `about` (N, 2) holds recon and KL for the label under the cursor; customdata starts with the number of the image. `shade`
+    (title, N values) colours by those instead of the class. `draws` (M, 2), numbered from N, are drawn on top as rings.
+    With `selected` (numbers of images) all others are grey. `revision` changes where the view is to start anew.
+    """
+    figure = go.Figure()
+    numbers = np.arange(len(points))
+    chosen = None if selected is None else np.isin(numbers, selected)
+    for index, name in enumerate(classes):
+        own = numbers[labels == index]
+        if not len(own):
+            continue
+        colour = COLOURS[index % 10] if shade is None else shade[1][own]
+        figure.add_scattergl(
+            x=points[own, 0], y=points[own, 1], name=name, mode="markers", customdata=np.column_stack([own, about[own]]),
+            marker={"color": colour, "symbol": SYMBOLS[index % 10], "size": 6, "opacity": 0.75 if draws is None else 0.4}
+            | ({} if shade is None else {"coloraxis": "coloraxis"}),
+            selectedpoints=None if chosen is None else np.flatnonzero(chosen[own]),
+            selected={"marker": {"opacity": 0.95}}, unselected={"marker": {"color": "#9a9a9a", "opacity": 0.22}},
+            hovertemplate="image %{customdata[0]}<br>recon %{customdata[1]:.1f} nats<br>KL %{customdata[2]:.1f} nats"
+            "<extra>" + _escaped(name) + "</extra>",
+        )  # fmt: skip
+        centre = np.median(points[own], axis=0)
+        figure.add_annotation(
+            x=centre[0], y=centre[1], text=f"<b>{_escaped(name)}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
+            bgcolor=COLOURS[index % 10] if shade is None else "#444450", borderpad=2, opacity=0.9,
+        )  # fmt: skip
+    if draws is not None:
+        figure.add_scattergl(
+            x=draws[:, 0], y=draws[:, 1], name="from the prior", mode="markers",
+            customdata=np.arange(len(points), len(points) + len(draws))[:, None],
+            marker={"color": "#d81b9c", "symbol": "circle-open", "size": 6, "opacity": 0.9, "line": {"width": 1.2}},
+            hovertemplate="a draw of the prior, decoded and encoded again<extra></extra>", selectedpoints=None,
+            unselected={"marker": {"opacity": 0.8}},
+        )  # fmt: skip
+    if shade is not None:
+        low, high = np.percentile(shade[1], [1, 99]).tolist()
+        figure.update_layout(coloraxis={
+            "colorscale": "Viridis", "cmin": low, "cmax": max(high, low + 1e-6),
+            "colorbar": {"title": {"text": shade[0], "side": "right"}, "thickness": 12},
+        })  # fmt: skip
+    figure.update_xaxes(title_text=titles[0], zeroline=True, constrain="domain")
+    figure.update_yaxes(title_text=titles[1], zeroline=True, constrain="domain", **({"scaleanchor": "x"} if equal else {}))
+    figure.update_layout(
+        height=560, margin={"l": 10, "r": 10, "t": 34, "b": 10}, uirevision=revision, dragmode="lasso", hovermode="closest",
+        legend={"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+    )  # fmt: skip
+    return figure
+
+
+def kl_bars(kl: np.ndarray) -> go.Figure:
+    """KL of each latent dimension in nats, (L,), the largest first."""
+    order = np.argsort(-kl)
+    figure = go.Figure()
+    figure.add_bar(
+        x=[f"z{d + 1}" for d in order], y=kl[order], marker={"color": TRAIN}, hovertemplate="%{x}: %{y:.2f} nats<extra></extra>"
+    )
+    figure.update_layout(height=170, margin={"l": 10, "r": 10, "t": 10, "b": 10}, yaxis_title="KL, nats", bargap=0.25)
+    return figure
+
+
+def _escaped(name: str) -> str:
+    """A class name is somebody's words: Plotly must not read tags in it."""
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _round_up(value: float) -> float:
     """A round axis limit, so that a growing map does not rescale at every picture: 1, 1.5, 2, 3, 4, 6, 8, 12, 16 ..."""
     value = max(float(value) * 1.1, 1.0)

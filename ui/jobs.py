@@ -16,7 +16,7 @@ from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from ui import worker
-from ui.cluster import Cluster
+from ui.cluster import Cluster, cluster
 from ui.runs import ACTIVE, DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run, RunStore
 from vae_core.errors import BadInput
 
@@ -31,18 +31,18 @@ CLUSTER_LOST = "The cluster was lost; the last epoch is kept. Start again."
 @lru_cache(maxsize=1)
 def jobs() -> "Jobs":
     """The one Jobs of this server."""
-    return Jobs()
+    return Jobs(cluster())
 
 
 class Jobs:
     """See the module. All methods may be called from any thread; none waits for a training."""
 
-    def __init__(self, address: str | None = None):
+    def __init__(self, on: Cluster):
         self.store = RunStore()
         self.lock = self.store.lock
-        topic = f"latentscape-{uuid.uuid4().hex}"
-        self._topic = topic
-        self._cluster = Cluster(topic, self._on_event, address)
+        self._topic = f"latentscape-{uuid.uuid4().hex}"
+        self._cluster = on
+        on.listen(self._topic, self._on_event)
         self._queue: list[Run] = []
         self._futures: dict[str, Future] = {}
         self._interrupts: dict[str, float] = {}  # run id -> when it was asked to leave
@@ -112,7 +112,7 @@ class Jobs:
             return self._queue.index(run) + 1 if run in self._queue else 0
 
     def close(self) -> None:
-        """End the threads and the local cluster."""
+        """End the thread, and the cluster's processes where they are local."""
         self._closed.set()
         self._thread.join(timeout=10)
         self._cluster.close()

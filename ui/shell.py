@@ -1,5 +1,6 @@
 """What every page has around it: the frame that streamlit_app.py draws, and a few lines of CSS."""
 
+import secrets
 from pathlib import Path
 
 import streamlit as st
@@ -22,6 +23,7 @@ CSS = """
 
 PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/home.py": ("Home", ":material/home:", ""),
+    "pages/map.py": ("Map", ":material/scatter_plot:", "map"),
     "pages/explore.py": ("Explore", ":material/touch_app:", "explore"),
     "pages/train.py": ("Train", ":material/model_training:", "train"),
 }
@@ -50,3 +52,8 @@ def inside_app() -> None:
             PagesManager.uses_pages_directory = False
             st.rerun()
         frame()
+
+
+def tab() -> str:
+    """The secret name of this browser tab, as jobs and analyses know it."""
+    return st.session_state.setdefault("tab", secrets.token_urlsafe(12))

@@ -94,6 +94,18 @@ def knn_accuracy(codes: Tensor, labels: Tensor, test_codes: Tensor, test_labels:
     return float(model.score(test_codes.numpy(), test_labels.numpy()))
 
 
+def neighbour_accuracy(points: np.ndarray, labels: np.ndarray, neighbours: int = 10) -> float:
+    """Share of points (N, D) whose class is the majority among their nearest neighbours, themselves left out, 0 to 1.
+
+    For codes and for their picture alike, so that the two can be compared. A draw goes to the class with the lower number.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    near = NearestNeighbors(n_neighbors=min(neighbours, len(points) - 1)).fit(points).kneighbors(return_distance=False)
+    votes = (labels[near][:, :, None] == np.unique(labels)).sum(1)
+    return float((np.unique(labels)[votes.argmax(1)] == labels).mean())
+
+
 def linear_probe(
     features: Tensor, labels: Tensor, test_features: Tensor, test_labels: Tensor, shown: int | None = None, seed: int = 0
 ) -> float:

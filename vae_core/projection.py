@@ -1,7 +1,17 @@
-"""Codes of any dimension -> points in a plane."""
+"""Codes of any dimension -> points in a plane: principal components, t-SNE, and how far to trust the picture."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
+
+from vae_core.errors import BadInput
+
+SPREAD = 0.01  # the largest standard deviation of a dimension below which codes count as one point; the prior has 1
+EXAGGERATED, ITERATIONS = 125, 500  # of t-SNE: with early exaggeration, and in all; more keep no more neighbours (`make bench`)
+EXAGGERATION = 12
+FFT_EXTENT = 125  # a wider layout costs Fourier interpolation more than Barnes-Hut (10,000 points, two cores)
 
 
 class Plane:
@@ -30,3 +40,96 @@ class Plane:
         if self.pca is not None:
             return self.pca.transform(codes)
         return codes if self.latent_dim == 2 else np.column_stack([codes, np.zeros(len(codes))])
+
+
+def check_spread(codes: np.ndarray) -> None:
+    """Raises BadInput where codes (N, L) cannot make a picture: not finite, fewer than three, or all (nearly) one point."""
+    if not np.isfinite(codes).all():
+        raise BadInput("Some codes are no finite numbers: the model's training has diverged; train it again.")
+    if len(codes) < 3:
+        raise BadInput(f"A map needs at least 3 points, there are {len(codes)}.")
+    if codes.std(0).max() < SPREAD or len(np.unique(codes, axis=0)) < 3:
+        raise BadInput(
+            "The codes have no spread: posterior collapse? Every image is encoded as (nearly) the same point. "
+            "Train with a smaller beta or a KL warm-up."
+        )
+
+
+class Layout(NamedTuple):
+    """A moment of t-SNE."""
+
+    iteration: int  # of ITERATIONS
+    points: np.ndarray  # float32 (N, 2)
+    divergence: float  # KL(P || Q) in nats; NaN before the first iteration. Exaggerated until iteration EXAGGERATED
+
+
+class TSNE:
+    """t-SNE (van der Maaten & Hinton 2008, JMLR 9), by openTSNE (Policar et al. 2024, JSS 109), from a PCA start and seeded.
+
+    The gradient is interpolated by Fourier transforms (Linderman et al. 2019, Nature Methods 16) while the layout is small and
+    approximated by Barnes-Hut trees (van der Maaten 2014, JMLR 15) once it is wide: each where it is the faster one.
+    """
+
+    def __init__(self, codes: np.ndarray, perplexity: float = 30, seed: int = 0, threads: int = 1):
+        """codes (N, L). perplexity: the effective number of neighbours, 1 to (N - 1) / 3.
+
+        Raises BadInput as check_spread does, and where the perplexity does not fit the number of codes.
+        """
+        check_spread(codes)
+        most = (len(codes) - 1) / 3
+        if not 1 <= perplexity <= most:
+            raise BadInput(
+                f"With {len(codes):,} points the perplexity can be 1 to {int(most)}, not {perplexity:g}."
+                if most >= 1 else f"t-SNE needs at least 4 points, there are {len(codes)}."
+            )  # fmt: skip
+        self.codes = np.asarray(codes, np.float64)
+        self.perplexity, self.seed, self.threads = perplexity, seed, threads
+        self._embedding = None
+
+    def __iter__(self) -> Iterator[Layout]:
+        """Layouts as they converge, the start first; the last one is the result. Not asking for the next stops."""
+        from openTSNE import TSNEEmbedding, affinity, initialization  # two seconds to import
+
+        start = initialization.pca(self.codes, random_state=self.seed)
+        yield Layout(0, np.asarray(start, np.float32), float("nan"))
+        similar = affinity.PerplexityBasedNN(
+            self.codes, perplexity=self.perplexity, method="exact", random_state=self.seed, n_jobs=self.threads
+        )
+        self._embedding = TSNEEmbedding(
+            start, similar, negative_gradient_method="fft", random_state=self.seed, n_jobs=self.threads
+        )
+        iteration = 0
+        while iteration < ITERATIONS:
+            steps = 10 if iteration < 50 else 25
+            self._embedding.optimize(
+                steps, exaggeration=EXAGGERATION if iteration < EXAGGERATED else None, momentum=0.8, inplace=True,
+                negative_gradient_method="bh" if np.ptp(self._embedding) > FFT_EXTENT else "fft",
+            )  # fmt: skip
+            iteration += steps
+            yield Layout(iteration, np.asarray(self._embedding, np.float32), float(self._embedding.kl_divergence))
+
+    def place(self, codes: np.ndarray) -> np.ndarray:
+        """Other codes (M, L) in the present layout, float32 (M, 2): at the median of their 25 nearest neighbours among the
+        codes that were laid out, then moved by t-SNE's own gradient with those held still (Policar et al. 2021)."""
+        neighbours = min(25, len(self.codes) // 3)
+        placed = self._embedding.transform(np.asarray(codes, np.float64), perplexity=neighbours / 3, k=neighbours)
+        return np.asarray(placed, np.float32)
+
+
+def trustworthiness(codes: np.ndarray, points: np.ndarray, neighbours: int = 10, sample: int = 2000, seed: int = 0) -> float:
+    """Trustworthiness of a projection of codes (N, L) to points (N, 2), 0 to 1 (Venna & Kaski 2001), on a seeded sample.
+
+    1 where nobody is a neighbour in the picture who is none in the latent space. Needs more than 2 * neighbours points.
+    """
+    from sklearn.manifold import trustworthiness as of
+
+    chosen = np.random.default_rng(seed).permutation(len(codes))[:sample]
+    return float(of(codes[chosen], points[chosen], n_neighbors=min(neighbours, (len(chosen) - 1) // 2)))
+
+
+def neighbours_kept(codes: np.ndarray, points: np.ndarray, neighbours: int = 10) -> float:
+    """Share of each code's nearest neighbours, codes (N, L), that are nearest neighbours of its point (N, 2), 0 to 1."""
+    from sklearn.neighbors import NearestNeighbors
+
+    near = [NearestNeighbors(n_neighbors=neighbours).fit(array).kneighbors(return_distance=False) for array in (codes, points)]
+    return float(np.mean([len(np.intersect1d(*pair)) for pair in zip(*near, strict=True)]) / neighbours)

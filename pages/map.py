@@ -1,0 +1,26 @@
+"""Map: where a model's encoder puts every test image."""
+
+import streamlit as st
+
+from ui import analysis_worker
+from ui.analyses import analyses
+from ui.map_data import mapped
+from ui.map_view import map_view
+from ui.picker import chosen
+from ui.shell import inside_app
+from vae_core.errors import BadInput
+
+inside_app()
+st.title("Map the latent space")
+analyses().warm_up(analysis_worker.warm_up)
+try:
+    model = chosen()
+    if model is None:
+        st.info("No model to map yet: train one, or run `make checkpoints`.")
+        st.stop()
+    known = mapped(model)
+except BadInput as error:
+    st.error("This model cannot be mapped.")
+    st.text(str(error))
+    st.stop()
+map_view(model, known)

@@ -1,0 +1,67 @@
+"""What runs inside the analysis worker: tasks of ui/analyses.py. Imports no Streamlit."""
+
+import os
+
+import numpy as np
+
+TELL_SECONDS = 0.4  # between pictures of a layout
+THREADS = max(1, (os.cpu_count() or 1) - 1)  # one core stays free for the pages; OpenMP threads without a core stall the rest
+
+
+def warm_up() -> None:
+    """Import what takes seconds to import."""
+    import openTSNE  # noqa: F401
+
+
+def tsne(tell, stopped, codes: np.ndarray, others: np.ndarray, perplexity: float, seed: int) -> dict | None:
+    """Lay out codes (N, L), telling iteration, points and divergence on the way; at the end place others (M, L) among them.
+
+    Returns points (N, 2), others (M, 2) and divergence, or None when it was stopped.
+    """
+    import time
+
+    from vae_core.projection import ITERATIONS, TSNE
+
+    layout, told = TSNE(codes, perplexity, seed, THREADS), 0.0
+    for moment in layout:
+        if stopped():
+            return None
+        if time.monotonic() - told > TELL_SECONDS:
+            tell(iteration=moment.iteration, iterations=ITERATIONS, points=moment.points, divergence=moment.divergence)
+            told = time.monotonic()
+    return {"points": moment.points, "others": layout.place(others), "divergence": moment.divergence}
+
+
+def trust(tell, stopped, codes: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict:
+    """How far the picture `points` (N, 2) of codes (N, L) can be trusted: see evaluate and projection."""
+    from vae_core import evaluate, projection
+
+    return {
+        "knn_codes": evaluate.neighbour_accuracy(codes, labels), "knn_points": evaluate.neighbour_accuracy(points, labels),
+        "trustworthiness": projection.trustworthiness(codes, points),
+    }  # fmt: skip
+
+
+def probe(tell, stopped, model, data_set: str, shown: tuple[int, ...]) -> dict | None:
+    """Linear probes on the model's codes and on pixels of the data set of that name, with `shown` labels each (0: all).
+
+    Tells "found", a list of (shown, "codes" or "pixels", accuracy), as it grows.
+    Returns the same, or None when it was stopped.
+    """
+    from vae_core import data, evaluate
+
+    images = data.load(data_set)
+    train, test = (evaluate.encode(model, part)[0] for part in (images.train_images, images.test_images))
+    features = {"codes": (train, test), "pixels": (images.train_images / 255, images.test_images / 255)}
+    found = []
+    classes = len(images.classes)
+    for count in shown:
+        if count and not classes <= count <= len(images.train_labels) - classes:
+            continue
+        for name, (known, asked) in features.items():
+            if stopped():
+                return None
+            accuracy = evaluate.linear_probe(known, images.train_labels, asked, images.test_labels, count or None)
+            found.append((count, name, accuracy))
+            tell(found=list(found))
+    return {"found": found}

@@ -1,0 +1,64 @@
+"""What Map knows of a model: its test images encoded; draws of the prior, decoded and encoded again; their sprites."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+import torch
+
+from latent_pad.hover import Sprite, pack_sprite
+from vae_core import data, evaluate
+from vae_core.checkpoint import Checkpoint
+from vae_core.errors import BadInput
+from vae_core.latent import prior_draws
+
+SHOWN = 10_000  # test images on the map
+DRAWS = 1000  # of the prior
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The test images of the set that a model was trained on, the first SHOWN. Shared by visitors: never change it."""
+
+    name: str  # of the data set
+    images: np.ndarray  # uint8 (N, C, H, W)
+    labels: np.ndarray  # (N,)
+    classes: tuple[str, ...]
+    mu: np.ndarray  # (N, L)
+    recon: np.ndarray  # (N,) nats
+    kl: np.ndarray  # (N,) nats
+    kl_per_dimension: np.ndarray  # (L,) nats, averaged over the images
+    active: int  # dimensions that carry information
+    draws: np.ndarray  # uint8 (DRAWS, C, H, W): decoded draws of the prior
+    draws_mu: np.ndarray  # (DRAWS, L): those, encoded
+    sprite: Sprite
+    draws_sprite: Sprite
+
+
+def mapped(model: Checkpoint) -> Mapped:
+    """The encoded test images. Raises BadInput where the data set cannot be had here or the codes are no numbers."""
+    return _mapped(model.digest, model)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Encoding the test images …")
+def _mapped(digest: str, _model: Checkpoint) -> Mapped:
+    image_set = data.load(_model.recipe.data.name)
+    if image_set.digest != _model.recipe.data.digest:
+        raise BadInput(f"The data set {image_set.name} is not the one that {_model.name} was trained on.")
+    images, labels = image_set.test_images[:SHOWN], image_set.test_labels[:SHOWN]
+    mu, logvar = evaluate.encode(_model.model, images)
+    if not torch.isfinite(mu).all():
+        raise BadInput(f"{_model.name} encodes some test images as no finite number: its training has diverged.")
+    terms = evaluate.elbo_terms(_model.model, images)
+    with torch.no_grad():
+        draws = _model.model.decode(prior_draws(DRAWS, mu.shape[1])).mul(255).round().byte()
+    return Mapped(
+        image_set.name, images.numpy(), labels.numpy(), image_set.classes, mu.numpy(), terms.recon.numpy(), terms.kl.numpy(),
+        evaluate.kl_per_dimension(mu, logvar).numpy(), evaluate.active_units(mu), draws.numpy(),
+        evaluate.encode(_model.model, draws)[0].numpy(), _sprite(image_set.digest, images.numpy()), pack_sprite(draws.numpy()),
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _sprite(digest: str, _images: np.ndarray) -> Sprite:
+    return pack_sprite(_images)

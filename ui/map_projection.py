@@ -1,0 +1,104 @@
+"""Which picture of the codes Map shows: its widgets, and the points, at once or as they come from the analysis worker."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from ui import analysis_worker
+from ui.analyses import Analysis, analyses
+from ui.map_data import Mapped
+from ui.shell import tab
+from vae_core.errors import BadInput
+from vae_core.projection import Plane, check_spread
+
+AXES, PCA, TSNE = "Latent axes", "PCA", "t-SNE"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method with its parameters: with the model's digest, the name of a projection."""
+
+    method: str
+    parameters: tuple
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Points (N, 2) of the test images and (M, 2) of the prior's draws (None: not placed yet), and how to read the axes."""
+
+    points: np.ndarray
+    draws: np.ndarray | None
+    titles: tuple[str, str]
+    equal: bool = True  # whether one unit is as long on both axes
+    complete: bool = True
+
+
+def choose(known: Mapped) -> Choice:
+    """Draw the choice of method and its parameters."""
+    latent_dim = known.mu.shape[1]
+    methods = [AXES, PCA, TSNE] if latent_dim > 2 else [AXES, TSNE]
+    if st.session_state.get("map_method") not in (None, *methods):
+        st.session_state["map_method"] = AXES
+    method = st.segmented_control("Picture", methods, default=methods[-2], key="map_method", required=True)
+    if method == PCA:
+        return Choice(PCA, ())
+    if method == TSNE:
+        most = (len(known.mu) - 1) // 3
+        if most < 1:
+            return Choice(TSNE, (1, 0))
+        perplexity = st.number_input(
+            "Perplexity", 1, min(most, 200), min(30, most), key="map_perplexity", width=140,
+            help="About how many neighbours each point listens to: small shows fine grains, large the whole.",
+        )  # fmt: skip
+        return Choice(TSNE, (perplexity, st.number_input("Seed", 0, 9999, 0, key="map_seed", width=120)))
+    if latent_dim <= 2:
+        return Choice(AXES, tuple(range(latent_dim)))
+    order = np.argsort(-known.kl_per_dimension).tolist()
+    name = lambda d: f"z{d + 1} · {known.kl_per_dimension[d]:.2f} nats"  # noqa: E731
+    first = st.selectbox("Across", order, format_func=name, key="map_first", width=170)
+    second = st.selectbox("Up", [d for d in order if d != first], format_func=name, key="map_second", width=170)
+    return Choice(AXES, (first, second))
+
+
+def project(digest: str, known: Mapped, choice: Choice) -> tuple[Picture | None, Analysis | None]:
+    """The picture, and the analysis that makes it where that takes time. Raises BadInput where there is none to be had."""
+    if choice.method == TSNE:
+        return _tsne(digest, known, choice)
+    return _at_once(digest, choice, known), None
+
+
+def ask_tsne(digest: str, known: Mapped, choice: Choice) -> Analysis:
+    """Start this t-SNE, or join it."""
+    return analyses().ask(
+        (digest, choice), tab(), analysis_worker.tsne, known.mu, known.draws_mu, *map(int, choice.parameters)
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _at_once(digest: str, choice: Choice, _known: Mapped) -> Picture:
+    mu, draws = _known.mu, _known.draws_mu
+    if choice.method == PCA:
+        plane = Plane(mu)
+        titles = tuple(f"PC {i} ({share:.0%} of the variance)" for i, share in enumerate(plane.explained, start=1))
+        return Picture(plane(mu), plane(draws), titles)
+    if len(choice.parameters) == 1:  # a line of codes: the classes in rows, so that they can be told apart
+        random = np.random.default_rng(0)
+        rows = _known.labels + random.uniform(-0.35, 0.35, len(mu))
+        above = len(_known.classes) + random.uniform(-0.35, 0.35, len(draws))
+        return Picture(np.column_stack([mu[:, 0], rows]), np.column_stack([draws[:, 0], above]), ("z1", "class"), equal=False)
+    across, up = choice.parameters
+    return Picture(mu[:, [across, up]], draws[:, [across, up]], (f"z{across + 1}", f"z{up + 1}"))
+
+
+def _tsne(digest: str, known: Mapped, choice: Choice) -> tuple[Picture | None, Analysis]:
+    check_spread(known.mu)
+    analysis = analyses().find((digest, choice), tab()) or ask_tsne(digest, known, choice)
+    titles = ("t-SNE 1", "t-SNE 2")
+    if analysis.result:
+        return Picture(analysis.result["points"], analysis.result["others"], titles), analysis
+    if analysis.told:
+        return Picture(analysis.told["points"], None, titles, complete=False), analysis
+    if not analysis.active and analysis.reason:
+        raise BadInput(analysis.reason)
+    return None, analysis
