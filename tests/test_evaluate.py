@@ -203,6 +203,24 @@ def test_fewer_codes_than_neighbours_and_collapsed_codes_still_have_an_accuracy(
 # Linear probe.
 
 
+def test_the_vote_of_the_neighbours_leaves_the_point_itself_out():
+    random = np.random.default_rng(0)
+    points, labels = random.normal(size=(120, 3)), random.integers(0, 4, 120)
+    points[:, 0] += labels
+    right = 0
+    for index in range(120):
+        distance = np.linalg.norm(points - points[index], axis=1)
+        distance[index] = np.inf
+        right += np.bincount(labels[np.argsort(distance)[:10]], minlength=4).argmax() == labels[index]
+    assert evaluate.neighbour_accuracy(points, labels) == pytest.approx(right / 120)
+
+
+def test_labels_need_not_count_from_zero_and_two_points_can_vote():
+    points = np.array([[0.0], [0.1], [9.0], [9.1]])
+    assert evaluate.neighbour_accuracy(points, np.array([5, 5, 9, 9]), neighbours=1) == 1.0
+    assert evaluate.neighbour_accuracy(points[:2], np.array([7, 3])) == 0.0
+
+
 def test_a_probe_learns_digits_from_pixels_and_better_with_more_labels():
     digits = load("digits")
     features = [to_float(images) for images in (digits.train_images, digits.test_images)]

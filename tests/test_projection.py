@@ -1,4 +1,4 @@
-"""The plane of the first two components: scikit-learn's, with signs that hold still."""
+"""Pictures of codes: scikit-learn's principal components with signs that hold still, t-SNE, and trust in them."""
 
 import warnings
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from vae_core.projection import Plane
+from vae_core import evaluate
+from vae_core.errors import BadInput
+from vae_core.projection import EXAGGERATED, ITERATIONS, TSNE, Plane, neighbours_kept, trustworthiness
 
 
 def cloud(count=300, dimensions=5, seed=0) -> np.ndarray:
@@ -99,3 +101,123 @@ def test_a_collapsed_moment_can_be_followed_by_a_spread_one():
     plane = Plane(cloud(dimensions=4), like=collapsed)
     assert np.isfinite(plane(cloud(dimensions=4))).all()
     assert sum(plane.explained) > 0.8
+
+
+# t-SNE.
+
+
+def clusters(count: int = 240, groups: int = 4, dimensions: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Well separated clouds and which cloud each code belongs to."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % groups
+    return random.normal(size=(groups, dimensions))[labels] * 6 + random.normal(size=(count, dimensions)), labels
+
+
+@pytest.fixture(scope="module")
+def laid_out() -> tuple[TSNE, list]:
+    codes, _ = clusters()
+    layout = TSNE(codes, perplexity=20, seed=1)
+    return layout, list(layout)
+
+
+def test_a_layout_starts_at_the_principal_components_and_ends_with_the_clusters_apart(laid_out):
+    layout, moments = laid_out
+    assert [moments[0].iteration, moments[-1].iteration] == [0, ITERATIONS]
+    first = PCA(1).fit_transform(layout.codes)[:, 0]
+    assert abs(np.corrcoef(first, moments[0].points[:, 0])[0, 1]) > 0.999
+    codes, labels = clusters()
+    assert evaluate.neighbour_accuracy(moments[-1].points, labels) == 1.0
+    assert neighbours_kept(codes, moments[-1].points) > 1.3 * neighbours_kept(codes, Plane(codes)(codes))
+
+
+def test_the_divergence_falls_and_is_that_of_the_printed_points(laid_out):
+    layout, moments = laid_out
+    plain = [moment for moment in moments if moment.iteration > EXAGGERATED]
+    assert plain[-1].divergence < plain[0].divergence
+    # KL(P || Q) written out, with P from the affinities and Q the Student kernel of the points
+    p = layout._embedding.affinities.P.toarray()
+    points = moments[-1].points.astype(float)
+    q = 1 / (1 + ((points[:, None] - points[None]) ** 2).sum(-1))
+    np.fill_diagonal(q, 0)
+    q /= q.sum()
+    own = p > 0
+    assert moments[-1].divergence == pytest.approx((p[own] * np.log(p[own] / q[own])).sum(), rel=0.05)  # interpolated
+
+
+def test_the_same_seed_gives_the_same_layout():
+    codes, _ = clusters(60)
+    same = [list(TSNE(codes, perplexity=10, seed=5))[-1].points for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+
+
+def test_a_code_that_is_placed_again_lands_beside_its_own_point(laid_out):
+    layout, moments = laid_out
+    points = moments[-1].points
+    placed = layout.place(layout.codes[:40])
+    distance = np.linalg.norm(placed - points[:40], axis=1)
+    assert np.median(distance) < 0.1 * np.ptp(points)
+
+
+def test_a_dead_dimension_changes_nothing():
+    codes, labels = clusters(80)
+    moments = list(TSNE(np.column_stack([codes, np.zeros(len(codes))]), perplexity=10))
+    assert np.isfinite(moments[-1].points).all()
+    assert evaluate.neighbour_accuracy(moments[-1].points, labels) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        (np.zeros((50, 3)), "posterior collapse"),
+        (np.random.default_rng(0).normal(scale=1e-4, size=(50, 3)), "posterior collapse"),
+        (np.repeat([[0.0, 0.0], [3.0, 1.0]], 25, axis=0), "posterior collapse"),
+        (np.full((50, 2), np.nan), "no finite numbers"),
+        (np.r_[np.ones((49, 2)), [[np.inf, 0]]], "no finite numbers"),
+        (np.eye(2), "at least 3 points"),
+    ],
+)
+def test_codes_that_make_no_picture_are_refused_in_a_sentence(codes, said):
+    with pytest.raises(BadInput, match=said):
+        TSNE(codes, perplexity=1)
+
+
+@pytest.mark.parametrize(("count", "perplexity"), [(10, 4), (10, 0.5), (100, 40), (100, float("nan")), (3, 1)])
+def test_a_perplexity_that_does_not_fit_is_refused_with_the_ones_that_do(count, perplexity):
+    with pytest.raises(BadInput, match=r"perplexity can be 1 to|at least 4 points"):
+        TSNE(np.random.default_rng(0).normal(size=(count, 2)), perplexity)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 64])
+@pytest.mark.parametrize("count", [4, 12])
+def test_few_points_of_any_dimension_still_make_a_layout(count, dimensions):
+    codes = np.random.default_rng(0).normal(size=(count, dimensions))
+    layout = TSNE(codes, perplexity=1)
+    moments = list(layout)
+    assert moments[-1].points.shape == (count, 2)
+    assert np.isfinite(moments[-1].points).all()
+    assert np.isfinite(layout.place(codes[:2] + 0.1)).all()
+
+
+# Trust in a picture.
+
+
+def test_trustworthiness_is_the_formula_of_venna_and_kaski():
+    random = np.random.default_rng(0)
+    codes, k = random.normal(size=(60, 5)), 7
+    points = codes[:, :2]
+    far, near = (np.linalg.norm(array[:, None] - array[None], axis=-1) for array in (codes, points))
+    penalty = 0.0
+    for i in range(60):
+        rank = np.argsort(np.argsort(np.where(np.arange(60) == i, -1, far[i])))  # 0 is i itself
+        shown = [j for j in np.argsort(near[i]) if j != i][:k]
+        penalty += sum(max(0, rank[j] - k) for j in shown)
+    assert trustworthiness(codes, points, k) == pytest.approx(1 - 2 / (60 * k * (2 * 60 - 3 * k - 1)) * penalty)
+
+
+def test_a_picture_that_is_the_codes_themselves_is_trusted_and_a_shuffled_one_is_not():
+    codes = np.random.default_rng(0).normal(size=(3000, 2))
+    shuffled = codes[np.random.default_rng(1).permutation(3000)]
+    assert trustworthiness(codes, codes) == 1.0
+    assert trustworthiness(codes, shuffled) == pytest.approx(0.5, abs=0.05)
+    assert neighbours_kept(codes, codes) == 1.0
+    assert neighbours_kept(codes, shuffled) < 0.02

@@ -105,10 +105,11 @@ def projection_map(
             continue
         colour = COLOURS[index % 10] if shade is None else shade[1][own]
         figure.add_scattergl(
-            x=points[own, 0], y=points[own, 1], name=name, mode="markers", customdata=np.column_stack([own, about[own]]),
+            x=points[own, 0], y=points[own, 1], name=_escaped(name), mode="markers",
+            customdata=np.column_stack([own, about[own]]),
             marker={"color": colour, "symbol": SYMBOLS[index % 10], "size": 6, "opacity": 0.75 if draws is None else 0.4}
             | ({} if shade is None else {"coloraxis": "coloraxis"}),
-            selectedpoints=None if chosen is None else np.flatnonzero(chosen[own]),
+            selectedpoints=None if chosen is None else np.flatnonzero(chosen[own]).tolist(),
             selected={"marker": {"opacity": 0.95}}, unselected={"marker": {"color": "#9a9a9a", "opacity": 0.22}},
             hovertemplate="image %{customdata[0]}<br>recon %{customdata[1]:.1f} nats<br>KL %{customdata[2]:.1f} nats"
             "<extra>" + _escaped(name) + "</extra>",

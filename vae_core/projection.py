@@ -11,6 +11,7 @@ from vae_core.errors import BadInput
 SPREAD = 0.01  # the largest standard deviation of a dimension below which codes count as one point; the prior has 1
 EXAGGERATED, ITERATIONS = 125, 500  # of t-SNE: with early exaggeration, and in all; more keep no more neighbours (`make bench`)
 EXAGGERATION = 12
+START_SPREAD = 1e-4  # standard deviation of the first layout (Kobak & Berens 2019, Nature Communications 10)
 FFT_EXTENT = 125  # a wider layout costs Fourier interpolation more than Barnes-Hut (10,000 points, two cores)
 
 
@@ -88,9 +89,11 @@ class TSNE:
 
     def __iter__(self) -> Iterator[Layout]:
         """Layouts as they converge, the start first; the last one is the result. Not asking for the next stops."""
-        from openTSNE import TSNEEmbedding, affinity, initialization  # two seconds to import
+        from openTSNE import TSNEEmbedding, affinity  # two seconds to import
 
-        start = initialization.pca(self.codes, random_state=self.seed)
+        start = Plane(self.codes)(self.codes)
+        start = (start - start.mean(0)) * (START_SPREAD / start.std(0).max())
+        start += np.random.default_rng(self.seed).normal(scale=START_SPREAD / 100, size=start.shape)  # equal codes come apart
         yield Layout(0, np.asarray(start, np.float32), float("nan"))
         similar = affinity.PerplexityBasedNN(
             self.codes, perplexity=self.perplexity, method="exact", random_state=self.seed, n_jobs=self.threads

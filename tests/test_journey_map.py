@@ -1,0 +1,126 @@
+"""Map in a real Chromium: hover and see an image, lasso and see many, watch t-SNE form."""
+
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from vae_core import checkpoint, data, evaluate
+
+pytestmark = pytest.mark.browser
+CHART = ".st-key-map_chart .js-plotly-plot"
+HOVERED = "[data-testid=hover-picture]"
+
+
+def open_map(page, server, query: str = "") -> None:
+    page.goto(f"{server.url}/map{query}")
+    page.wait_for_selector(f"{CHART} .nsewdrag", timeout=90_000)
+
+
+def on_screen(page, points: np.ndarray) -> np.ndarray:
+    """Data coordinates (N, 2) -> pixels of the window."""
+    return np.array(page.evaluate(
+        """([chart, points]) => {
+             const plot = document.querySelector(chart), {xaxis, yaxis} = plot._fullLayout;
+             const box = plot.getBoundingClientRect();
+             return points.map(([x, y]) => [box.x + xaxis._offset + xaxis.d2p(x), box.y + yaxis._offset + yaxis.d2p(y)]);
+           }""",
+        [CHART, np.asarray(points, float).tolist()],
+    ))  # fmt: skip
+
+
+def lasso(page, corners: np.ndarray) -> None:
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    for corner in (*corners[1:], corners[0]):
+        page.mouse.move(*corner, steps=6)
+    page.mouse.up()
+
+
+def first_point(page) -> float:
+    """Across, of the first point of the first class as Plotly drew it."""
+    return page.evaluate(f"() => document.querySelector('{CHART}')._fullData[0].x[0]")
+
+
+def moved(page, before: float) -> float:
+    """The same, once it is another than before."""
+    return page.wait_for_function(
+        "([chart, before]) => { const now = document.querySelector(chart)?._fullData?.[0].x[0]; return now !== before && now; }",
+        arg=[CHART, before], timeout=60_000,
+    ).json_value()  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def codes():
+    """mu of the test images by the model that the page opens on."""
+    model = checkpoint.open_file(ROOT / "checkpoints" / "mnist-2d").model
+    return evaluate.encode(model, data.load("mnist").test_images)[0].numpy()
+
+
+def test_the_image_under_the_cursor_is_the_one_of_that_code(page, server, codes):
+    open_map(page, server)
+    lonely = int(np.argmax(np.linalg.norm(codes, axis=1)))  # nobody is near: the cursor can only mean this one
+    spot = on_screen(page, codes[[lonely]])[0]
+    page.mouse.move(*(spot + 30))
+    page.mouse.move(*spot, steps=6)
+    page.wait_for_function(f"n => document.querySelector('{HOVERED}')?.dataset.index === String(n)", arg=lonely, timeout=20_000)
+    assert page.locator(HOVERED).is_visible()
+    shown = page.evaluate(
+        """async hovered => {
+             const {backgroundImage, backgroundPosition, backgroundSize} = document.querySelector(hovered).style;
+             const image = new Image();
+             image.src = backgroundImage.slice(5, -2);
+             await image.decode();
+             const scale = parseFloat(backgroundSize) / image.width;
+             const [x, y] = backgroundPosition.split(' ').map(word => -parseFloat(word) / scale);
+             const canvas = new OffscreenCanvas(28, 28).getContext('2d');
+             canvas.drawImage(image, -x, -y);
+             return Array.from(canvas.getImageData(0, 0, 28, 28).data).filter((_, index) => index % 4 === 0);
+           }""",
+        HOVERED,
+    )  # fmt: skip
+    original = data.load("mnist").test_images[lonely].numpy().ravel().astype(int)
+    assert np.abs(np.array(shown) - original).mean() < 8  # packed with loss; another digit differs by some 40
+    page.mouse.move(spot[0], 20)
+    page.wait_for_function(f"() => document.querySelector('{HOVERED}').style.display === 'none'", timeout=20_000)
+
+
+def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(page, server, codes):
+    open_map(page, server)
+    corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+    lasso(page, on_screen(page, corners))
+    gallery = page.locator(".st-key-map_gallery")
+    gallery.get_by_text(re.compile(r"images selected")).wait_for(timeout=30_000)
+    inside = int((np.abs(codes) < 0.5).all(1).sum())
+    chosen = int(gallery.get_by_text(re.compile(r"images selected")).inner_text().split()[0].replace(",", ""))
+    assert chosen == pytest.approx(inside, rel=0.03)  # the hand of the mouse is a pixel wide
+    assert gallery.locator("figure").count() == 36
+    assert gallery.locator("figure img").first.evaluate("image => image.naturalWidth") == 28
+
+    axes = first_point(page)
+    page.locator(".st-key-map_method").get_by_text("t-SNE").click()
+    page.locator(".st-key-map_status").get_by_text(re.compile(r"iteration \d+ of")).wait_for(timeout=90_000)
+    early = moved(page, axes)
+    moved(page, early)  # the picture moves while it converges
+    page.locator(".st-key-map_stop button").click()
+    page.locator(".st-key-map_status").get_by_text(re.compile("stopped at iteration")).wait_for(timeout=30_000)
+    assert gallery.get_by_text(f"{chosen:,} images selected").is_visible()
+    selected = page.evaluate(
+        f"() => document.querySelector('{CHART}')._fullData.map(trace => trace.selectedpoints?.length ?? 0)"
+    )
+    assert sum(selected[:10]) == chosen
+
+    page.locator(".st-key-map_clear button").click()
+    gallery.get_by_text("Nothing is selected.").wait_for(timeout=30_000)
+    stopped = first_point(page)
+    page.locator(".st-key-map_method").get_by_text("Latent axes").click()
+    assert moved(page, stopped) == axes
+
+
+def test_on_a_phone_nothing_is_cut_off(chromium, server):
+    phone = chromium.new_context(viewport={"width": 360, "height": 800}).new_page()
+    open_map(phone, server, "?checkpoint=mnist-20d")
+    widths = phone.evaluate("() => [document.querySelector('.stMain').scrollWidth, innerWidth]")
+    assert widths[0] <= widths[1]
+    phone.context.close()

@@ -1,0 +1,270 @@
+"""Map by AppTest: the picture, its numbers, the selection, and models that make no picture. Analyses run in this process."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+import streamlit as st
+import torch
+from conftest import ROOT, wait_until
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from latent_pad.hover import pack_sprite
+from ui import analyses as analyses_module
+from ui import figures, jobs, map_projection, map_view, picker
+from ui.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
+from ui.cluster import Cluster
+from ui.gallery import pairs
+from vae_core import checkpoint, data, evaluate, train
+from vae_core.errors import BadInput
+from vae_core.projection import Plane
+from vae_core.vae import VAEConfig
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch) -> Analyses:
+    """Analyses that are computed in this process as soon as they are asked for; no cluster is started."""
+
+    def compute(self, analysis, task, arguments):
+        def tell(**content):
+            analysis.told, analysis.status = content, RUNNING
+
+        try:
+            analysis.result = task(tell, lambda: not analysis.active, *arguments)
+            analysis.status = DONE if analysis.result else STOPPED
+        except BadInput as error:
+            analysis.reason, analysis.status = str(error), FAILED
+
+    made = Analyses(Cluster())
+    monkeypatch.setattr(jobs.Jobs, "warm_up", lambda self: None)
+    monkeypatch.setattr(Analyses, "warm_up", lambda self, task: None)
+    monkeypatch.setattr(Analyses, "_start", compute)
+    for module in (analyses_module, map_view, map_projection):
+        monkeypatch.setattr(module, "analyses", lambda: made)
+    return made
+
+
+def settle(at: AppTest, here: Analyses) -> AppTest:
+    """Run the page until nothing is being computed any more."""
+    wait_until(lambda: not any(known.active for known in here._known.values()), 120, "the analyses")
+    at.run()
+    assert not at.exception
+    return at
+
+
+def tiny(monkeypatch, tmp_path, change=lambda model: None, **config) -> str:
+    """A barely trained model of the digits in the picker; `change` may ruin it."""
+    digits = data.load("digits")
+    state = train.start(
+        VAEConfig(image_shape=digits.image_shape, **({"hidden": 16} | config)), digits, train.TrainConfig(epochs=1)
+    )
+    next(train.fit(state, digits))
+    with torch.no_grad():
+        change(state.model)
+    weights, recipe = train.finish(state, digits, "tiny", "train", quick=True)
+    checkpoint.save(tmp_path, "tiny", weights, recipe)
+    monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+    return "tiny"
+
+
+def open_map(model: str = "mnist-2d") -> AppTest:
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    at.run()
+    at.session_state["checkpoint"] = model
+    at.switch_page("pages/map.py").run()
+    assert not at.exception
+    return at
+
+
+def figure_of(at: AppTest) -> dict:
+    charts = at.get("plotly_chart")
+    return json.loads(charts[0].proto.spec)
+
+
+def points_of(at: AppTest, trace: int = 0) -> np.ndarray:
+    drawn = figure_of(at)["data"][trace]
+    return np.column_stack([
+        np.frombuffer(base64.b64decode(drawn[axis]["bdata"]), drawn[axis]["dtype"]) for axis in "xy"
+    ])  # fmt: skip
+
+
+def test_it_opens_on_the_codes_of_every_test_image_with_a_trace_a_class(here):
+    at = open_map()
+    model = checkpoint.open_file(picker.SHIPPED / "mnist-2d").model
+    mnist = data.load("mnist")
+    mu, _ = evaluate.encode(model, mnist.test_images)
+    traces = figure_of(at)["data"]
+    assert [trace["name"] for trace in traces] == list("0123456789")
+    assert len({(trace["marker"]["symbol"], trace["marker"]["color"]) for trace in traces}) == 10
+    np.testing.assert_allclose(points_of(at, 3), mu[mnist.test_labels == 3].numpy(), atol=1e-4)
+    assert len(at.title) == 1
+
+
+def test_the_numbers_beside_it_are_those_of_the_core(here):
+    at = settle(open_map(), here)
+    model = checkpoint.open_file(picker.SHIPPED / "mnist-2d").model
+    mnist = data.load("mnist")
+    mu, _ = evaluate.encode(model, mnist.test_images)
+    shown = {metric.label: metric.value for metric in at.metric}
+    accuracy = evaluate.neighbour_accuracy(mu.numpy(), mnist.test_labels.numpy())
+    assert shown["Codes"] == shown["Picture"] == f"{accuracy:.1%}"  # two dimensions are their own picture
+    assert shown["Trust"] == "1.000"
+    probe = at.dataframe[0].value
+    assert probe["labels shown"].tolist() == ["100", "1,000"]
+    codes = evaluate.encode(model, mnist.train_images)[0]
+    expected = evaluate.linear_probe(codes, mnist.train_labels, mu, mnist.test_labels, 100)
+    assert probe["codes"][0] == f"{expected:.1%}"
+
+
+def test_a_selection_fills_the_gallery_and_survives_another_projection(here):
+    at = settle(open_map("mnist-20d"), here)
+    digest = checkpoint.open_file(picker.SHIPPED / "mnist-20d").recipe.data.digest
+    at.session_state["map_selected"] = (digest, np.array([3, 5]))
+    at.run()
+    for method in ("Latent axes", "PCA"):
+        at.segmented_control(key="map_method").set_value(method).run()
+        assert not at.exception
+        assert any("2 images selected" in text.value for text in at.markdown)
+        chosen = {int(n) for trace in range(10) for n in numbers(at, trace)[figure_of(at)["data"][trace]["selectedpoints"]]}
+        assert chosen == {3, 5}
+    html = next(block.proto.body for block in at.get("html") if "pairs" in block.proto.body)
+    assert html.count("<figure>") == 2
+    at.button(key="map_clear").click().run()
+    assert any("Nothing is selected" in caption.value for caption in at.caption)
+    assert figure_of(at)["data"][0].get("selectedpoints") is None
+
+
+def numbers(at: AppTest, trace: int) -> np.ndarray:
+    packed = figure_of(at)["data"][trace]["customdata"]
+    return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(-1, 3)[:, 0]
+
+
+def test_what_streamlit_reports_becomes_the_selection_without_the_draws_of_the_prior(monkeypatch):
+    monkeypatch.setattr(st, "session_state", {"map_chart": {"selection": {"points": [
+        {"customdata": [7, 1.5, 2.5]}, {"customdata": {"0": 3, "1": 1.0, "2": 1.0}}, {"customdata": [120]},
+    ]}}})  # fmt: skip
+    model = type("Model", (), {"recipe": type("Recipe", (), {"data": type("Data", (), {"digest": "d"})})})
+    known = type("Known", (), {"images": np.zeros((100, 1, 2, 2))})
+    map_view._selected(model, known)
+    assert map_view.selection(model).tolist() == [3, 7]
+    st.session_state["map_chart"]["selection"]["points"] = []
+    map_view._selected(model, known)
+    assert map_view.selection(model) is None
+
+
+@pytest.mark.parametrize("colour", ["Reconstruction error", "KL", "z2"])
+def test_the_colour_may_be_a_value(here, colour):
+    at = open_map()
+    at.selectbox(key="map_colour").set_value(colour).run()
+    assert not at.exception
+    figure = figure_of(at)
+    assert all(trace["marker"]["coloraxis"] == "coloraxis" for trace in figure["data"])
+    assert figure["layout"]["coloraxis"]["colorbar"]["title"]["text"].startswith(colour)
+
+
+def test_draws_of_the_prior_are_decoded_encoded_and_shown_in_the_same_plane(here):
+    at = open_map("mnist-20d")
+    at.toggle(key="map_prior").set_value(True).run()
+    assert not at.exception
+    assert figure_of(at)["data"][-1]["name"] == "from the prior"
+    drawn = points_of(at, 10)
+    assert drawn.shape == (1000, 2)
+    model = checkpoint.open_file(picker.SHIPPED / "mnist-20d").model
+    z = torch.randn(1000, 20, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        again = model.encode(model.decode(z[:50]).mul(255).round() / 255)[0]
+    plane = Plane(evaluate.encode(model, data.load("mnist").test_images)[0].numpy())
+    np.testing.assert_allclose(drawn[:50], plane(again.numpy()), atol=2e-2)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 3, 64])
+def test_every_latent_dimension_has_a_map_by_every_method(here, latent_dim, monkeypatch, tmp_path):
+    at = open_map(tiny(monkeypatch, tmp_path, latent_dim=latent_dim))
+    assert at.segmented_control(key="map_method").value == ("PCA" if latent_dim > 2 else "Latent axes")
+    for method in at.segmented_control(key="map_method").options:
+        at.segmented_control(key="map_method").set_value(method).run()
+        settle(at, here)
+        assert not at.exception
+        assert sum(len(points_of(at, trace)) for trace in range(10)) == 360
+
+
+def test_t_sne_is_computed_once_for_its_seed_and_says_what_it_is_not(here, monkeypatch, tmp_path):
+    at = open_map(tiny(monkeypatch, tmp_path))
+    at.segmented_control(key="map_method").set_value("t-SNE").run()
+    settle(at, here)
+    first = points_of(at)
+    assert any("no inverse" in caption.value for caption in at.caption)
+    at.number_input(key="map_seed").set_value(1).run()
+    settle(at, here)
+    assert not np.allclose(points_of(at), first)
+    before = len(here._known)
+    at.number_input(key="map_seed").set_value(0).run()
+    settle(at, here)
+    np.testing.assert_array_equal(points_of(at), first)
+    assert len(here._known) == before
+    assert at.number_input(key="map_perplexity").max == 119  # (360 - 1) / 3
+
+
+def test_a_collapsed_model_is_told_so_and_the_page_lives(here, monkeypatch, tmp_path):
+    def collapse(model):
+        model.encoder[-1].weight.zero_()
+
+    at = settle(open_map(tiny(monkeypatch, tmp_path, collapse)), here)
+    assert any("posterior collapse" in warning.value for warning in at.warning)
+    at.segmented_control(key="map_method").set_value("t-SNE").run()
+    assert not at.exception
+    assert any("no spread" in warning.value for warning in at.warning)
+    at.segmented_control(key="map_method").set_value("Latent axes").run()
+    assert not at.exception
+    assert len(at.get("plotly_chart")) == 2
+
+
+def test_a_model_whose_data_is_not_here_is_refused_in_a_sentence(here, monkeypatch, tmp_path):
+    name = tiny(monkeypatch, tmp_path)
+
+    def nobody(_):
+        raise BadInput("The data set digits is not here.")
+
+    monkeypatch.setattr(data, "load", nobody)
+    at = open_map(name)
+    assert any("cannot be mapped" in error.value for error in at.error)
+
+
+# The parts.
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 8, 8)])
+def test_every_picture_lies_in_the_sprite_where_the_browser_looks_for_it(shape):
+    images = np.random.default_rng(0).integers(0, 256, (130, *shape), dtype=np.uint8)
+    images[:] = images[:, :, :1, :1]  # one colour each: lossy packing keeps it
+    sprite = pack_sprite(images)
+    assert max(sprite.tile) <= 32
+    picture = np.asarray(Image.open(io.BytesIO(sprite.payload)).convert("RGB")).astype(int)
+    height, width = sprite.tile
+    for index in (0, 1, 64, 129):
+        row, column = divmod(index, sprite.columns)
+        tile = picture[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        expected = np.broadcast_to(images[index, :, 0, 0], 3)
+        assert np.abs(tile[2:-2, 2:-2].mean((0, 1)) - expected).max() < 25
+
+
+def test_a_class_name_is_text_in_the_chart_and_in_the_gallery():
+    name = "<script>alert(1)</script>"
+    image = np.zeros((1, 3, 4, 4), np.uint8)
+    html = pairs(image, image, [(name, "recon 1.0")], ("Original", "Reconstruction"))
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    figure = figures.projection_map(np.zeros((2, 2)), np.zeros(2, int), (name,), ("x", "y"), np.zeros((2, 2)))
+    assert "<script>" not in figure.data[0].hovertemplate + figure.layout.annotations[0].text + figure.data[0].name
+
+
+def test_unselected_points_stay_in_grey():
+    figure = figures.projection_map(
+        np.random.default_rng(0).normal(size=(6, 2)), np.array([0, 0, 1, 1, 1, 0]), ("a", "b"), ("x", "y"), np.zeros((6, 2)),
+        selected=np.array([1, 4]),
+    )  # fmt: skip
+    assert [list(trace.selectedpoints) for trace in figure.data] == [[1], [2]]
+    assert all(trace.unselected.marker.color == "#9a9a9a" and trace.unselected.marker.opacity > 0 for trace in figure.data)
