@@ -1,4 +1,4 @@
-# make run · make test · make checkpoints · make bench · make lock
+# make run · make test · make checkpoints · make bench · make screenshots · make lock
 PORT ?= 8501
 PYTHON ?= python3
 TORCH_BACKEND ?=
@@ -8,7 +8,7 @@ STAMP := .venv/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),pypi)
 DEV_STAMP := $(STAMP)-dev
 UV_FLAGS := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND),)
 
-.PHONY: run install test checkpoints bench lock clean
+.PHONY: run install test checkpoints bench screenshots lock clean
 
 run: install
 	$(BIN)/streamlit run streamlit_app.py --server.address 127.0.0.1 --server.port $(PORT)
@@ -36,6 +36,10 @@ checkpoints: install
 
 bench: install
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.projection
+
+screenshots: $(DEV_STAMP)
+	$(BIN)/python -m docs.screenshots
 
 # Compile the pins again after a change to pyproject.toml.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-header --no-annotate

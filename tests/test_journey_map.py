@@ -46,7 +46,10 @@ def first_point(page) -> float:
 def moved(page, before: float) -> float:
     """The same, once it is another than before."""
     return page.wait_for_function(
-        "([chart, before]) => { const now = document.querySelector(chart)?._fullData?.[0].x[0]; return now !== before && now; }",
+        """([chart, before]) => {
+             const now = document.querySelector(chart)?._fullData?.[0].x[0];
+             return now !== before && now;
+           }""",
         arg=[CHART, before], timeout=60_000,
     ).json_value()  # fmt: skip
 

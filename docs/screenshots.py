@@ -1,0 +1,67 @@
+"""`make screenshots`: every page as a newcomer meets it, in light and dark, into docs/. Needs a Chromium."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.conftest import CHROMIUM_FLAGS, ROOT, Server
+
+DOCS = Path(__file__).resolve().parent
+SIZE = {"width": 1400, "height": 900}
+PAD = "() => +document.querySelector('[data-testid=latent-pad]')?.dataset.decodes > 0"
+CHART = ".st-key-map_chart .js-plotly-plot .nsewdrag"
+
+
+def pad(page: Page) -> None:
+    page.wait_for_function(PAD, timeout=90_000)
+
+
+def t_sne(page: Page) -> None:
+    """Converged, with its numbers."""
+    page.wait_for_selector(CHART, timeout=90_000)
+    page.locator(".st-key-map_method").get_by_text("t-SNE").click()
+    page.locator(".st-key-map_status").get_by_text("t-SNE · 10,000").wait_for(timeout=400_000)
+    page.get_by_text("Measuring").wait_for(state="detached", timeout=200_000)
+
+
+def trained(page: Page) -> None:
+    """The first preset, from the press to the end."""
+    page.click(".st-key-train_start button")
+    page.wait_for_function(
+        "() => document.querySelector('.st-key-train_status')?.innerText.startsWith('Done')", timeout=600_000
+    )
+
+
+SHOTS: dict[str, tuple[str, Callable[[Page], None]]] = {  # file -> address, what to wait for
+    "home": ("/", pad),
+    "map": ("/map?checkpoint=mnist-20d", t_sne),
+    "explore": ("/explore?z=-0.4,0.9", pad),
+    "train": ("/train", trained),
+}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = Server(ROOT / "streamlit_app.py", Path(folder) / "log")
+        found = next(path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
+        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        try:
+            for name, (address, ready) in SHOTS.items():
+                for scheme in ("light", "dark"):
+                    page = browser.new_context(viewport=SIZE, color_scheme=scheme).new_page()
+                    page.goto(server.url + address)
+                    ready(page)
+                    page.mouse.move(700, 5)
+                    page.wait_for_function("() => !document.querySelector('[data-stale=true]')", timeout=30_000)
+                    page.screenshot(path=DOCS / (f"{name}.png" if scheme == "light" else f"{name}-dark.png"))
+                    page.context.close()
+        finally:
+            browser.close()
+            server.close()
+
+
+if __name__ == "__main__":
+    main()
