@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
+import torch
 
 from latent_pad.parcel import PadDecoder, PadPoints, Parcel, pack_decoder, pack_points
 from latent_pad.plane import Plane, Posterior, numbers
@@ -28,6 +29,7 @@ COLOURS = ("#4e79a7", "#f28e2b", "#e15759", "#3aa6a0", "#59a14f", "#c9a227", "#b
 LAYERS = ("images", "codes", "both")
 LATEST = 2**53
 FARTHEST = 1e6  # of a coordinate: what the browser reports is checked like any other input
+
 
 class Settled(NamedTuple):
     """Where the marker came to rest: coordinates on the plane, and the latent vector (L,)."""
@@ -49,7 +51,7 @@ def latent_pad(
     prior: bool = True,
     window: tuple[float, float, float] | None = None,
     colours: Sequence[str] = COLOURS,
-    fallback_image: np.ndarray | None = None,
+    decode: Callable[[tuple[float, ...]], np.ndarray] | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> Settled:
     """Draw the pad and return the point where it last settled (before any: `position`).
@@ -65,12 +67,16 @@ def latent_pad(
     prior           whether the model has the prior N(0, I): contours and log density are shown.
     window          (x, y, half width) of the part of the plane to show, half width above 0; default: the codes.
     colours         CSS colours for the classes, repeated where there are more classes.
-    fallback_image  for a decoder that the browser cannot run: uint8 (C, H, W) of the settled point, decoded here.
+    decode          for a decoder that the browser cannot run: z (L,) -> uint8 (C, H, W), called here with the settled
+                    point; the pad says so. A Checkpoint brings its own.
     on_change       called before the rerun that follows a settled point.
 
     Raises ValueError where sizes do not fit each other.
     """
-    decoder = model if isinstance(model, PadDecoder) else _packed(model.digest, model)
+    if isinstance(model, PadDecoder):
+        decoder = model
+    else:
+        decoder, decode = _packed(model.digest, model), decode or functools.partial(_decode, model.model)
     plane = plane or Plane.axes(decoder.latent_dim)
     if plane.latent_dim != decoder.latent_dim:
         raise ValueError(f"The plane lies in {plane.latent_dim} dimensions, the decoder reads {decoder.latent_dim}.")
@@ -87,6 +93,8 @@ def latent_pad(
 
     heard = _heard(st.session_state.get(key))
     x, y, moves = _standing(key, plane, position, heard)
+    z = plane.point(x, y)
+    by_server = decoder.parcel is None and decode is not None
     data = {
         "latentDim": decoder.latent_dim,
         "imageShape": list(decoder.image_shape),
@@ -105,7 +113,7 @@ def latent_pad(
         "prior": prior,
         "window": None if window is None else [float(value) for value in window],
         "colours": list(colours),
-        "fallback": None if fallback_image is None else _picture(fallback_image, decoder.image_shape),
+        "fallback": _picture(decode(z), decoder.image_shape) if by_server else None,
     }  # fmt: skip
     with st.container(gap=None):  # the parcels have no face and must not take a gap each
         if decoder.parcel:
@@ -114,7 +122,7 @@ def latent_pad(
             _send(points.parcel, f"{key}--points")
         _component()(key=key, data=data, default={"point": None}, on_point_change=on_change or _nothing)
 
-    return Settled(x, y, plane.point(x, y))
+    return Settled(x, y, z)
 
 
 def _standing(key: str, plane: Plane, position: tuple[float, float] | None, heard: dict | None) -> tuple[float, float, int]:
@@ -167,6 +175,11 @@ def _heard(state) -> dict | None:
     if not isinstance(number, int) or not isinstance(plane, str):
         return None
     return {"x": float(x), "y": float(y), "number": number, "plane": plane}
+
+
+@torch.no_grad()
+def _decode(model: torch.nn.Module, z: tuple[float, ...]) -> np.ndarray:
+    return model.decode(torch.tensor([z], dtype=torch.float32))[0].mul(255).round().byte().numpy()
 
 
 def _picture(image: np.ndarray, shape: tuple[int, int, int]) -> str:

@@ -1,12 +1,17 @@
 """Explore by AppTest: the plane, the point and the numbers stay in step."""
 
+import base64
+
 import numpy as np
 import pytest
+import streamlit as st
 import torch
 from conftest import ROOT
 from streamlit.testing.v1 import AppTest
 
-from latent_pad import Plane
+import latent_pad
+from latent_pad import Plane, parcel
+from latent_pad.decoder_plan import Unsupported
 from ui import explore_plane, jobs, picker
 from ui.explore_plane import AXES, COMPONENTS, IMAGES
 from vae_core import checkpoint, data, evaluate, train
@@ -27,6 +32,20 @@ def open_explore(model: str = "mnist-2d", **query: str) -> AppTest:
     at.switch_page("pages/explore.py").run()
     assert not at.exception
     return at
+
+
+def sent_to_the_pad(monkeypatch) -> list[dict]:
+    """What the page sends to the pads from now on, the latest last."""
+    sent = []
+    component = latent_pad._component
+
+    def spy(**call):
+        if isinstance(call["data"], dict):
+            sent.append(call["data"] | {"key": call["key"]})
+        return component()(**call)
+
+    monkeypatch.setattr(latent_pad, "_component", lambda: spy)
+    return sent
 
 
 def place(at: AppTest) -> explore_plane.Place:
@@ -156,3 +175,25 @@ def test_the_plane_through_a_far_point_holds_it():
         assert isinstance(here.plane, Plane)
         assert here.z == pytest.approx(z)
         assert_on_plane(here)
+
+
+def test_what_the_browser_lacks_is_decoded_here_at_the_settled_point(monkeypatch):
+    def lacks(decoder):
+        raise Unsupported("the browser's runtime has no Fancy layer of this kind")
+
+    st.cache_resource.clear()  # the decoder may be packed already
+    monkeypatch.setattr(parcel, "decoder_plan", lacks)
+    sent = sent_to_the_pad(monkeypatch)
+    try:
+        at = open_explore(z="0.5,-1.25")
+        assert "Fancy" in sent[-1]["missing"]
+        model = checkpoint.open_file(picker.SHIPPED / "mnist-2d").model
+        for z in ((0.5, -1.25), (1.0, 1.0)):
+            at.session_state["explore_pad"] = {"point": {"x": z[0], "y": z[1]}}
+            at.run()
+            assert not at.exception
+            with torch.no_grad():
+                expected = model.decode(torch.tensor([z])).mul(255).flatten().numpy()
+            np.testing.assert_allclose(np.frombuffer(base64.b64decode(sent[-1]["fallback"]), np.uint8), expected, atol=0.51)
+    finally:
+        st.cache_resource.clear()

@@ -5,7 +5,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 import torch
 from torch import nn
@@ -47,14 +46,10 @@ move = (1.0, -1.0) if st.button("Move", key="move") else None
 if "dims" in asked:
     dims = int(asked["dims"])
     vae, decoder = made(asked.get("arch", "mlp"), dims, asked.get("half") == "1", asked.get("unsupported") == "1")
-    fallback = st.session_state.get("fallback")
-    settled = latent_pad(decoder, Plane.axes(dims), layers=layers, position=move, fallback_image=fallback, key="pad")
-    if decoder.missing:
-        with torch.no_grad():
-            image = vae.decode(torch.tensor([settled.z]))[0].mul(255).round().byte().numpy()
-        if fallback is None or not np.array_equal(image, fallback):
-            st.session_state["fallback"] = image
-            st.rerun()
+    settled = latent_pad(
+        decoder, Plane.axes(dims), layers=layers, position=move, key="pad",
+        decode=lambda z: vae.decode(torch.tensor([z]))[0].detach().mul(255).round().byte().numpy(),
+    )  # fmt: skip
 else:
     model, points, mu, sigma = shipped()
     posterior = Posterior(mu[3], sigma[3]) if asked.get("posterior") == "1" else None
