@@ -6,11 +6,24 @@ from conftest import ROOT, Server
 pytestmark = pytest.mark.browser
 
 
-def test_home_shows_a_latent_plane_and_leads_to_train(page, server):
+PAD = "[data-testid=latent-pad]"
+
+
+def test_home_is_a_pad_that_can_be_dragged_at_once_and_leads_to_train(page, server):
     page.goto(server.url)
-    page.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
+    page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=60_000)
     assert page.locator("h1").inner_text() == "Latentscape"
-    page.wait_for_function("() => document.querySelector('[data-testid=stImage] img').naturalWidth > 300")
+    pad = page.locator(PAD).bounding_box()
+    assert pad["y"] + pad["height"] <= 900  # whole above the fold
+    plane = page.locator("[data-testid=latent-plane]").bounding_box()
+    x, y = plane["x"] + plane["width"] / 2, plane["y"] + plane["height"] / 2
+    start, decodes = page.get_attribute(PAD, "data-z"), int(page.get_attribute(PAD, "data-decodes"))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 150, y - 120, steps=12)
+    page.mouse.up()
+    page.wait_for_function(f"(before) => +document.querySelector('{PAD}').dataset.decodes > before + 3", arg=decodes)
+    assert page.get_attribute(PAD, "data-z") != start
     page.click(".st-key-home_train button")
     page.wait_for_selector(".st-key-train_start", timeout=30_000)
     assert page.url.endswith("/train")

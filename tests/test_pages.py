@@ -94,7 +94,7 @@ def test_every_page_lives_without_any_checkpoint(jobs, page, monkeypatch, tmp_pa
     assert "No trained model here yet" in texts(at)
 
 
-def test_home_shows_the_plane_of_the_chosen_model(jobs):
+def test_home_shows_the_pad_of_the_chosen_model(jobs):
     at = open_app()
     assert "The latent plane of mnist-2d" in texts(at)
 
