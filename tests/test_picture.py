@@ -1,5 +1,6 @@
 """A visitor's picture: what it becomes, and what is refused."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -138,10 +139,8 @@ def test_damaged_bytes_raise_nothing_else():
         broken = bytearray(files[attempt % len(files)])
         for place in random.integers(0, len(broken), 4):
             broken[place] = random.integers(256)
-        try:
+        with contextlib.suppress(BadInput):
             assert open_picture(bytes(broken)).shape[2] == 3
-        except BadInput:
-            pass
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
