@@ -17,17 +17,19 @@ import numpy as np
 import streamlit as st
 import torch
 
+from latent_pad.heat import Heat
+from latent_pad.marks import COLOURS, SHAPES
 from latent_pad.parcel import PadDecoder, PadPoints, Parcel, pack_decoder, pack_points
 from latent_pad.plane import Plane, Posterior, numbers
 
 if TYPE_CHECKING:
     from vae_core.checkpoint import Checkpoint
 
-__all__ = ["PadDecoder", "PadPoints", "Plane", "Posterior", "Settled", "latent_pad", "pack_decoder", "pack_points"]
+__all__ = ["Heat", "PadDecoder", "PadPoints", "Plane", "Posterior", "Settled", "latent_pad", "pack_decoder", "pack_points"]
 
-COLOURS = ("#4e79a7", "#f28e2b", "#e15759", "#3aa6a0", "#59a14f", "#c9a227", "#b07aa1", "#e377a2", "#9c755f", "#8c8c9c")
-LAYERS = ("images", "codes", "both")
+LAYERS = ("images", "codes", "both", "heat")
 LATEST = 2**53
+MOST_BENDS = 1000
 FARTHEST = 1e6  # of a coordinate: what the browser reports is checked like any other input
 
 
@@ -48,9 +50,10 @@ def latent_pad(
     position: tuple[float, float] | None = None,
     posterior: Posterior | None = None,
     layers: str = "both",
+    path: Sequence[tuple[float, float]] | None = None,
+    heat: Heat | None = None,
     prior: bool = True,
     window: tuple[float, float, float] | None = None,
-    colours: Sequence[str] = COLOURS,
     decode: Callable[[tuple[float, ...]], np.ndarray] | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> Settled:
@@ -61,12 +64,14 @@ def latent_pad(
     points          encoded images, from pack_points (cache it): dots, nearest image.
     key             the widget key; the settled point is also st.session_state[key]["point"], with x and y.
     position        (x, y) of the marker on the plane, each within a million. A new value moves the marker, unless the
-                    visitor has moved it since; None leaves it where it is and starts at (0, 0).
+                    visitor has moved it since; None leaves it where it is and starts at (0, 0). After a None the same
+                    value counts as new.
     posterior       of the chosen image: its 1- and 2-sigma ellipses on the plane.
-    layers          "images": the plane decoded on a grid; "codes": the encoded images; "both".
+    layers          "images": the plane decoded on a grid; "codes": the encoded images; "both"; "heat": the heat-map.
+    path            a way over the plane, drawn as a line: 2 to 1,000 points (x, y).
+    heat            a heat-map of the plane, shown by the layer "heat".
     prior           whether the model has the prior N(0, I): contours and log density are shown.
     window          (x, y, half width) of the part of the plane to show, half width above 0; default: the codes.
-    colours         CSS colours for the classes, repeated where there are more classes.
     decode          for a decoder that the browser cannot run: z (L,) -> uint8 (C, H, W), called here with the settled
                     point; the pad says so. A Checkpoint brings its own.
     on_change       called before the rerun that follows a settled point.
@@ -86,6 +91,10 @@ def latent_pad(
         raise ValueError(f"The posterior has {len(posterior.mu)} dimensions, the decoder reads {decoder.latent_dim}.")
     if layers not in LAYERS:
         raise ValueError(f"The layers must be one of {', '.join(LAYERS)}, not {layers!r}.")
+    if (layers == "heat") != (heat is not None):
+        raise ValueError("The layer heat needs a heat-map, and the other layers have none.")
+    if path is not None and not 2 <= len(path) <= MOST_BENDS:
+        raise ValueError(f"The path must have 2 to {MOST_BENDS:,} points, not {len(path)}.")
     if position is not None and max(map(abs, numbers("position", position, 2))) > FARTHEST:
         raise ValueError("The position must lie within a million of the plane's origin.")
     if window is not None and numbers("window", window, 3)[2] <= 0:
@@ -110,9 +119,12 @@ def latent_pad(
         "heard": heard["number"] if heard else 0,
         "posterior": None if posterior is None else {"mu": posterior.mu, "sigma": posterior.sigma},
         "layers": layers,
+        "path": None if path is None else [list(numbers("path", point, 2)) for point in path],
+        "heat": None if heat is None else heat.message(),
         "prior": prior,
         "window": None if window is None else [float(value) for value in window],
-        "colours": list(colours),
+        "colours": list(COLOURS),
+        "shapes": list(SHAPES),
         "fallback": _picture(decode(z), decoder.image_shape) if by_server else None,
     }  # fmt: skip
     with st.container(gap=None):  # the parcels have no face and must not take a gap each
@@ -138,6 +150,8 @@ def _standing(key: str, plane: Plane, position: tuple[float, float] | None, hear
         memory = {
             "plane": plane.identity, "asked": asked, "at": asked or (0.0, 0.0), "number": number, "moves": memory["moves"] + 1,
         }  # fmt: skip
+    elif asked is None:
+        memory = memory | {"asked": None}
     st.session_state[f"{key}--moved"] = memory
     x, y = (heard["x"], heard["y"]) if fits and number > memory["number"] else memory["at"]
     return x, y, memory["moves"]

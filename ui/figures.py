@@ -6,9 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-# Ten hues with ten marker shapes: a class is told by either.
-COLOURS = ("#4e79a7", "#f28e2b", "#e15759", "#3aa6a0", "#59a14f", "#c9a227", "#b07aa1", "#e377a2", "#9c755f", "#8c8c9c")
-SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "pentagon", "star", "hexagram")
+from latent_pad import marks
+
+COLOURS, SYMBOLS = marks.COLOURS, marks.SHAPES
 TRAIN, TEST = "#8f8bd8", "#e07a1f"
 TERMS = (("loss", "loss (-ELBO)"), ("recon", "recon"), ("kl", "KL"))
 
@@ -60,7 +60,7 @@ def latent_map(
         own = points[labels_array == index]
         if not len(own):
             continue
-        colour, symbol = COLOURS[index % 10], SYMBOLS[index % 10]
+        colour, symbol = marks.mark(index)
         figure.add_scattergl(
             x=own[:, 0], y=own[:, 1], name=name, mode="markers", hovertemplate="%{x:.2f}, %{y:.2f}<extra>" + name + "</extra>",
             marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},

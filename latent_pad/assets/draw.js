@@ -1,14 +1,15 @@
 // The still layer (axes, prior, codes) and the moving one (marker, posterior). Both in CSS pixels; the canvas has more.
 
-import { glyphOf, glyphSprite } from "./glyphs.js";
+import { glyphOf, glyphPath, glyphSprite } from "./glyphs.js";
 
 const TURN = 2 * Math.PI;
 
-// scene: { window, plane, points, prior, layers, colours, theme }
+// scene: { window, plane, points, prior, layers, path, marks, theme }
 export function drawStill(context, scene) {
   drawAxes(context, scene);
   if (scene.prior) drawPrior(context, scene);
-  if (scene.points && scene.layers !== "images") drawCodes(context, scene);
+  if (scene.points && (scene.layers === "codes" || scene.layers === "both")) drawCodes(context, scene);
+  if (scene.path) drawPath(context, scene);
   drawTickLabels(context, scene);
 }
 
@@ -67,7 +68,35 @@ function strokeEllipse(context, window, { x, y, a, b, angle }, sigmas) {
   context.stroke();
 }
 
-function drawCodes(context, { window, plane, points, layers, colours, theme }) {
+// A walk: a line from a dot to a square.
+function drawPath(context, { window, plane, path, theme }) {
+  const pixels = path.map(([x, y]) => window.toPixel(x, plane.isLine ? 0 : y));
+  Object.assign(context, { lineJoin: "round", lineCap: "round" });
+  for (const [width, colour] of [[6, theme.background], [3, theme.text]]) {
+    Object.assign(context, { lineWidth: width, strokeStyle: colour });
+    context.beginPath();
+    for (const [px, py] of pixels) context.lineTo(px, py);
+    context.stroke();
+  }
+  Object.assign(context, { fillStyle: theme.text, strokeStyle: theme.background, lineWidth: 2 });
+  for (const [[px, py], shape] of [[pixels[0], "circle"], [pixels.at(-1), "square"]]) {
+    const end = new Path2D();
+    end.addPath(glyphPath(shape, 6), new DOMMatrix().translate(px, py));
+    context.stroke(end);
+    context.fill(end);
+  }
+}
+
+// A heat-map under everything else; heat.picture is the canvas that heatPicture made of it.
+export function drawHeat(context, { window, plane, heat }) {
+  const [left, right, bottom, top] = heat.box;
+  const [x0, y0] = window.toPixel(left, top), [x1, y1] = window.toPixel(right, bottom);
+  context.imageSmoothingEnabled = true;
+  if (plane.isLine) context.drawImage(heat.picture, x0, 0, x1 - x0, window.height);
+  else context.drawImage(heat.picture, x0, y0, x1 - x0, y1 - y0);
+}
+
+function drawCodes(context, { window, plane, points, layers, marks, theme }) {
   const count = points.coordinates.length;
   const radius = (count > 4000 ? 2.2 : count > 800 ? 2.8 : 3.6) * (layers === "both" ? 0.9 : 1);
   const sprites = new Map();
@@ -75,7 +104,7 @@ function drawCodes(context, { window, plane, points, layers, colours, theme }) {
   context.globalAlpha = layers === "both" ? 0.85 : 0.8;
   for (let i = 0; i < count; i++) {
     const label = points.labels ? points.labels[i] : 0;
-    if (!sprites.has(label)) sprites.set(label, glyphSprite(glyphOf(label, colours), radius, theme.ratio, theme.background));
+    if (!sprites.has(label)) sprites.set(label, glyphSprite(glyphOf(label, marks), radius, theme.ratio, theme.background));
     const { canvas, size } = sprites.get(label);
     const [px, planeY] = window.toPixel(...points.coordinates[i]);
     const py = plane.isLine ? laneY(label, lanes, window.height, layers) : planeY;

@@ -12,24 +12,24 @@ function polygon(path, corners, radius, turn, inner = radius) {
   path.closePath();
 }
 
-// Each draws a shape of about the area of a circle with radius r around (0, 0).
-const SHAPES = [
-  (path, r) => path.arc(0, 0, r, 0, TURN),
-  (path, r) => path.rect(-0.88 * r, -0.88 * r, 1.76 * r, 1.76 * r),
-  (path, r) => polygon(path, 3, 1.4 * r, -TURN / 4),
-  (path, r) => polygon(path, 4, 1.3 * r, 0),
-  (path, r) => polygon(path, 3, 1.4 * r, TURN / 4),
-  (path, r) => polygon(path, 4, 1.5 * r, TURN / 8, 0.55 * r), // a cross on its corners
-  (path, r) => polygon(path, 5, 1.5 * r, -TURN / 4, 0.65 * r), // a star
-  (path, r) => polygon(path, 4, 1.5 * r, 0, 0.55 * r), // a cross upright
-  (path, r) => polygon(path, 5, 1.15 * r, -TURN / 4),
-  (path, r) => polygon(path, 6, 1.5 * r, -TURN / 4, 0.75 * r), // a star with six points
-];
+// Each draws a shape of about the area of a circle with radius r around (0, 0). The names are those of ../marks.py.
+const SHAPES = {
+  circle: (path, r) => path.arc(0, 0, r, 0, TURN),
+  square: (path, r) => path.rect(-0.88 * r, -0.88 * r, 1.76 * r, 1.76 * r),
+  "triangle-up": (path, r) => polygon(path, 3, 1.4 * r, -TURN / 4),
+  diamond: (path, r) => polygon(path, 4, 1.3 * r, 0),
+  "triangle-down": (path, r) => polygon(path, 3, 1.4 * r, TURN / 4),
+  x: (path, r) => polygon(path, 4, 1.5 * r, TURN / 8, 0.55 * r),
+  star: (path, r) => polygon(path, 5, 1.5 * r, -TURN / 4, 0.65 * r),
+  cross: (path, r) => polygon(path, 4, 1.5 * r, 0, 0.55 * r),
+  pentagon: (path, r) => polygon(path, 5, 1.15 * r, -TURN / 4),
+  hexagram: (path, r) => polygon(path, 6, 1.5 * r, -TURN / 4, 0.75 * r),
+};
 
-// With more classes than colours and shapes, the shapes shift by one at each round of the colours.
-export function glyphOf(label, colours) {
+// The same rule as mark() in ../marks.py.
+export function glyphOf(label, { colours, shapes }) {
   const round = Math.floor(label / colours.length);
-  return { colour: colours[label % colours.length], shape: (label + round) % SHAPES.length };
+  return { colour: colours[label % colours.length], shape: shapes[(label + round) % shapes.length] };
 }
 
 export function glyphPath(shape, radius) {

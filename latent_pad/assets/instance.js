@@ -2,8 +2,8 @@
 
 import { Content } from "./content.js";
 import { Controls } from "./controls.js";
-import { drawMoving, drawStill } from "./draw.js";
-import { fit, fromBase64, put, toImageData } from "./pixels.js";
+import { drawHeat, drawMoving, drawStill } from "./draw.js";
+import { fit, fromBase64, heatPicture, put, toImageData } from "./pixels.js";
 import { homeWindow, Plane, Window } from "./plane.js";
 import { Readout } from "./readout.js";
 import { onArrival } from "./store.js";
@@ -52,6 +52,7 @@ export class LatentPad {
     this.plane.labels = data.plane.labels;
     this.posterior = data.posterior && this.plane.posterior(data.posterior);
     // A report that Python has not heard yet is newer than what it says: then the visitor's point stays.
+    this.seek ||= data.moves !== this.moves;
     if (otherPlane) this.jump(...data.position);
     else if (data.moves !== this.moves && data.heard >= this.number && !this.controls.busy) this.glide(...data.position);
     this.moves = data.moves;
@@ -73,7 +74,14 @@ export class LatentPad {
     const { prior, window } = this.data;
     const coordinates = this.content.points?.coordinates ?? [];
     const { isLine } = this.plane;
+    this.seek = true;
     this.window = window ? new Window(...window, isLine) : homeWindow(coordinates, prior && this.plane.prior(), isLine);
+  }
+
+  // Whatever Python put the marker to is seen.
+  find({ x, y }) {
+    this.window.find(x, y);
+    this.seek = false;
   }
 
   // What Controls may do.
@@ -165,19 +173,26 @@ export class LatentPad {
       text: style.getPropertyValue("--st-text-color"), background: style.getPropertyValue("--st-background-color"),
       primary: style.getPropertyValue("--st-primary-color"), font: style.fontFamily, ratio: devicePixelRatio || 1,
     };
-    const { prior, layers, colours, classes } = this.data;
+    const { prior, layers, path, heat, classes, colours, shapes } = this.data;
     const { window, plane, posterior, marker } = this;
     const { decoder, points } = this.content;
-    return { prior, layers, colours, classes, window, plane, posterior, marker, decoder, points, theme };
+    const marks = { colours, shapes };
+    return { prior, layers, path, heat, classes, marks, window, plane, posterior, marker, decoder, points, theme };
   }
 
   drawStill(scene) {
     const { plane, tiles, codes, marker } = this.parts;
     Object.assign(this.window, { width: Math.max(1, plane.clientWidth), height: Math.max(1, plane.clientHeight) });
     const [under, over] = [tiles, codes, marker].map((canvas) => fit(canvas, this.window, scene.theme.ratio));
+    if (this.seek) this.find(this.flight?.to ?? this.marker);
     this.tiles.draw(under, scene);
+    if (scene.heat) {
+      scene.heat.picture = heatPicture(scene.heat);
+      drawHeat(under, scene);
+    }
     drawStill(over, scene);
     plane.dataset.window = [this.window.x, this.window.y, this.window.scale].join(",");
+    plane.dataset.path = JSON.stringify(scene.path ?? []);
     plane.dataset.posterior = this.posterior ? ["x", "y", "a", "b", "angle"].map((name) => this.posterior[name]).join(",") : "";
   }
 

@@ -39,6 +39,14 @@ export function put(canvas, image) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
+// A heat-map's levels as one colour of growing strength on nothing: where it is 0 the page shows through.
+export function heatPicture({ rows, columns, levels, colour }) {
+  const canvas = document.createElement("canvas");
+  const values = Float32Array.from(fromBase64(levels), (level) => level / 255);
+  put(canvas, toInk(values, [1, rows, columns], channelsOf(colour)));
+  return canvas;
+}
+
 // "#rgb", "rgb(...)" or any other CSS colour -> [r, g, b], 0 to 255
 export function channelsOf(colour) {
   const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });

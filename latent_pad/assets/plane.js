@@ -119,6 +119,16 @@ export class Window {
     Object.assign(this, this.home);
   }
 
+  // Moves (x, y) to the middle, if it is outside or at the very edge.
+  find(x, y, margin = 0.04) {
+    const { left, right, top, bottom } = this.bounds;
+    const [across, up] = [(right - left) * margin, (top - bottom) * margin];
+    const inside = x > left + across && x < right - across && (this.isLine || (y > bottom + up && y < top - up));
+    if (inside) return;
+    this.x = x;
+    if (!this.isLine) this.y = y;
+  }
+
   // Moves just so far that (x, y) is inside, a margin from the edge.
   follow(x, y, margin = 0.06) {
     const { left, right, top, bottom } = this.bounds;

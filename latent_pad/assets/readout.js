@@ -13,7 +13,7 @@ export class Readout {
   }
 
   // What stays while the point moves: the words, the legend, and which numbers there are.
-  describe({ plane, prior, classes, colours, layers }, { decoder, points, problem }) {
+  describe({ plane, prior, classes, layers, heat, ...marks }, { decoder, points, problem }) {
     const { labelX, labelY, rowY, rowDensity, rowNearest, nearest, notice, decoded, legend } = this.parts;
     [labelX.textContent, labelY.textContent] = plane.labels;
     rowY.hidden = !plane.v;
@@ -24,8 +24,8 @@ export class Readout {
     notice.hidden = !problem;
     notice.textContent = problem ? `Decoded on the server, because ${problem}. The image follows when you let go.` : "";
     decoded.setAttribute("aria-busy", String(!decoder && !problem));
-    const dots = points?.labels && layers !== "images";
-    legend.replaceChildren(...(dots ? entries(classes, colours) : []));
+    const dots = points?.labels && (layers === "codes" || layers === "both");
+    legend.replaceChildren(...(heat ? scale(heat) : dots ? entries(classes, marks) : []));
     legend.hidden = legend.childElementCount === 0;
   }
 
@@ -61,10 +61,19 @@ export class Readout {
 
 const signed = (value, digits) => value.toFixed(digits).replace("-", "−");
 
-function entries(classes, colours) {
+// What the colours of a heat-map mean.
+function scale({ label, highest, colour }) {
+  const item = document.createElement("li");
+  const ramp = Object.assign(document.createElement("span"), { className: "latent-pad__ramp" });
+  ramp.style.setProperty("--latent-pad-heat", colour);
+  item.append("0", ramp, `${highest}  ${label}`);
+  return [item];
+}
+
+function entries(classes, marks) {
   const items = classes.slice(0, MOST_IN_LEGEND).map((name, label) => {
     const item = document.createElement("li");
-    item.append(mark(glyphOf(label, colours)), name);
+    item.append(mark(glyphOf(label, marks)), name);
     return item;
   });
   if (classes.length <= MOST_IN_LEGEND) return items;

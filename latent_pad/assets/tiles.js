@@ -24,7 +24,7 @@ export class Tiles {
   draw(context, scene) {
     const { decoder, plane, window, marker, layers, theme } = scene;
     this.queue = [];
-    if (!decoder || layers === "codes") return;
+    if (!decoder || layers === "codes" || layers === "heat") return;
     if (this.inkColour !== theme.text) this.kept.clear(); // light has become dark
     this.inkColour = theme.text;
     this.ink = channelsOf(theme.text);
