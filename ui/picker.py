@@ -1,8 +1,9 @@
 """The checkpoint picker in the sidebar, shared by all pages: shipped models, the visitor's own, an uploaded file."""
 
+import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -83,7 +84,7 @@ def checkpoint_picker() -> None:
                 "Model to explore", list(available), key="checkpoint", format_func=lambda name: available[name].label,
                 persist_state="session", help="Shipped models, those you kept, and files you opened.",
             )  # fmt: skip
-            _describe(available[st.session_state["checkpoint"]])
+            _describe(st.session_state["checkpoint"], available[st.session_state["checkpoint"]])
         with st.popover("Open a file", icon=":material/folder_open:", width="stretch"):
             st.file_uploader(
                 "A .safetensors file saved by Latentscape", type=["safetensors"], key="checkpoint_upload", on_change=_uploaded,
@@ -100,12 +101,19 @@ def chosen() -> Checkpoint | None:
 
     Raises BadInput where the file is damaged.
     """
-    choice = choices().get(st.session_state.get("checkpoint", ""))
-    if choice is None:
-        return None
+    name = st.session_state.get("checkpoint", "")
+    return opened(name) if name in choices() else None
+
+
+def opened(name: str) -> Checkpoint:
+    """The model called `name` in `choices()`, opened. Shared by visitors: never change it.
+
+    Raises BadInput where the file is damaged.
+    """
+    choice = choices()[name]
     if choice.path is not None:
         return _open_path(str(choice.path), choice.path.stat().st_mtime_ns)
-    return checkpoint.open_bytes(choice.weights, choice.label)
+    return replace(_open_own(hashlib.sha256(choice.weights).hexdigest(), choice.weights), name=choice.label)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Opening the model …")
@@ -113,13 +121,15 @@ def _open_path(path: str, changed: int) -> Checkpoint:
     return checkpoint.open_file(Path(path))
 
 
-def _describe(choice: Choice) -> None:
+@st.cache_resource(max_entries=16, show_spinner="Opening the model …")
+def _open_own(digest: str, _weights: bytes) -> Checkpoint:
+    """By its content: whoever brings the same bytes gets the same model, and nobody else can."""
+    return checkpoint.open_bytes(_weights, "This model")
+
+
+def _describe(name: str, choice: Choice) -> None:
     try:
-        recipe = (
-            json.loads(choice.path.read_bytes())
-            if choice.path
-            else checkpoint.open_bytes(choice.weights, "file").recipe.model_dump()
-        )
+        recipe = json.loads(choice.path.read_bytes()) if choice.path else opened(name).recipe.model_dump()
         loss = recipe["metrics"].get("test_loss")
         loss_text = f" · test loss {loss:.1f} nats" if isinstance(loss, float) else ""
         st.caption(
