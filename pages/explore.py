@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from latent_pad import Posterior, latent_pad
-from ui import explore_plane, explore_view
+from ui import explore_address, explore_draw, explore_pads, explore_plane, explore_view, explore_walk
 from ui.explore_data import encoded
+from ui.explore_plane import FIRST
+from ui.explore_subject import subject
 from ui.picker import chosen
 from ui.shell import inside_app
 from vae_core.errors import BadInput
@@ -24,29 +25,41 @@ if model is None:
 known = encoded(model)
 if known is None:
     st.info("The images that this model was trained on are not on this machine: the plane is shown without them.")
-here = explore_plane.place(model, known)
-layers = st.segmented_control(
-    "Show", ["both", "images", "codes"], default="both", key="explore_layers", required=True, label_visibility="collapsed",
-    format_func={"both": "Pictures and codes", "images": "Decoded pictures", "codes": "Codes of test images"}.get,
-)  # fmt: skip
-image = st.session_state.get("explore_image") if known else None
-posterior = Posterior(known.mu[image].tolist(), known.sigma[image].tolist()) if image is not None else None
-points = known.points if known else None
-rest = latent_pad(model, here.plane, points, key="explore_pad", position=here.position, posterior=posterior, layers=layers)
-explore_plane.settled(rest.z)
+explore_address.opened(model, known, explore_pads.LAYERS)
+image, mine, is_new = subject(model, known)
+here = explore_plane.place(model, known, FIRST, explore_address.start(FIRST, model.model.config.latent_dim))
+explore_pads.controls()
 
-with st.expander("Coordinates, as numbers", expanded=len(rest.z) <= 2):
+WALK, DRAW = "Walk", "Your own digit"
+names = ["A test image", DRAW, WALK, "Traversals", "Grid"] if known else [DRAW, "Traversals", "Grid"]
+way = explore_walk.walk(model, known, here) if known and st.session_state.get("explore_section") == WALK else None
+path = way.on(here) if way else None
+if st.session_state["explore_model"]:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.text(model.name)
+        here = explore_pads.pad(FIRST, model, known, here, image, is_new, path)
+    with right:
+        second = explore_pads.beside(image, is_new)
+else:
+    here, second = explore_pads.pad(FIRST, model, known, here, image, is_new, path), None
+explore_address.write(here, second)
+
+with st.expander("Coordinates, as numbers", expanded=len(here.z) <= 2):
     explore_view.coordinates(here, known)
-names = ["A test image", "Walk", "Traversals", "Grid"] if known else ["Traversals", "Grid"]
-for name, tab in zip(names, st.tabs(names), strict=True):
+for name, tab in zip(names, st.tabs(names, key="explore_section", on_change="rerun"), strict=True):
     with tab:
         if name == "A test image":
             index = explore_view.image_choice(known)
             if index is not None:
                 explore_view.image_panel(model, known, index)
-        elif name == "Walk":
-            explore_view.walk(model, known)
+        elif name == DRAW:
+            explore_draw.panel(model, known, mine)
+        elif name == WALK:
+            with st.container(key="explore_walk"):
+                explore_walk.panel(model, known, here, way or explore_walk.walk(model, known, here))
         elif name == "Traversals":
-            explore_view.traversals(model, rest.z, known)
+            with st.container(key="explore_traversals"):
+                explore_view.traversals(model, here.z, known)
         else:
             explore_view.grid(model, here.plane)

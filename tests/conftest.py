@@ -26,6 +26,14 @@ CHROMIUM_FLAGS = [
 ]
 
 
+@pytest.fixture
+def no_cluster(monkeypatch):
+    """Pages without the processes that train."""
+    from ui import jobs
+
+    monkeypatch.setattr(jobs.Jobs, "warm_up", lambda self: None)
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as listener:

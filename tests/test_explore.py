@@ -7,53 +7,17 @@ import pytest
 import streamlit as st
 import torch
 from conftest import ROOT
+from explore_page import boxes, open_explore, place, sent_to_the_pad
 from streamlit.testing.v1 import AppTest
 
-import latent_pad
 from latent_pad import Plane, parcel
 from latent_pad.decoder_plan import Unsupported
-from ui import explore_plane, jobs, picker
+from ui import explore_plane, picker
 from ui.explore_plane import AXES, COMPONENTS, IMAGES
 from vae_core import checkpoint, data, evaluate, train
 from vae_core.vae import VAEConfig
 
-
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch):
-    monkeypatch.setattr(jobs.Jobs, "warm_up", lambda self: None)
-
-
-def open_explore(model: str = "mnist-2d", **query: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    at.run()
-    at.session_state["checkpoint"] = model
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.switch_page("pages/explore.py").run()
-    assert not at.exception
-    return at
-
-
-def sent_to_the_pad(monkeypatch) -> list[dict]:
-    """What the page sends to the pads from now on, the latest last."""
-    sent = []
-    component = latent_pad._component
-
-    def spy(**call):
-        if isinstance(call["data"], dict):
-            sent.append(call["data"] | {"key": call["key"]})
-        return component()(**call)
-
-    monkeypatch.setattr(latent_pad, "_component", lambda: spy)
-    return sent
-
-
-def place(at: AppTest) -> explore_plane.Place:
-    return at.session_state["explore_place"]
-
-
-def boxes(at: AppTest, count: int) -> list[float]:
-    return [at.number_input(key=f"explore_z{index + 1}").value for index in range(count)]
+pytestmark = pytest.mark.usefixtures("no_cluster")
 
 
 def assert_on_plane(here: explore_plane.Place) -> None:
@@ -159,7 +123,7 @@ def test_the_gif_runs_there_and_back():
 
     from PIL import Image
 
-    from ui.explore_view import gif
+    from ui.explore_walk import gif
 
     frames = torch.randint(0, 255, (5, 1, 8, 8), dtype=torch.uint8).numpy()
     assert Image.open(io.BytesIO(gif(frames))).n_frames == 8

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from latent_pad import PadPoints, pack_points
+from latent_pad import PadPoints, Posterior, pack_points
 from vae_core import data, evaluate
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
@@ -35,6 +35,30 @@ def encoded(model: Checkpoint) -> Encoded | None:
         return _encoded(model.digest, model)
     except BadInput:
         return None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One image as a model sees it: its posterior, and its ELBO terms, (1,) nats each."""
+
+    image: torch.Tensor  # uint8 (C, H, W)
+    posterior: Posterior
+    terms: ELBOTerms
+
+
+def seen(model: Checkpoint, image: torch.Tensor) -> Seen:
+    """A uint8 image (C, H, W) of the model's shape, encoded. Raises BadInput where that gives no finite numbers."""
+    mu, logvar = evaluate.encode(model.model, image[None])
+    if not torch.isfinite(torch.stack([mu, logvar])).all():
+        raise BadInput(f"{model.name} encodes this image as no finite number.")
+    posterior = Posterior(mu[0].tolist(), torch.exp(0.5 * logvar[0]).tolist())
+    return Seen(image, posterior, evaluate.elbo_terms(model.model, image[None]))
+
+
+@torch.no_grad()
+def decode(model: Checkpoint, z: torch.Tensor) -> np.ndarray:
+    """z (N, L) -> uint8 (N, C, H, W)."""
+    return model.model.decode(z).mul(255).round().byte().numpy()
 
 
 @st.cache_resource(max_entries=6, show_spinner="Encoding the test images …")

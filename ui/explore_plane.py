@@ -1,10 +1,11 @@
 """Which plane of the latent space Explore shows, where the marker stands on it, and how both follow widgets and the address.
 
-One record a browser tab: the point z and the plane through it. The pad moves z on the plane; a number box, a test image or a
-link moves z anywhere, and the plane follows so that the point stays on it.
+One record a pad of a browser tab: the point z and the plane through it. The pad moves z on the plane; a number box, an
+image or a link moves z anywhere, and the plane follows so that the point stays on it.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,45 +18,53 @@ from vae_core.checkpoint import Checkpoint
 
 AXES, COMPONENTS, IMAGES = "Two dimensions", "Principal components", "Three test images"
 KINDS = (AXES, COMPONENTS, IMAGES)
+CORNERS = (3, 2, 1)  # the test images that a plane goes through at first
+FIRST, SECOND = "explore", "explore_beside"  # the pads of a page
 FAR = 20.0  # the largest coordinate that a link or a box may ask for; the prior's mass lies within 4
 
 
 @dataclass
 class Place:
-    """Where a tab is: the model, the kind of plane and its parameters, the plane, the point z and its coordinates."""
+    """Where a pad is: the model, the kind of plane and its parameters, the plane, the point z, and the coordinates that the
+    marker was put to (None once the visitor has moved it)."""
 
     signature: tuple
     plane: Plane
     z: tuple[float, ...]
-    position: tuple[float, float]
+    position: tuple[float, float] | None
 
 
-def place(model: Checkpoint, known: Encoded | None) -> Place:
-    """Draw the choice of plane (for more than two dimensions) and return where this tab is."""
+def place(model: Checkpoint, known: Encoded | None, slot: str, start: tuple[float, ...] | None = None) -> Place:
+    """Where this tab's pad called `slot` is. The first one has widgets for its plane (with more than two dimensions); a
+    second one shows the principal components. `start`: z (L,) where a link puts it when it is opened."""
     latent_dim = model.model.config.latent_dim
     kind, parameters = AXES, (0, 1)
-    if latent_dim > 2:
+    if latent_dim > 2 and slot == FIRST:
         kind, parameters = _choose(latent_dim, known)
+    elif latent_dim > 2 and known:
+        kind, parameters = COMPONENTS, ()
     signature = (model.digest, kind, parameters)
-    here: Place | None = st.session_state.get("explore_place")
+    here: Place | None = st.session_state.get(f"{slot}_place")
     if here is None or here.signature != signature:
         same_model = here is not None and here.signature[0] == model.digest
-        z = here.z if same_model else _from_address(latent_dim) or (0.0,) * latent_dim
-        here = st.session_state["explore_place"] = _place(signature, known, z)
+        z = here.z if same_model else start or (0.0,) * latent_dim
+        here = st.session_state[f"{slot}_place"] = _place(signature, known, z)
     return here
 
 
-def move(z: tuple[float, ...], known: Encoded | None) -> None:
-    """Put this tab at z (L,); the plane follows."""
-    here: Place = st.session_state["explore_place"]
-    st.session_state["explore_place"] = _place(here.signature, known, z)
+def move(slot: str, z: Sequence[float], known: Encoded | None) -> Place:
+    """Put this tab's pad at z (L,); the plane follows."""
+    here: Place = st.session_state[f"{slot}_place"]
+    here = st.session_state[f"{slot}_place"] = _place(here.signature, known, tuple(z))
+    return here
 
 
-def settled(z: tuple[float, ...]) -> None:
-    """The pad came to rest at z, on the same plane: remember it, and say it in the address."""
-    st.session_state["explore_place"].z = z
-    st.query_params["checkpoint"] = st.session_state["checkpoint"]
-    st.query_params["z"] = ",".join(f"{value:.4g}" for value in z)
+def settled(slot: str, z: tuple[float, ...]) -> None:
+    """The pad came to rest at z, on the same plane: remember it."""
+    here: Place = st.session_state[f"{slot}_place"]
+    if here.position is not None and math.dist(here.plane.point(*here.position), z) > 1e-9:
+        here.position = None  # the visitor moved it: from now on the pad knows best
+    here.z = z
 
 
 def _place(signature: tuple, known: Encoded | None, z: tuple[float, ...]) -> Place:
@@ -89,13 +98,18 @@ def _directions(kind: str, parameters: tuple, known: Encoded | None, latent_dim:
 def _choose(latent_dim: int, known: Encoded | None) -> tuple[str, tuple]:
     """Widgets for the plane; falls back to the first two dimensions where three points make no plane."""
     left, *rest = st.columns([2.6, 1, 1, 1])
-    kind = left.segmented_control("Plane", KINDS if known else KINDS[:1], default=AXES, key="explore_plane", required=True)
+    kinds = KINDS if known else KINDS[:1]
+    remember("explore_plane", AXES, kinds.__contains__)
+    kind = left.segmented_control("Plane", kinds, key="explore_plane", required=True, persist_state="session", wrap=True)
     if kind == COMPONENTS:
         return kind, ()
     if kind == IMAGES:
+        count = len(known.images)
+        for name, index in zip("ABC", CORNERS, strict=True):
+            remember(f"explore_corner_{name}", index, range(count).__contains__)
         chosen = tuple(
-            column.number_input(f"Image {name}", 0, len(known.images) - 1, index, key=f"explore_corner_{name}")
-            for column, name, index in zip(rest, "ABC", (3, 2, 1), strict=True)
+            column.number_input(f"Image {name}", 0, count - 1, key=f"explore_corner_{name}", persist_state="session")
+            for column, name in zip(rest, "ABC", strict=True)
         )
         try:
             Plane.through(*(known.mu[index].tolist() for index in chosen))
@@ -105,16 +119,15 @@ def _choose(latent_dim: int, known: Encoded | None) -> tuple[str, tuple]:
             return AXES, (0, 1)
     order = list(range(latent_dim)) if known is None else np.argsort(-known.kl).tolist()
     label = lambda d: f"z{d + 1}" if known is None else f"z{d + 1} · {known.kl[d]:.2f} nats"  # noqa: E731
-    first = rest[0].selectbox("Across", order, format_func=label, key="explore_first")
-    second = rest[1].selectbox("Up", [d for d in order if d != first], format_func=label, key="explore_second")
+    remember("explore_first", order[0], order.__contains__)
+    first = rest[0].selectbox("Across", order, format_func=label, key="explore_first", persist_state="session")
+    others = [d for d in order if d != first]
+    remember("explore_second", others[0], others.__contains__)
+    second = rest[1].selectbox("Up", others, format_func=label, key="explore_second", persist_state="session")
     return AXES, (first, second)
 
 
-def _from_address(latent_dim: int) -> tuple[float, ...] | None:
-    """The point that the address names with ?z=..., if it is one of this space."""
-    try:
-        values = tuple(float(word) for word in st.query_params.get("z", "").split(","))
-    except ValueError:
-        return None
-    fits = len(values) == latent_dim and all(math.isfinite(value) and abs(value) <= FAR for value in values)
-    return values if fits else None
+def remember(key: str, default, fits: Callable[[object], bool]) -> None:
+    """Before a widget is drawn: its value stays if it fits what there is to choose from now, else it is the default."""
+    if key not in st.session_state or not fits(st.session_state[key]):
+        st.session_state[key] = default

@@ -1,31 +1,22 @@
-"""What Explore shows around the pad: coordinates, a test image with its posterior, walks, traversals, the decoded grid."""
+"""What Explore shows around the pad: coordinates, a test image with its posterior, traversals, the decoded grid."""
 
-import io
+import math
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 import torch
-from PIL import Image
 
 from latent_pad import Plane
 from ui import explore_plane
-from ui.explore_data import Encoded
-from ui.pictures import sheet
+from ui.explore_data import Encoded, decode
+from ui.pictures import png, sheet
 from vae_core.checkpoint import Checkpoint
-from vae_core.latent import spherical_path, straight_path, traversal
+from vae_core.latent import prior_quantiles, traversal
 
 STEPS = 11  # pictures of a traversal
-FRAMES = 16  # pictures of a walk
 ROWS = 12  # dimensions that are traversed, those with the most KL first
 DRAWS = 10  # of a resampled posterior
 BOXES = 64  # dimensions that get a number box
-
-
-def decode(model: Checkpoint, z: torch.Tensor) -> np.ndarray:
-    """z (N, L) -> uint8 (N, C, H, W)."""
-    with torch.no_grad():
-        return model.model.decode(z).mul(255).round().byte().numpy()
 
 
 def coordinates(here: explore_plane.Place, known: Encoded | None) -> None:
@@ -36,26 +27,21 @@ def coordinates(here: explore_plane.Place, known: Encoded | None) -> None:
 
     def moved():
         boxes = [st.session_state[f"explore_z{index + 1}"] for index in range(len(shown))]
-        explore_plane.move((*boxes, *here.z[len(shown) :]), known)
+        explore_plane.move(explore_plane.FIRST, (*boxes, *here.z[len(shown) :]), known)
 
+    limit = max(explore_plane.FAR, math.ceil(max(map(abs, shown))))  # an encoder may put an image farther out
     columns = st.columns(min(len(shown), 8))
     for index in range(len(shown)):
         columns[index % len(columns)].number_input(
-            f"z{index + 1}", -explore_plane.FAR, explore_plane.FAR, step=0.1, format="%.3f", key=f"explore_z{index + 1}",
+            f"z{index + 1}", -limit, limit, step=0.1, format="%.3f", key=f"explore_z{index + 1}",
             on_change=moved,
         )  # fmt: skip
 
 
 def image_choice(known: Encoded) -> int | None:
     """The test image whose posterior is shown on the plane; choosing one moves the marker to its code."""
-
-    def moved():
-        chosen = st.session_state["explore_image"]
-        if chosen is not None:
-            explore_plane.move(tuple(known.mu[int(chosen)].tolist()), known)
-
     return st.number_input(
-        "Test image", 0, len(known.images) - 1, value=None, key="explore_image", placeholder="none", on_change=moved,
+        "Test image", 0, len(known.images) - 1, value=None, key="explore_image", placeholder="none", persist_state="session",
         help="Shows its posterior q(z|x) on the plane, to scale: one and two sigma.",
     )  # fmt: skip
 
@@ -98,26 +84,6 @@ def traversals(model: Checkpoint, z: tuple[float, ...], known: Encoded | None) -
         row.image(sheet(pictures, STEPS, 3), width="stretch", alt=f"Traversal of z{dimension + 1} from -3 to 3.")
 
 
-def walk(model: Checkpoint, known: Encoded) -> None:
-    """From one test image to another: the strip, the change of the picture at each step, and a GIF to take along."""
-    left, middle, right = st.columns(3)
-    start = left.number_input("From image", 0, len(known.images) - 1, 3, key="explore_from")
-    end = middle.number_input("To image", 0, len(known.images) - 1, 2, key="explore_to")
-    shape = right.segmented_control("Path", ["Straight", "Spherical"], default="Straight", key="explore_path", required=True)
-    path = straight_path if shape == "Straight" else spherical_path
-    frames = decode(model, path(torch.tensor(known.mu[start]), torch.tensor(known.mu[end]), FRAMES))
-    st.image(sheet(frames, FRAMES, 4), width="stretch", alt=f"{FRAMES} pictures on the way from image {start} to image {end}.")
-    change = np.sqrt((np.diff(frames.astype(float) / 255, axis=0) ** 2).sum((1, 2, 3)))
-    figure = go.Figure(go.Scatter(x=np.arange(1, FRAMES), y=change, mode="lines+markers", line={"color": "#8f8bd8"}))
-    figure.update_layout(height=200, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="step",
-                         yaxis_title="pixel distance")  # fmt: skip
-    st.plotly_chart(
-        figure, key="explore_walk_chart", config={"displaylogo": False}, alt="Pixel distance of each step of the walk."
-    )
-    st.caption("Even steps in z are not even steps in pictures: a peak is where the walk crosses from one shape to another.")
-    st.download_button("Download GIF", lambda: gif(frames), "walk.gif", "image/gif", on_click="ignore", key="explore_gif")
-
-
 def grid(model: Checkpoint, plane: Plane) -> None:
     """The plane decoded on a grid, to look at and to take along."""
     left, right = st.columns(2)
@@ -125,25 +91,9 @@ def grid(model: Checkpoint, plane: Plane) -> None:
     spread = right.segmented_control(
         "Spacing", ["Uniform", "Prior quantiles"], default="Uniform", key="explore_spacing", required=True
     )
-    uniform, quantiles = torch.linspace(-3, 3, side), torch.special.ndtri((torch.arange(side) + 0.5) / side)
-    ticks = uniform if spread == "Uniform" else quantiles
+    ticks = torch.linspace(-3, 3, side) if spread == "Uniform" else prior_quantiles(side)
     rows = [0.0] if plane.v is None else ticks.flip(0).tolist()
     z = torch.tensor([plane.point(x, y) for y in rows for x in ticks.tolist()])
     picture = sheet(decode(model, z), side, 2)
     st.image(picture, width="stretch" if side > 12 else "content", alt=f"The plane decoded on a grid, {side} pictures a side.")
     st.download_button("Download PNG", lambda: png(picture), "grid.png", "image/png", on_click="ignore", key="explore_png")
-
-
-def gif(frames: np.ndarray) -> bytes:
-    """uint8 (N, C, H, W) -> an animated GIF that runs there and back, each pixel 6 x 6."""
-    pictures = [Image.fromarray(sheet(frame[None], 1, 6)[..., :3]) for frame in (*frames, *frames[-2:0:-1])]
-    packed = io.BytesIO()
-    pictures[0].save(packed, "GIF", save_all=True, append_images=pictures[1:], duration=90, loop=0)
-    return packed.getvalue()
-
-
-def png(picture: np.ndarray) -> bytes:
-    """An RGBA picture as a PNG file."""
-    packed = io.BytesIO()
-    Image.fromarray(picture).save(packed, "PNG")
-    return packed.getvalue()

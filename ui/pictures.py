@@ -1,6 +1,9 @@
 """Arrays of images -> one picture that a browser shows crisply."""
 
+import io
+
 import numpy as np
+from PIL import Image
 
 GAP = 2  # transparent pixels between tiles, so that light and dark pages show through
 
@@ -20,3 +23,10 @@ def sheet(images: np.ndarray, columns: int, scale: int = 3) -> np.ndarray:
         picture[top : top + height * scale, left : left + width * scale, :3] = tile
         picture[top : top + height * scale, left : left + width * scale, 3] = 255
     return picture
+
+
+def png(picture: np.ndarray) -> bytes:
+    """An RGBA picture as a PNG file."""
+    packed = io.BytesIO()
+    Image.fromarray(picture).save(packed, "PNG")
+    return packed.getvalue()

@@ -4,6 +4,11 @@ import torch
 from torch import Tensor
 
 
+def prior_quantiles(count: int) -> Tensor:
+    """count values between which N(0, 1) has equal probability, (count,), ascending."""
+    return torch.special.ndtri((torch.arange(count) + 0.5) / count)
+
+
 def plane_grid(side: int, latent_dim: int = 2) -> Tensor:
     """side x side points, (side^2, latent_dim), row by row from the top left: the prior's quantiles in the first two
     dimensions (equal probability between neighbours, Kingma & Welling 2014, appendix A), zero in all others.
@@ -11,8 +16,8 @@ def plane_grid(side: int, latent_dim: int = 2) -> Tensor:
     With latent_dim 1, a line of side^2 points at the quantiles.
     """
     if latent_dim == 1:
-        return torch.special.ndtri((torch.arange(side * side) + 0.5) / (side * side))[:, None]
-    quantiles = torch.special.ndtri((torch.arange(side) + 0.5) / side)
+        return prior_quantiles(side * side)[:, None]
+    quantiles = prior_quantiles(side)
     grid = torch.zeros(side * side, latent_dim)
     grid[:, 0] = quantiles.repeat(side)
     grid[:, 1] = quantiles.flip(0).repeat_interleave(side)  # upwards on the page is upwards on the axis

@@ -1,0 +1,238 @@
+"""Explore by AppTest: the visitor's own digit, walks, holes, two models."""
+
+import base64
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from explore_page import open_explore, place, sent_to_the_pad, spoken
+from PIL import Image
+
+from ui import picker
+from ui.explore_walk import DECODER, SPHERICAL
+from vae_core import checkpoint, data, evaluate, train
+from vae_core.vae import VAEConfig
+
+pytestmark = pytest.mark.usefixtures("no_cluster")
+
+
+def png(array: np.ndarray) -> bytes:
+    packed = io.BytesIO()
+    Image.fromarray(array).save(packed, "PNG")
+    return packed.getvalue()
+
+
+def drawing(raw: bytes) -> dict:
+    """What the canvas reports."""
+    return {"drawing": {"raw": {"objects": [{}]}, "data": "data:image/png;base64," + base64.b64encode(raw).decode()}}
+
+
+def digit(index: int) -> np.ndarray:
+    return data.load("mnist").test_images[index, 0].numpy()
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Makes the shipped models be one of the small digits with so many latent dimensions, called "small"."""
+
+    def make(latent_dim: int) -> None:
+        digits = data.load("digits")
+        model = VAEConfig(image_shape=digits.image_shape, latent_dim=latent_dim, hidden=16)
+        state = train.start(model, digits, train.TrainConfig(epochs=1))
+        for _ in train.fit(state, digits):
+            pass
+        weights, recipe = train.finish(state, digits, "digits", "train")
+        checkpoint.save(tmp_path, "small", weights, recipe)
+        monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+
+    return make
+
+
+def test_an_own_drawing_appears_at_its_code_with_its_posterior_and_terms(monkeypatch):
+    sent = sent_to_the_pad(monkeypatch)
+    at = open_explore()
+    at.number_input(key="explore_image").set_value(7).run()
+    at.session_state["explore_draw"] = drawing(png(np.kron(digit(0), np.ones((10, 10), np.uint8))))
+    at.run()
+    assert not at.exception
+    model = checkpoint.open_file(picker.SHIPPED / "mnist-2d").model
+    mu, logvar = evaluate.encode(model, data.load("mnist").test_images[:1])
+    assert place(at).z == pytest.approx(mu[0].tolist(), abs=0.5)  # made smaller again, so not quite the same digit
+    assert sent[-1]["posterior"]["mu"] == pytest.approx(place(at).z)
+    assert sent[-1]["posterior"]["sigma"] == pytest.approx(torch.exp(0.5 * logvar[0]).tolist(), rel=1)
+    assert at.number_input(key="explore_image").value is None  # the own digit took its place
+    table = next(m.value for m in at.markdown if m.value.startswith("| nats"))
+    terms = evaluate.elbo_terms(model, data.load("mnist").test_images[:2000])
+    for name, values in (("recon", terms.recon), ("KL", terms.kl), ("-ELBO", terms.loss)):
+        row = next(line for line in table.splitlines() if line.startswith(f"| {name}"))
+        assert f"{values.median().item():.0f}."[:-1] in row
+    at.session_state["explore_pad"] = {"point": {"x": 1.0, "y": 1.0}}  # dragged away
+    at.run()
+    assert place(at).z == (1.0, 1.0)
+    assert sent[-1]["posterior"] is not None
+
+
+def test_an_upload_does_the_same_and_an_erased_drawing_goes(monkeypatch):
+    sent = sent_to_the_pad(monkeypatch)
+    at = open_explore()
+    at.file_uploader(key="explore_upload").set_value(("one.png", png(255 - digit(2)), "image/png")).run()
+    assert not at.exception
+    uploaded = place(at).z
+    assert uploaded != (0.0, 0.0)
+    at.session_state["explore_draw"] = drawing(png(digit(0)))
+    at.run()
+    assert place(at).z != uploaded  # the last one counts
+    at.session_state["explore_draw"] = {"drawing": {"raw": {"objects": []}, "data": None}}
+    at.run()
+    assert sent[-1]["posterior"] is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [(b"<html>", "intact"), (png(np.zeros((9, 9), np.uint8)), "Nothing is drawn"), (png(digit(0))[:99], "intact")],
+)
+def test_a_broken_picture_is_one_sentence(raw, says):
+    at = open_explore()
+    at.file_uploader(key="explore_upload").set_value(("x.png", raw, "image/png")).run()
+    assert not at.exception
+    assert says in spoken(at)
+    assert place(at).z == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("state", [5, {}, {"drawing": 3}, {"drawing": {"raw": {"objects": [1]}, "data": "x;base64,%%"}}])
+def test_nonsense_from_the_canvas_is_no_drawing(state):
+    at = open_explore()
+    at.session_state["explore_draw"] = state
+    at.run()
+    assert place(at).z == (0.0, 0.0)
+
+
+def test_a_walk_is_drawn_on_the_plane_and_the_decoder_s_is_shorter(monkeypatch):
+    sent = sent_to_the_pad(monkeypatch)
+    at = open_explore()
+    assert sent[-1]["path"] is None
+    at.session_state["explore_section"] = "Walk"
+    at.run()
+    straight = np.array(sent[-1]["path"])
+    mu, _ = evaluate.encode(checkpoint.open_file(picker.SHIPPED / "mnist-2d").model, data.load("mnist").test_images[:4])
+    np.testing.assert_allclose(straight[[0, -1]], mu[[3, 2]], atol=1e-4)
+    at.segmented_control(key="explore_path").set_value(DECODER).run()
+    assert not at.exception
+    bent = np.array(sent[-1]["path"])
+    np.testing.assert_allclose(bent[[0, -1]], mu[[3, 2]], atol=1e-4)
+    assert np.abs(bent[:, None] - straight).sum(-1).min(1).max() > 0.1
+    said = next(m.value for m in at.markdown if m.value.startswith("Length in pictures"))
+    own, other = (float(word.strip("*.")) for word in said.split() if word.startswith("**"))
+    assert own < 0.9 * other
+
+
+@pytest.mark.parametrize("kind", ["magnification", "density"])
+@pytest.mark.parametrize("model", ["mnist-2d", "mnist-20d"])
+def test_holes(monkeypatch, model, kind):
+    sent = sent_to_the_pad(monkeypatch)
+    at = open_explore(model)
+    at.segmented_control(key="explore_layers").set_value(kind).run()
+    assert not at.exception
+    assert sent[-1]["layers"] == "heat"
+    heat = sent[-1]["heat"]
+    levels = np.frombuffer(base64.b64decode(heat["levels"]), np.uint8).reshape(heat["rows"], heat["columns"])
+    assert levels.max() == 255
+    left, right, bottom, top = heat["box"]
+    middle = levels[int(top / (top - bottom) * heat["rows"]), int(-left / (right - left) * heat["columns"])]
+    assert middle > 3 * levels[[0, 0, -1, -1], [0, -1, 0, -1]].max()  # the corners are far from all codes
+    assert "No colour" in spoken(at)
+
+
+def test_two_models_share_the_image_and_are_dragged_each_on_its_own(monkeypatch):
+    sent = sent_to_the_pad(monkeypatch)
+    at = open_explore()
+    at.selectbox(key="explore_model").select("mnist-20d").run()
+    at.number_input(key="explore_image").set_value(5).run()
+    assert not at.exception
+    images = data.load("mnist").test_images[5:6]
+    for name, slot in (("mnist-2d", "explore"), ("mnist-20d", "explore_beside")):
+        mu, _ = evaluate.encode(checkpoint.open_file(picker.SHIPPED / name).model, images)
+        assert at.session_state[f"{slot}_place"].z == pytest.approx(mu[0].tolist(), abs=1e-4)
+    first, second = at.session_state["explore_place"].z, at.session_state["explore_beside_place"].z
+    at.session_state["explore_beside_pad"] = {"point": {"x": 1.0, "y": 1.0}}
+    at.run()
+    assert at.session_state["explore_place"].z == first
+    assert at.session_state["explore_beside_place"].z != second
+    at.session_state["explore_draw"] = drawing(png(digit(0)))
+    at.run()
+    assert not at.exception
+    main, beside = sent[-2:]
+    assert main["posterior"]["mu"] == pytest.approx(at.session_state["explore_place"].z)
+    assert beside["posterior"]["mu"] == pytest.approx(at.session_state["explore_beside_place"].z, abs=1e-6)
+
+
+def test_an_image_chosen_again_brings_the_marker_back():
+    at = open_explore()
+    at.number_input(key="explore_image").set_value(5).run()
+    home = place(at).z
+    at.session_state["explore_pad"] = {"point": {"x": 1.0, "y": 1.0, "number": 7, "plane": place(at).plane.identity}}
+    at.run()
+    assert place(at).z == (1.0, 1.0)
+    at.number_input(key="explore_image").set_value(None).run()
+    at.number_input(key="explore_image").set_value(5).run()
+    assert place(at).z == pytest.approx(home)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 3, 64])
+def test_every_section_lives_in_every_latent_dimension(small, latent_dim):
+    small(latent_dim)
+    at = open_explore("small")
+    at.session_state["explore_draw"] = drawing(png(digit(0)))
+    at.session_state["explore_section"] = "Walk"
+    at.run()
+    for path in (SPHERICAL, DECODER) if latent_dim > 1 else (SPHERICAL,):
+        at.segmented_control(key="explore_path").set_value(path).run()
+        assert not at.exception
+    for layers in ("magnification", "density", "codes"):
+        at.segmented_control(key="explore_layers").set_value(layers).run()
+        assert not at.exception
+    at.selectbox(key="explore_model").select("small").run()
+    assert not at.exception
+    assert len(place(at).z) == latent_dim
+    assert ("no way around" in spoken(at)) == (latent_dim == 1)
+
+
+def test_a_smaller_data_set_takes_no_number_that_it_has_not(small):
+    at = open_explore()
+    at.number_input(key="explore_image").set_value(1999).run()
+    at.number_input(key="explore_from").set_value(1999).run()
+    small(2)
+    at.session_state["checkpoint_wanted"] = "small"
+    at.run()
+    assert not at.exception
+    assert at.number_input(key="explore_image").value is None
+    assert at.number_input(key="explore_from").value < 360
+
+
+def test_collapsed_codes_are_a_sentence(small, monkeypatch):
+    small(2)
+    monkeypatch.setattr(evaluate, "encode", lambda model, images: (torch.zeros(len(images), 2), torch.zeros(len(images), 2)))
+    at = open_explore("small")
+    at.segmented_control(key="explore_layers").set_value("density").run()
+    assert not at.exception
+    assert "posterior collapse" in spoken(at)
+
+
+def test_an_own_checkpoint_is_opened_once_for_its_bytes(monkeypatch):
+    import streamlit as st
+
+    st.cache_resource.clear()
+    opened = []
+    real = checkpoint.open_bytes
+    monkeypatch.setattr(checkpoint, "open_bytes", lambda raw, name: opened.append(name) or real(raw, name))
+    at = open_explore()
+    raw = (picker.SHIPPED / "mnist-2d.safetensors").read_bytes()
+    at.session_state["own_checkpoints"] = {"mine": raw, "again": raw}
+    for name in ("own/mine", "own/again", "own/mine"):
+        at.session_state["checkpoint_wanted"] = name
+        at.run()
+        assert not at.exception
+        assert place(at).signature[0] == hashlib.sha256(raw).hexdigest()
+    assert opened.count("This model") == 1

@@ -1,0 +1,132 @@
+"""The visitor's own picture: drawn or uploaded, made like the model's images, encoded, compared with the test images."""
+
+import base64
+import binascii
+import hashlib
+
+import numpy as np
+import streamlit as st
+import torch
+from streamlit_drawable_canvas import st_canvas
+
+from ui.explore_data import Encoded, Seen, decode, seen
+from ui.pictures import sheet
+from vae_core import picture
+from vae_core.checkpoint import Checkpoint
+from vae_core.errors import BadInput
+
+CANVAS, PEN = 280, 22  # pixels: MNIST's strokes are about a tenth of a digit's box wide
+MNIST_LIKE = ("mnist",)  # sets whose images were made by MNIST's recipe
+
+
+def own(model: Checkpoint, known: Encoded | None) -> tuple[Seen | None, bool]:
+    """What was drawn or uploaded last, as the model sees it, and whether it is new in this run of the page.
+
+    Read before the widgets are drawn, so that the pad above them shows it in the same run.
+    """
+    raw, digest, is_new = _latest()
+    memory = st.session_state["explore_own"]
+    key = (digest, model.digest)
+    if raw is not None and memory["made"][0] != key:
+        try:
+            memory["made"] = (key, seen(model, _prepared(picture.open_picture(raw), model, known)), None)
+        except BadInput as problem:
+            memory["made"] = (key, None, str(problem))
+    mine = memory["made"][1] if raw is not None else None
+    return mine, is_new and mine is not None
+
+
+def panel(model: Checkpoint, known: Encoded | None, mine: Seen | None) -> None:
+    """The canvas, the uploader, and what the model makes of the picture."""
+    left, right = st.columns([1, 1.9], gap="large")
+    with left:
+        st.caption("Draw here.")  # the canvas's own buttons appear in this line
+        st_canvas(
+            key="explore_draw", width=CANVAS, height=CANVAS, stroke_width=PEN, stroke_color="#ffffff",
+            background_color="#000000", return_image_data=True,
+        )  # fmt: skip
+        st.file_uploader(
+            "Or a picture of yours", type=[*(kind.lower() for kind in picture.FORMATS), "jpg"], key="explore_upload",
+            max_upload_size=picture.MAX_FILE // 2**20, help="It stays in this tab: it is not stored.",
+        )  # fmt: skip
+    with right:
+        problem = st.session_state["explore_own"]["made"][2]
+        if mine is None and problem:
+            st.warning(problem)
+        elif mine is None:
+            st.markdown(
+                "Draw a digit with mouse, pen or finger, or upload a picture. The model encodes it, and it appears on the "
+                "plane above with its posterior: one and two sigma, to scale. Drag on from there."
+            )
+        else:
+            _results(model, known, mine)
+        st.caption(_recipe(model))
+
+
+def _results(model: Checkpoint, known: Encoded | None, mine: Seen) -> None:
+    pictures = st.columns(2)
+    seen = mine.image[None].numpy()
+    again = decode(model, torch.tensor([mine.posterior.mu]))
+    for column, image, caption in zip(pictures, (seen, again), ("What the model sees", "Its reconstruction"), strict=True):
+        column.image(sheet(image, 1, 6), caption=caption, alt=f"{caption}.")
+    own_terms = {"recon": mine.terms.recon, "KL": mine.terms.kl, "-ELBO": mine.terms.loss}
+    if known is None:
+        for column, (name, value) in zip(st.columns(3), own_terms.items(), strict=True):
+            column.metric(name, f"{value.item():.1f} nats")
+        return
+    typical = {"recon": known.terms.recon, "KL": known.terms.kl, "-ELBO": known.terms.loss}
+    rows = ["| nats | yours | test images: median | 5 to 95 % of them |", "|---|---:|---:|---:|"]
+    for name, value in own_terms.items():
+        low, median, high = np.quantile(typical[name].numpy(), (0.05, 0.5, 0.95))
+        rows.append(f"| {name} | **{value.item():.1f}** | {median:.1f} | {low:.1f} to {high:.1f} |")
+    st.markdown("\n".join(rows))
+    unusual = (known.terms.loss < mine.terms.loss).float().mean().item()
+    st.markdown(f"The model finds {unusual:.0%} of the test images easier to describe than yours.")
+
+
+def _recipe(model: Checkpoint) -> str:
+    if model.recipe.data.name in MNIST_LIKE:
+        return (
+            "It is made like MNIST's digits: white on black, fitted into 20 x 20 pixels, then moved so that its centre of "
+            "mass lies in the middle of 28 x 28."
+        )
+    _, height, width = model.model.config.image_shape
+    return f"It is fitted into {width} x {height} pixels, its sides kept in proportion."
+
+
+def _prepared(rgb: np.ndarray, model: Checkpoint, known: Encoded | None) -> torch.Tensor:
+    shape = model.model.config.image_shape
+    if model.recipe.data.name in MNIST_LIKE and shape == (1, picture.MNIST_SIDE, picture.MNIST_SIDE):
+        return picture.like_mnist(rgb)
+    return picture.fitted(rgb, shape, picture.drawn_on_black(known.images) if known else shape[0] == 1)
+
+
+def _latest() -> tuple[bytes | None, str, bool]:
+    """The file of the source that changed last, canvas or upload, its SHA-256, and whether it changed since the last run."""
+    sources = {"canvas": _drawn(), "upload": _uploaded()}
+    memory = st.session_state.setdefault("explore_own", {"digests": {}, "source": None, "made": (None, None, None)})
+    digests = {name: hashlib.sha256(raw).hexdigest() if raw else "" for name, raw in sources.items()}
+    changed = [name for name, digest in digests.items() if digest != memory["digests"].get(name, "")]
+    memory["digests"] = digests
+    memory["source"] = source = next((name for name in changed if sources[name]), memory["source"])
+    if not sources.get(source):
+        memory["made"] = (None, None, None)
+        return None, "", False
+    return sources[source], digests[source], source in changed
+
+
+def _drawn() -> bytes | None:
+    """The canvas as a PNG file; None while nothing is drawn."""
+    state = st.session_state.get("explore_draw")
+    drawing = state.get("drawing") if hasattr(state, "get") else None
+    if not hasattr(drawing, "get") or not hasattr(drawing.get("raw"), "get") or not drawing["raw"].get("objects"):
+        return None
+    try:
+        return base64.b64decode(str(drawing.get("data")).partition(";base64,")[2], validate=True) or None
+    except binascii.Error:
+        return None
+
+
+def _uploaded() -> bytes | None:
+    file = st.session_state.get("explore_upload")
+    return file.getvalue() if file is not None else None

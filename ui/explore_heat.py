@@ -1,0 +1,65 @@
+"""Heat-maps of the shown plane: where the decoder stretches it, and where codes lie. What holes a latent space has."""
+
+import numpy as np
+import streamlit as st
+import torch
+
+from latent_pad import Heat
+from ui.explore_data import Encoded
+from ui.explore_plane import Place
+from vae_core.checkpoint import Checkpoint
+from vae_core.errors import BadInput
+from vae_core.geometry import code_density, magnification
+
+MAGNIFICATION, DENSITY = "magnification", "density"
+SIDE = 72  # rows and columns of a heat-map
+REACH = 1.6  # of the window: the pad is wider than it is high
+SAID = {
+    MAGNIFICATION: (
+        "Strong colour: the map is stretched here, a small step changes the picture a lot, and one shape turns into another. "
+        "No colour: the picture hardly changes. Shown is how far it moves (L2 over pixels) for one unit of z, the square root "
+        "of the area that a small unit square of this plane becomes."
+    ),
+    DENSITY: (
+        "Strong colour: many test images are encoded around here. No colour: a hole, nothing was ever encoded there, and what "
+        "the decoder paints it has never practised. A Gaussian kernel estimate with half of Scott's bandwidth."
+    ),
+}
+
+
+def heat(kind: str, model: Checkpoint, known: Encoded | None, here: Place) -> Heat:
+    """The heat-map `kind` of the plane that a pad shows. Raises BadInput where the codes have no spread."""
+    if kind == DENSITY and known is None:
+        raise BadInput("There are no test images here, so that there is no density of codes to show.")
+    return _heat(kind, model.digest, here.plane.identity, known is None, model, known, here)
+
+
+@st.cache_data(max_entries=32, show_spinner="Measuring the plane …")
+def _heat(kind: str, digest: str, plane: str, alone: bool, _model: Checkpoint, _known: Encoded | None, _here: Place) -> Heat:
+    flat = _here.plane
+    is_line = flat.v is None
+    origin = torch.tensor(flat.origin)
+    axes = torch.tensor([flat.u]) if is_line else torch.tensor([flat.u, flat.v])
+    codes = ((torch.tensor(_known.mu) - origin) @ axes.T).numpy() if _known else np.zeros((0, len(axes)), np.float32)
+    middle = -(axes @ origin).numpy()  # where the prior is densest
+    low, high = (np.minimum(middle - 3, codes.min(0)), np.maximum(middle + 3, codes.max(0))) if len(codes) else (
+        middle - 3, middle + 3,
+    )  # fmt: skip
+    centre, half = (low + high) / 2, REACH * (high - low).max() / 2
+    ticks = np.linspace(-half, half, SIDE, dtype=np.float32)
+    if is_line:
+        points, shape = (centre + ticks[:, None]).astype(np.float32), (1, SIDE)
+    else:
+        x, y = np.meshgrid(centre[0] + ticks, centre[1] + ticks[::-1])
+        points, shape = np.stack([x, y], -1).reshape(-1, 2).astype(np.float32), (SIDE, SIDE)
+    if kind == DENSITY:
+        values = len(codes) * code_density(codes, points)
+        label = f"test images a unit of {'length' if is_line else 'area'} (square-root scale)"
+    else:
+        values = magnification(_model.model.decode, origin + torch.from_numpy(points) @ axes, axes).numpy()
+        label = "pixel distance a unit of z"
+    bottom, top = (0.0, 0.0) if is_line else (centre[1] - half, centre[1] + half)
+    values = np.nan_to_num(values).reshape(shape)
+    strongest = float(np.percentile(values, 99.5))
+    box = (float(centre[0] - half), float(centre[0] + half), float(bottom), float(top))
+    return Heat(values, box, label, strongest if strongest > 0 else None, kind == DENSITY)
