@@ -92,7 +92,7 @@ def latent_pad(
     if layers not in LAYERS:
         raise ValueError(f"The layers must be one of {', '.join(LAYERS)}, not {layers!r}.")
     if (layers == "heat") != (heat is not None):
-        raise ValueError("The layer heat needs a heat-map, and the other layers have none.")
+        raise ValueError("A heat-map must come with the layer heat, and the layer with a heat-map.")
     if path is not None and not 2 <= len(path) <= MOST_BENDS:
         raise ValueError(f"The path must have 2 to {MOST_BENDS:,} points, not {len(path)}.")
     if position is not None and max(map(abs, numbers("position", position, 2))) > FARTHEST:

@@ -1,6 +1,10 @@
 """Explore in a real Chromium: open, drag, see another digit, and send the link."""
 
+import json
+from urllib.parse import parse_qs, urlparse
+
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 PAD = "[data-testid=latent-pad]"
@@ -49,3 +53,111 @@ def test_a_number_box_moves_the_marker_without_a_mouse(page, server):
     page.wait_for_function(
         f"() => Math.abs(parseFloat(document.querySelector('{PAD}').dataset.z) - 1.5) < 1e-3", timeout=20_000
     )
+
+
+def scrolled_tab(page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=30_000)
+
+
+def posterior(page, index: int = 0) -> list[float]:
+    """x, y, half axes and angle of the ellipse on a pad; empty without one."""
+    words = page.locator("[data-testid=latent-plane]").nth(index).get_attribute("data-posterior")
+    return [float(word) for word in words.split(",")] if words else []
+
+
+def test_draw_a_digit_with_the_mouse_and_see_its_ellipse_and_terms(page, server):
+    open_pad(page, f"{server.url}/explore")
+    assert posterior(page) == []
+    scrolled_tab(page, "Your own digit")
+    canvas = page.locator(".st-key-explore_draw canvas").last
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 140, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 140, box["y"] + 240, steps=10)  # a one
+    page.mouse.up()
+    page.wait_for_function("() => document.querySelector('[data-testid=latent-plane]').dataset.posterior", timeout=30_000)
+    x, y, *half_axes, _ = posterior(page)
+    assert all(0 < half < 1 for half in half_axes)
+    page.wait_for_function(
+        f"([x, y]) => {{ const z = document.querySelector('{PAD}').dataset.z.split(','); "
+        "return Math.hypot(z[0] - x, z[1] - y) < 1e-4; }",
+        arg=[x, y], timeout=20_000,
+    )  # fmt: skip  # the marker glides to its code
+    page.get_by_role("cell", name="-ELBO").wait_for(timeout=20_000)
+    assert page.locator("[data-testid=latent-pad] figcaption").inner_text() == "1"  # the nearest test image
+
+
+def test_a_walk_along_the_decoder_is_drawn_on_the_plane_and_taken_along(page, server):
+    open_pad(page, f"{server.url}/explore")
+    path = "JSON.parse(document.querySelector('[data-testid=latent-plane]').dataset.path)"
+    assert page.evaluate(path) == []
+    scrolled_tab(page, "Walk")
+    page.wait_for_function(f"() => {path}.length > 1", timeout=30_000)
+    straight = page.evaluate(path)
+    page.locator(".st-key-explore_walk").get_by_text("Along the decoder").click()
+    page.wait_for_function(f"(line) => JSON.stringify({path}) !== line", arg=json.dumps(straight, separators=(",", ":")))
+    bent = page.evaluate(path)
+    assert bent[0] == pytest.approx(straight[0], abs=1e-4)
+    assert bent[-1] == pytest.approx(straight[-1], abs=1e-4)
+    with page.expect_download() as download:
+        page.click(".st-key-explore_strip button")
+    with Image.open(download.value.path()) as strip:
+        assert strip.width > 10 * strip.height
+    scrolled_tab(page, "Grid")
+    page.wait_for_function(f"() => {path}.length === 0", timeout=20_000)  # the walk goes with its section
+
+
+def test_a_second_model_shows_the_same_image_and_a_link_opens_both(page, server, chromium):
+    open_pad(page, f"{server.url}/explore?image=5&show=codes")
+    page.locator(".st-key-explore_model").get_by_role("combobox").click()
+    page.get_by_role("option", name="Beside: mnist-20d", exact=True).click()
+    both = f"""() => {{
+        const pads = [...document.querySelectorAll('{PAD}')];
+        const ready = pads.every((pad) => +pad.dataset.decodes &&
+            pad.querySelector('[data-testid=latent-plane]').dataset.posterior);
+        return ready && pads.length === 2 && pads[0].getBoundingClientRect().right < pads[1].getBoundingClientRect().left;
+    }}"""  # side by side
+    page.wait_for_function(both, timeout=60_000)
+    page.wait_for_function("() => new URL(location).searchParams.has('beside_z')", timeout=20_000)
+    assert len(posterior(page, 0)) == len(posterior(page, 1)) == 5
+    boxes = [page.locator(PAD).nth(index).bounding_box() for index in (0, 1)]
+    assert all(box["y"] + box["height"] <= 900 for box in boxes)
+    before = [page.locator(PAD).nth(index).get_attribute("data-z") for index in (0, 1)]
+    plane = page.locator("[data-testid=latent-plane]").nth(1).bounding_box()
+    page.mouse.click(plane["x"] + plane["width"] * 0.7, plane["y"] + plane["height"] * 0.3)
+    page.wait_for_function("(z) => new URL(location).searchParams.get('beside_z') !== z", arg=url_of(page)["beside_z"][0])
+    after = [page.locator(PAD).nth(index).get_attribute("data-z") for index in (0, 1)]
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+    guest = chromium.new_context(viewport={"width": 1400, "height": 900}).new_page()
+    guest.goto(page.url)
+    guest.wait_for_function(both, timeout=60_000)
+    for index in (0, 1):
+        seen = [float(value) for value in guest.locator(PAD).nth(index).get_attribute("data-z").split(",")]
+        assert seen == pytest.approx([float(value) for value in after[index].split(",")], abs=2e-5)
+    assert guest.locator(".st-key-explore_layers [aria-checked=true]").inner_text() == "Codes"
+    assert guest.locator(".st-key-explore_image input").input_value() == "5"
+    assert url_of(guest) == url_of(page)
+    guest.context.close()
+
+
+def url_of(page) -> dict[str, list[str]]:
+    return parse_qs(urlparse(page.url).query)
+
+
+def test_a_heat_map_fills_the_plane(page, server):
+    open_pad(page, f"{server.url}/explore?show=density")
+    page.locator(".latent-pad__ramp").wait_for(timeout=30_000)
+    painted = page.evaluate(
+        """() => {
+            const canvas = document.querySelector('canvas[data-part=tiles]');
+            const { width, height } = canvas;
+            const alpha = (x, y) => canvas.getContext('2d').getImageData(x * width, y * height, 1, 1).data[3];
+            return [alpha(0.5, 0.5), alpha(0.02, 0.98)];
+        }"""
+    )
+    assert painted[0] > 150  # strong in the middle of the codes
+    assert painted[1] < 40  # and nothing in a corner

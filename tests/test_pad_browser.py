@@ -188,6 +188,19 @@ def test_python_moves_the_marker_until_the_visitor_does(pad, pad_server):
     wait_until(pad.heard(), 15, "Python shows the settled point")
 
 
+def test_the_window_follows_a_marker_that_python_puts_far_away(pad, pad_server):
+    pad.open(pad_server.url)
+    home = pad.window
+    pad.page.get_by_role("button", name="Move").click()
+    wait_until(lambda: pad.z == [1, -1], 10, "the marker is there")
+    assert pad.window == home, "it was in sight: nothing moves"
+    pad.page.get_by_role("button", name="Far").click()
+    wait_until(lambda: pad.z == [9, -7], 10, "the marker is there")
+    wait_until(lambda: np.allclose(pad.window, [9, -7, home[2]]), 5, "the window is around it")
+    pad.page.mouse.dblclick(*pad.at(0.5, 0.5))
+    wait_until(lambda: np.allclose(pad.window, home), 5, "a double click shows all of it again")
+
+
 def test_the_numbers_under_the_cursor(pad, pad_server):
     pad.open(pad_server.url)
     pad.page.mouse.click(*pad.at(0.52, 0.45))

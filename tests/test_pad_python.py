@@ -1,12 +1,20 @@
 """The pad's Python side: planes, parcels, and what it believes of the browser. AppTest runs no JavaScript."""
 
+import base64
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import safetensors.numpy
 from streamlit.testing.v1 import AppTest
 
-from latent_pad import Plane, Posterior, pack_decoder, pack_points
+from latent_pad import Heat, Plane, Posterior, latent_pad, pack_decoder, pack_points
+from latent_pad.marks import COLOURS, SHAPES, mark
+from ui.figures import latent_map
 from vae_core.vae import VAE, VAEConfig
+
+DECODER = pack_decoder(VAE(VAEConfig(latent_dim=2)).decoder, 2, (1, 28, 28))
 
 
 def page():
@@ -44,6 +52,18 @@ def test_the_settled_point_is_the_position_until_the_browser_reports():
     assert settled(report(app, 0.25, 0.25, number=11, plane=identity))[:2] == (0.25, 0.25)
     app.session_state["position"] = None
     assert settled(app.run())[:2] == (0.25, 0.25)
+
+
+def test_a_position_asked_for_again_moves_the_marker_back():
+    app = AppTest.from_function(page, default_timeout=60)
+    app.session_state["position"] = (1.0, 2.0)
+    app.run()
+    report(app, -1.5, 0.5, number=10, plane=Plane.axes(3).identity)
+    assert settled(app.run())[:2] == (-1.5, 0.5), "the same position is no new one"
+    app.session_state["position"] = None
+    assert settled(app.run())[:2] == (-1.5, 0.5)
+    app.session_state["position"] = (1.0, 2.0)
+    assert settled(app.run())[:2] == (1, 2)
 
 
 def test_another_plane_starts_anew():
@@ -90,6 +110,17 @@ def test_planes():
         lambda: Plane.through([0, 0], [1, 1], [2, 2]),
         lambda: Posterior([0, 0], [1, -1]),
         lambda: Posterior([0, 0], [1]),
+        lambda: Heat(np.zeros((0, 2)), (0, 1, 0, 1), "heat"),
+        lambda: Heat(np.zeros(4), (0, 1, 0, 1), "heat"),
+        lambda: Heat(np.zeros((2, 300)), (0, 1, 0, 1), "heat"),
+        lambda: Heat([[np.nan]], (0, 1, 0, 1), "heat"),
+        lambda: Heat([[-1]], (0, 1, 0, 1), "heat"),
+        lambda: Heat([[1]], (1, 0, 0, 1), "heat"),
+        lambda: Heat([[1]], (0, 1, 0, 1), "heat", highest=0),
+        lambda: latent_pad(DECODER, layers="heat", key="pad"),
+        lambda: latent_pad(DECODER, heat=Heat([[1]], (0, 1, 0, 1), "heat"), key="pad"),
+        lambda: latent_pad(DECODER, path=[(0, 0)], key="pad"),
+        lambda: latent_pad(DECODER, path=[(0, 0)] * 1001, key="pad"),
         lambda: pack_points(np.zeros((0, 2))),
         lambda: pack_points(np.full((2, 2), np.inf)),
         lambda: pack_points(np.zeros((2, 2)), labels=np.array([0, -1])),
@@ -116,3 +147,22 @@ def test_parcels_hold_only_the_decoder_and_are_known_by_their_content():
     np.testing.assert_array_equal(tensors["images"], images)
     np.testing.assert_array_equal(tensors["labels"], [1, 0])
     assert (points.latent_dim, points.classes) == (4, ("no", "yes"))
+
+
+def test_a_heat_map_travels_as_a_byte_a_value():
+    linear = Heat([[0, 1], [3, 4]], (0, 1, -1, 1), "a unit").message()
+    assert list(base64.b64decode(linear["levels"])) == [0, 64, 191, 255]
+    assert (linear["rows"], linear["columns"], linear["highest"], linear["box"]) == (2, 2, "4", [0, 1, -1, 1])
+    root = Heat([[0, 1, 4, 40]], (0, 1, 0, 0), "a unit", highest=16, root=True).message()
+    assert list(base64.b64decode(root["levels"])) == [0, 64, 128, 255]
+    assert set(base64.b64decode(Heat(np.zeros((2, 2)), (0, 1, 0, 1), "nothing").message()["levels"])) == {0}
+
+
+def test_a_class_has_the_same_mark_in_the_pad_and_in_charts():
+    assert len(COLOURS) == len(set(COLOURS)) == len(SHAPES) == len(set(SHAPES))
+    assert len({mark(label) for label in range(100)}) == 100
+    chart = latent_map(np.random.default_rng(0).normal(size=(24, 2)), list(range(12)) * 2, list("abcdefghijkl"), 2, None)
+    assert [(trace.marker.color, trace.marker.symbol) for trace in chart.data] == [mark(label) for label in range(12)]
+    script = (Path(__file__).parent.parent / "latent_pad" / "assets" / "glyphs.js").read_text()
+    drawn = re.findall(r'^  "?([a-z-]+)"?: \(path, r\)', script, re.MULTILINE)
+    assert tuple(drawn) == SHAPES

@@ -24,8 +24,9 @@ SAID = {
     STRAIGHT: "Even steps in z are not even steps in pictures: a peak is where the walk crosses from one shape to another.",
     SPHERICAL: "It turns at a constant rate, near where the prior has its mass; a straight line in many dimensions leaves it.",
     DECODER: (
-        "The shortest way on the shown plane when a step is as long as the picture changes, between the points of the plane "
-        "that are nearest to both codes. It goes around places where pictures change fast, at a constant pace in pictures."
+        "The shortest way on the shown plane when a step is as long as the picture changes, between the points of it that "
+        "are nearest to both codes. It goes around places where pictures change fast, at a constant pace in pictures; it may "
+        "lead over holes, where nothing was encoded and the decoder knows no better than to change little."
     ),
 }
 

@@ -42,6 +42,7 @@ asked = st.query_params
 layers = asked.get("layers", "both")
 st.session_state["runs"] = st.session_state.get("runs", 0) + 1
 move = (1.0, -1.0) if st.button("Move", key="move") else None
+move = (9.0, -7.0) if st.button("Far", key="far") else move
 
 if "dims" in asked:
     dims = int(asked["dims"])
