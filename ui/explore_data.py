@@ -7,7 +7,8 @@ import streamlit as st
 import torch
 
 from latent_pad import PadPoints, Posterior, pack_points
-from vae_core import data, evaluate
+from ui.codes import codes_of_test_images
+from vae_core import evaluate
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 from vae_core.evaluate import ELBOTerms
@@ -55,28 +56,12 @@ def seen(model: Checkpoint, image: torch.Tensor) -> Seen:
     return Seen(image, posterior, evaluate.elbo_terms(model.model, image[None]))
 
 
-@torch.no_grad()
-def decode(model: Checkpoint, z: torch.Tensor) -> np.ndarray:
-    """z (N, L) -> uint8 (N, C, H, W)."""
-    return model.model.decode(z).mul(255).round().byte().numpy()
-
-
 @st.cache_resource(max_entries=6, show_spinner="Encoding the test images …")
 def _encoded(digest: str, _model: Checkpoint) -> Encoded:
-    image_set = data.load(_model.recipe.data.name)
-    if image_set.digest != _model.recipe.data.digest:
-        raise BadInput(f"The data set {image_set.name} is not the one that {_model.name} was trained on.")
-    images, labels = image_set.test_images[:SHOWN], image_set.test_labels[:SHOWN]
-    mu, logvar = evaluate.encode(_model.model, images)
-    if not torch.isfinite(mu).all():
-        raise BadInput(f"{_model.name} encodes some test images as no finite number.")
+    codes = codes_of_test_images(_model, SHOWN)
+    mu, labels, images = codes.mu.numpy(), codes.labels, codes.images
     return Encoded(
-        images,
-        labels,
-        image_set.classes,
-        mu.numpy(),
-        torch.exp(0.5 * logvar).numpy(),
-        evaluate.elbo_terms(_model.model, images),
-        evaluate.kl_per_dimension(mu, logvar).numpy(),
-        pack_points(mu.numpy(), labels.numpy(), image_set.classes, images.numpy()),
-    )
+        images, labels, codes.classes, mu, torch.exp(0.5 * codes.logvar).numpy(), codes.terms,
+        evaluate.kl_per_dimension(codes.mu, codes.logvar).numpy(),
+        pack_points(mu, labels.numpy(), codes.classes, images.numpy()),
+    )  # fmt: skip

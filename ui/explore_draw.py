@@ -9,7 +9,8 @@ import streamlit as st
 import torch
 from streamlit_drawable_canvas import st_canvas
 
-from ui.explore_data import Encoded, Seen, decode, seen
+from ui.codes import decode
+from ui.explore_data import Encoded, Seen, seen
 from ui.pictures import sheet
 from vae_core import picture
 from vae_core.checkpoint import Checkpoint

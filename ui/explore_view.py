@@ -8,7 +8,8 @@ import torch
 
 from latent_pad import Plane
 from ui import explore_plane
-from ui.explore_data import Encoded, decode
+from ui.codes import decode
+from ui.explore_data import Encoded
 from ui.pictures import png, sheet
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent import prior_quantiles, traversal

@@ -9,7 +9,8 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from ui.explore_data import Encoded, decode
+from ui.codes import decode
+from ui.explore_data import Encoded
 from ui.explore_plane import Place, remember
 from ui.pictures import png, sheet
 from vae_core import geometry

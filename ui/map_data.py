@@ -7,9 +7,9 @@ import streamlit as st
 import torch
 
 from latent_pad.hover import Sprite, pack_sprite
-from vae_core import data, evaluate
+from ui.codes import codes_of_test_images, decode
+from vae_core import evaluate
 from vae_core.checkpoint import Checkpoint
-from vae_core.errors import BadInput
 from vae_core.latent import prior_draws
 
 SHOWN = 10_000  # test images on the map
@@ -42,20 +42,13 @@ def mapped(model: Checkpoint) -> Mapped:
 
 @st.cache_resource(max_entries=6, show_spinner="Encoding the test images …")
 def _mapped(digest: str, _model: Checkpoint) -> Mapped:
-    image_set = data.load(_model.recipe.data.name)
-    if image_set.digest != _model.recipe.data.digest:
-        raise BadInput(f"The data set {image_set.name} is not the one that {_model.name} was trained on.")
-    images, labels = image_set.test_images[:SHOWN], image_set.test_labels[:SHOWN]
-    mu, logvar = evaluate.encode(_model.model, images)
-    if not torch.isfinite(mu).all():
-        raise BadInput(f"{_model.name} encodes some test images as no finite number: its training has diverged.")
-    terms = evaluate.elbo_terms(_model.model, images)
-    with torch.no_grad():
-        draws = _model.model.decode(prior_draws(DRAWS, mu.shape[1])).mul(255).round().byte()
+    codes = codes_of_test_images(_model, SHOWN)
+    images, mu = codes.images.numpy(), codes.mu
+    draws = decode(_model, prior_draws(DRAWS, mu.shape[1]))
     return Mapped(
-        image_set.name, images.numpy(), labels.numpy(), image_set.classes, mu.numpy(), terms.recon.numpy(), terms.kl.numpy(),
-        evaluate.kl_per_dimension(mu, logvar).numpy(), evaluate.active_units(mu), draws.numpy(),
-        evaluate.encode(_model.model, draws)[0].numpy(), _sprite(image_set.digest, images.numpy()), pack_sprite(draws.numpy()),
+        codes.name, images, codes.labels.numpy(), codes.classes, mu.numpy(), codes.terms.recon.numpy(), codes.terms.kl.numpy(),
+        evaluate.kl_per_dimension(mu, codes.logvar).numpy(), evaluate.active_units(mu), draws,
+        evaluate.encode(_model.model, torch.from_numpy(draws))[0].numpy(), _sprite(codes.digest, images), pack_sprite(draws),
     )  # fmt: skip
 
 

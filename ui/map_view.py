@@ -8,7 +8,7 @@ import torch
 from latent_pad.hover import hover_pictures
 from ui import analysis_worker, figures, map_projection
 from ui.analyses import DONE, FAILED, STOPPED, WAITING, Analysis, analyses
-from ui.explore_view import decode
+from ui.codes import decode
 from ui.gallery import pairs
 from ui.map_data import Mapped
 from ui.map_projection import PCA, TSNE, Choice
