@@ -18,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_core import checkpoint, evaluate, train
+from vae_core import checkpoint, evaluate, train, vae
 from vae_core.data import ImageSet, load, to_float
 from vae_core.errors import BadInput
 from vae_core.train import Diverged, Epoch, Step, TrainConfig, fit, from_bytes, learning_rate, resume, start
@@ -116,8 +116,8 @@ def test_a_run_tells_every_batch_once_and_the_last_of_a_pass_as_its_epoch():
 def test_seconds_only_grow_and_evaluation_is_left_out(monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr(train.time, "perf_counter", lambda: float(next(clock)))  # each look at the clock takes a second
-    real = evaluate.elbo_terms
-    monkeypatch.setattr(evaluate, "elbo_terms", lambda *a: [next(clock) for _ in range(99)] and real(*a))
+    real = evaluate.terms
+    monkeypatch.setattr(evaluate, "terms", lambda *a: [next(clock) for _ in range(99)] and real(*a))
     records = list(fit(a_run(), tiny_set()))
     assert [record.seconds for record in records] == list(range(1, 16))
     assert [r.images_per_second for r in records if isinstance(r, Epoch)] == [60.0] * 3  # 300 images in 5 seconds
@@ -168,8 +168,8 @@ def test_beta_grows_in_a_straight_line_over_the_warm_up(warmup):
 
 def test_binarised_training_draws_every_pixel_anew(monkeypatch):
     seen = []
-    real = train.vae_loss
-    monkeypatch.setattr(train, "vae_loss", lambda logits, x, *rest: seen.append(x.clone()) or real(logits, x, *rest))
+    real = vae.vae_loss
+    monkeypatch.setattr(vae, "vae_loss", lambda logits, x, *rest: seen.append(x.clone()) or real(logits, x, *rest))
     data = tiny_set(2, 10)
     list(fit(a_run(data, {"binarize": True}, epochs=400, batch_size=2, lr=1e-8), data))
     assert set(torch.cat(seen).unique().tolist()) == {0.0, 1.0}
@@ -182,8 +182,8 @@ def test_binarised_training_draws_every_pixel_anew(monkeypatch):
 
 def test_every_image_is_used_once_in_a_pass_and_each_pass_has_its_own_order(monkeypatch):
     seen = []
-    real = train.vae_loss
-    monkeypatch.setattr(train, "vae_loss", lambda logits, x, *rest: seen.append(x.clone()) or real(logits, x, *rest))
+    real = vae.vae_loss
+    monkeypatch.setattr(vae, "vae_loss", lambda logits, x, *rest: seen.append(x.clone()) or real(logits, x, *rest))
     list(fit(a_run(epochs=2), tiny_set()))
     passes = [torch.cat(seen[:5]), torch.cat(seen[5:])]
     expected = sorted(image.numpy().tobytes() for image in to_float(tiny_set().train_images))
@@ -357,13 +357,13 @@ def assert_reason(error: BaseException) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_weights(monkeypatch, moment, value):
     state, steps = a_run(), iter(range(100))
-    real = train.vae_loss
+    real = vae.vae_loss
 
     def poisoned(*arguments):
         terms = real(*arguments)
         return terms._replace(loss=terms.loss * value) if next(steps) == moment else terms
 
-    monkeypatch.setattr(train, "vae_loss", poisoned)
+    monkeypatch.setattr(vae, "vae_loss", poisoned)
     running = fit(state, tiny_set())
     for _ in range(moment):
         next(running)
@@ -409,13 +409,13 @@ def test_a_run_whose_last_step_spoils_the_model_is_no_success():
 @pytest.mark.parametrize("moment", [0, 4])
 def test_a_gradient_that_is_no_number_stops_the_run_before_an_epoch_tells_it(monkeypatch, moment):
     """A finite loss may have a gradient that is not: the root of zero, times zero."""
-    real, steps = train.vae_loss, iter(range(100))
+    real, steps = vae.vae_loss, iter(range(100))
 
     def poisoned(logits, *rest):
         terms = real(logits, *rest)
         return terms._replace(loss=terms.loss + (logits * 0).square().sum().sqrt()) if next(steps) == moment else terms
 
-    monkeypatch.setattr(train, "vae_loss", poisoned)
+    monkeypatch.setattr(vae, "vae_loss", poisoned)
     state = a_run()
     with pytest.raises(Diverged) as caught:
         all_of(state)
@@ -430,7 +430,7 @@ def test_gradients_of_the_residual_model_are_clipped_and_those_of_the_tutorial_a
     next(fit(a_run(), tiny_set()))
     assert clipped == []
     next(fit(a_run(model={"architecture": "residual"}), tiny_set()))
-    assert clipped == [train.CLIP]
+    assert clipped == [ARCHITECTURES["residual"].clip]
 
 
 # Settings that do not fit.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vae_core import checkpoint, evaluate, train, train_cli
+from vae_core import checkpoint, evaluate, train, train_cli, vae
 from vae_core.data import load
 from vae_core.train_cli import main
 
@@ -271,13 +271,13 @@ def test_help_names_every_option_and_leaves_with_zero(capsys):
 
 
 def test_a_diverging_run_is_told_in_one_sentence_and_keeps_the_last_good_state(tmp_path, capsys, monkeypatch):
-    real, steps = train.vae_loss, iter(range(1000))
+    real, steps = vae.vae_loss, iter(range(1000))
 
     def poisoned(*arguments):
         terms = real(*arguments)
         return terms._replace(loss=terms.loss * float("nan")) if next(steps) == 15 else terms
 
-    monkeypatch.setattr(train, "vae_loss", poisoned)
+    monkeypatch.setattr(vae, "vae_loss", poisoned)
     code, out, err = run(capsys, *QUICK, "--json", "--out", tmp_path / "r")
     assert code == 3
     assert len(out) == len(err) == 1

@@ -22,15 +22,20 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from vae_core.errors import BadInput
-from vae_core.vae import VAE, VAEConfig, shortly
+from vae_core.autoencoder import Autoencoder, AutoencoderConfig, DenoisingConfig, Restorer, RestorerConfig
+from vae_core.errors import BadInput, shortly
+from vae_core.vae import VAE, VAEConfig
 
 SCHEMA_VERSION = 1
 MAX_BYTES = 64 * 2**20  # of a weights file from outside
 MAX_HEADER = 2**20  # bytes of its JSON header, recipe included
 MAX_RECIPE = 2**20
 DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
-KINDS = {"vae": (VAEConfig, VAE)}
+Config = VAEConfig | AutoencoderConfig | RestorerConfig
+Model = VAE | Autoencoder | Restorer
+KINDS: dict[str, type[Config]] = {
+    config.kind: config for config in (VAEConfig, AutoencoderConfig, DenoisingConfig, RestorerConfig)
+}
 
 
 class DataRecipe(BaseModel):
@@ -64,23 +69,23 @@ class Checkpoint:
     """A model in evaluation mode with its recipe. `digest` is the SHA-256 of the weights file: use it as a cache key."""
 
     name: str
-    model: VAE
+    model: Model
     recipe: Recipe
     digest: str
     half: bool  # whether the file holds float16
 
 
-def make_recipe(model: VAE, title: str, data, training: dict, command: str, epochs: list[dict], metrics: dict) -> Recipe:
+def make_recipe(model: Model, title: str, data, training: dict, command: str, epochs: list[dict], metrics: dict) -> Recipe:
     """The recipe of `model` trained on `data` (an ImageSet) with settings `training`; versions are filled in."""
     versions = {"python": platform.python_version(), "torch": str(torch.__version__), "latentscape": version("latentscape")}
     return Recipe(
-        schema_version=SCHEMA_VERSION, kind="vae", title=title, config=json.loads(json.dumps(asdict(model.config))),
+        schema_version=SCHEMA_VERSION, kind=model.config.kind, title=title, config=json.loads(json.dumps(asdict(model.config))),
         data=DataRecipe(name=data.name, digest=data.digest, classes=list(data.classes)), training=training,
         command=command, versions=versions, epochs=epochs, metrics=metrics,
     )  # fmt: skip
 
 
-def to_bytes(model: VAE, recipe: Recipe, half: bool = False) -> bytes:
+def to_bytes(model: Model, recipe: Recipe, half: bool = False) -> bytes:
     """The weights file: tensors (float16 with `half`, else float32) and the recipe in the metadata."""
     dtype = torch.float16 if half else torch.float32
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
@@ -199,21 +204,20 @@ def read_recipe(raw: bytes, name: str) -> Recipe:
     return recipe
 
 
-def config_of(recipe: Recipe, name: str) -> VAEConfig:
+def config_of(recipe: Recipe, name: str) -> Config:
     """The model's settings, checked by their own limits before anything is allocated."""
-    config_class, _ = KINDS[recipe.kind]
     try:
-        return config_class(**recipe.config)
+        return KINDS[recipe.kind](**recipe.config)
     except BadInput as error:
         raise BadInput(f"The recipe of {name} cannot be built: {error}") from error
     except TypeError as error:
         raise BadInput(f"The recipe of {name} has settings that this version does not know.") from error
 
 
-def _empty_model(recipe: Recipe, name: str) -> VAE:
+def _empty_model(recipe: Recipe, name: str) -> Model:
     """The model's shapes without memory behind them."""
     with torch.device("meta"):
-        return KINDS[recipe.kind][1](config_of(recipe, name))
+        return config_of(recipe, name).build()
 
 
 def read_header(weights: bytes, name: str) -> dict:
@@ -253,7 +257,7 @@ def _strict_json(raw: bytes, what: str) -> dict:
     return content
 
 
-def _compare(header: dict, model: VAE, name: str) -> None:
+def _compare(header: dict, model: Model, name: str) -> None:
     """Names, shapes and types of the file against those of the model that the recipe describes."""
     expected: dict[str, Tensor] = model.state_dict()
     if header.keys() != expected.keys():

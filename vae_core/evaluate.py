@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_core.autoencoder import Autoencoder, Restorer
 from vae_core.data import to_float
 from vae_core.errors import BadInput
 from vae_core.vae import VAE, iwae_bound, kl_per_image, recon_per_image
@@ -34,7 +35,7 @@ def _pixels(model: VAE, images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.bernoulli(x, generator=generator) if model.config.binarize else x
 
 
-def _device(model: VAE) -> torch.device:
+def _device(model: torch.nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
@@ -54,6 +55,30 @@ def elbo_terms(model: VAE, images: Tensor, seed: int = 0) -> ELBOTerms:
         recon.append(recon_per_image(logits, x).cpu())
         kl.append(kl_per_image(mu, logvar).sum(1).cpu())
     return ELBOTerms(torch.cat(recon), torch.cat(kl))
+
+
+def terms(model: VAE | Autoencoder | Restorer, images: Tensor, seed: int = 0) -> ELBOTerms:
+    """What a training tells of test images, uint8 (N, C, H, W): the two terms; an autoencoder without a prior has kl 0.
+
+    Denoisers and restorers are judged on images damaged as in their training, the same ones for the same seed.
+    """
+    if isinstance(model, VAE):
+        return elbo_terms(model, images, seed)
+    recon = _recon(model, images, seed)
+    return ELBOTerms(recon, torch.zeros_like(recon))
+
+
+@torch.no_grad()
+def _recon(model: Autoencoder | Restorer, images: Tensor, seed: int) -> Tensor:
+    """(N,) nats."""
+    model.eval()
+    generator = torch.Generator().manual_seed(seed)
+    parts = []
+    for start in range(0, len(images), BATCH):
+        x = to_float(images[start : start + BATCH]).to(_device(model))
+        drawn = model.draw(x, generator)
+        parts.append(model.recon_per_image(x, drawn, model(*drawn)).cpu())
+    return torch.cat(parts)
 
 
 @torch.no_grad()

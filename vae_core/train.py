@@ -4,6 +4,8 @@
     for record in fit(state, data):       # a Step after every batch, an Epoch after every pass
         ...                               # pausing is not asking for the next; stopping is leaving the loop
 
+What a model is to this loop: `draw(x, generator)` makes everything random of a batch, on the CPU; `forward(*drawn)` computes;
+`loss(x, drawn, outputs, warm)` names the terms; `config` says its kind, how it is built and its usual settings.
 `state` can be saved between any two records and the run goes on from there with the same trajectory. The same loop runs
 on several devices under torchrun (DistributedDataParallel). Command line: `python -m vae_core.train --help`.
 """
@@ -24,14 +26,13 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vae_core import checkpoint, evaluate
+from vae_core.checkpoint import KINDS, Config, Model
 from vae_core.data import ImageSet, to_float
-from vae_core.errors import BadInput
-from vae_core.vae import ARCHITECTURES, VAE, VAEConfig, in_range, vae_loss
+from vae_core.errors import BadInput, in_range
 
 SCHEDULES = ("one-cycle", "constant")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
-CLIP = 200.0  # gradient norm above which a step is shortened; usual norms are 20 to 100 in nats per image
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Step:
-    """One batch. Losses in nats per image; `loss` is the objective (beta, warm-up and reduction applied)."""
+    """One batch. Losses in nats per image; `loss` is the objective (beta, warm-up and reduction applied).
+
+    Of an autoencoder without a prior, recon is what autoencoder.py says, and kl is 0."""
 
     epoch: int  # from 1
     batch: int  # from 1
@@ -100,7 +103,7 @@ class Diverged(ArithmeticError):
 class TrainState:
     """Everything a run needs to go on: save() between two records, resume() later, same losses."""
 
-    model: VAE
+    model: Model
     config: TrainConfig  # with batch_size, lr, device and precision settled
     data_digest: str
     optimizer: torch.optim.Optimizer
@@ -127,8 +130,9 @@ class TrainState:
     def about(self) -> dict:
         """What is not a tensor: settings, position in the schedule, the records so far."""
         return {
-            "model": asdict(self.model.config), "training": asdict(self.config), "data": self.data_digest,
-            "steps": self.steps, "seconds": self.seconds, "epochs": [asdict(epoch) for epoch in self.epochs],
+            "kind": self.model.config.kind, "model": asdict(self.model.config), "training": asdict(self.config),
+            "data": self.data_digest, "steps": self.steps, "seconds": self.seconds,
+            "epochs": [asdict(epoch) for epoch in self.epochs],
         }  # fmt: skip
 
     def save(self, folder: Path) -> None:
@@ -144,9 +148,9 @@ class TrainState:
             ) from error
 
 
-def start(model_config: VAEConfig, data: ImageSet, config: TrainConfig) -> TrainState:
+def start(model_config: Config, data: ImageSet, config: TrainConfig) -> TrainState:
     """A fresh run: seeded weights on the chosen device. Raises BadInput where data and settings do not fit together."""
-    defaults = ARCHITECTURES[model_config.architecture]
+    defaults = model_config.defaults
     if len(data.train_images) < 2 or len(data.test_images) < 1:
         raise BadInput(
             f"The data set {data.name} has {len(data.train_images)} training images; at least 2 are needed, and 1 to test."
@@ -158,10 +162,6 @@ def start(model_config: VAEConfig, data: ImageSet, config: TrainConfig) -> Train
         device=choose_device(config.device),
     )
     config = replace(config, precision=choose_precision(config.precision, config.device))
-    if len(data.train_images) < 2 or len(data.test_images) < 1:
-        raise BadInput(
-            f"The data set {data.name} has {len(data.train_images)} training images; at least 2 are needed, and 1 to test."
-        )
     if config.batch_size > len(data.train_images):
         raise BadInput(
             f"The batch size {config.batch_size:,} is larger than the data set ({len(data.train_images):,} images); "
@@ -173,7 +173,7 @@ def start(model_config: VAEConfig, data: ImageSet, config: TrainConfig) -> Train
         )
     with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global state: leave it as it was
         torch.manual_seed(config.seed)
-        model = VAE(model_config).to(config.device)
+        model = model_config.build().to(config.device)
     noise = torch.Generator().manual_seed(config.seed)  # on the CPU: the same draws on every device
     batches = math.ceil(len(data.train_images) / config.batch_size)
     return TrainState(model, config, data.digest, _optimizer(model, config), noise, batches=batches)
@@ -200,7 +200,7 @@ def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
         training = TrainConfig(**about["training"])
         if not has_device(training.device):
             training = replace(training, device="auto")
-        state = start(VAEConfig(**about["model"]), data, training)
+        state = start(KINDS[about["kind"]](**about["model"]), data, training)
         state.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
@@ -243,7 +243,7 @@ def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Epoch]:
             if batch + 1 < state.batches:  # the last batch is told by its Epoch, so that no state is saved in between
                 yield Step(epoch, batch + 1, state.batches, loss, recon, kl, seen, state.seconds)
         train_recon, train_kl = (state.sums / len(images)).tolist()
-        test = evaluate.elbo_terms(model, data.test_images, config.seed)
+        test = evaluate.terms(model, data.test_images, config.seed)
         test_recon, test_kl = test.recon.mean().item(), test.kl.mean().item()
         before = state.epochs[-1].seconds if state.epochs else 0.0
         record = Epoch(
@@ -262,11 +262,10 @@ def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Epoch]:
 
 def _step(state: TrainState, wrapped: torch.nn.Module, x: Tensor, total: int) -> tuple[float, float, float]:
     """One batch: forward, check, backward, step. Returns recon, kl, loss of the whole batch over all processes."""
-    config, settings = state.config, state.model.config
-    if settings.binarize:
-        x = torch.bernoulli(x.cpu(), generator=state.noise).to(x.device)
-    noise = torch.randn(len(x), settings.latent_dim, generator=state.noise).to(x.device)
+    config = state.config
+    drawn = state.model.draw(x, state.noise)  # for the whole batch: the same draws however many processes share it
     share = slice(len(x) * _rank() // _world(), len(x) * (_rank() + 1) // _world())
+    drawn = tuple(part[share] for part in drawn)
     weight = _world() * (share.stop - share.start) / len(x)  # DDP averages over processes; shares may differ by one image
     warm = min(1.0, (state.steps + 1) / (config.kl_warmup * state.batches)) if config.kl_warmup else 1.0
 
@@ -274,8 +273,8 @@ def _step(state: TrainState, wrapped: torch.nn.Module, x: Tensor, total: int) ->
         group["lr"] = learning_rate(state.steps, total, config)
     state.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        logits, mu, logvar = wrapped(x[share], noise[share])
-    terms = vae_loss(logits.float(), x[share], mu.float(), logvar.float(), settings.beta * warm, settings.reduction)
+        outputs = wrapped(*drawn)
+    terms = state.model.loss(x[share], drawn, outputs, warm)
     values = torch.stack([terms.recon, terms.kl, terms.loss]).detach() * weight
     if _world() > 1:
         dist.all_reduce(values)
@@ -287,8 +286,8 @@ def _step(state: TrainState, wrapped: torch.nn.Module, x: Tensor, total: int) ->
             "try a smaller learning rate."
         )
     (terms.loss * weight).backward()
-    if settings.architecture != "mlp":  # the tutorial network is left exactly as it is taught
-        torch.nn.utils.clip_grad_norm_(state.model.parameters(), CLIP)
+    if clip := state.model.config.defaults.clip:
+        torch.nn.utils.clip_grad_norm_(state.model.parameters(), clip)
     state.optimizer.step()
     return recon, kl, loss
 
@@ -350,23 +349,24 @@ def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: b
             else {}
         )
     else:
-        terms = evaluate.elbo_terms(model, images, state.config.seed)
+        terms = evaluate.terms(model, images, state.config.seed)
         halved = copy.deepcopy(model)
         halved.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
-        shift = evaluate.elbo_terms(halved, images, state.config.seed).loss.mean() - terms.loss.mean()
+        shift = evaluate.terms(halved, images, state.config.seed).loss.mean() - terms.loss.mean()
         half = half and abs(shift.item()) < 0.05  # False for NaN
         metrics |= {
             "test_loss": terms.loss.mean().item(),
             "test_recon": terms.recon.mean().item(),
             "test_kl": terms.kl.mean().item(),
         }
-        metrics["active_units"] = evaluate.active_units(evaluate.encode(model, images)[0])
+        if model.config.kind == "vae":
+            metrics["active_units"] = evaluate.active_units(evaluate.encode(model, images)[0])
     epochs = [asdict(epoch) for epoch in state.epochs]
     recipe = checkpoint.make_recipe(model, title, data, asdict(state.config), command, epochs, metrics)
     return checkpoint.to_bytes(model, recipe, half), recipe
 
 
-def _optimizer(model: VAE, config: TrainConfig) -> torch.optim.Optimizer:
+def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba 2015) in one fused kernel a step."""
     return torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
 

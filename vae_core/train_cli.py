@@ -6,14 +6,16 @@ import os
 import shlex
 import signal
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
 import torch.distributed as dist
 from tqdm import tqdm
 
-from vae_core import checkpoint, data
-from vae_core.errors import BadInput
+from vae_core import checkpoint, corruption, data
+from vae_core.checkpoint import KINDS, Config
+from vae_core.errors import BadInput, shortly
 from vae_core.train import (
     DEVICES,
     PRECISIONS,
@@ -27,8 +29,9 @@ from vae_core.train import (
     resume,
     start,
 )
-from vae_core.vae import ARCHITECTURES, VAEConfig
+from vae_core.vae import ARCHITECTURES
 
+MODEL_OPTIONS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binarize", "reduction", "corruption")
 PRINTED = ("epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second")
 
 
@@ -38,16 +41,20 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m vae_core.train", description="Train a variational autoencoder; losses in nats per image.")
+    parser = _Parser(prog="python -m vae_core.train", description="Train an autoencoder; losses in nats per image.")
     parser.add_argument("--data", default="mnist", metavar="NAME", help=", ".join(data.NAMES))
-    parser.add_argument("--architecture", default="mlp", help=", ".join(ARCHITECTURES))
-    parser.add_argument("--latent-dim", type=int, default=20, metavar="L")
-    parser.add_argument("--hidden", type=int, metavar="UNITS", help="width of the hidden layers (default: the architecture's)")
-    parser.add_argument("--depth", type=int, metavar="N", help="hidden layers or blocks each way (default: the architecture's)")
-    parser.add_argument("--beta", type=float, default=1.0, help="weight of the KL term")
+    parser.add_argument("--kind", default="vae", help=", ".join(KINDS))
+    parser.add_argument("--architecture", help=f"vae: {', '.join(ARCHITECTURES)}")
+    parser.add_argument("--latent-dim", type=int, metavar="L", help="vae: size of the code")
+    parser.add_argument(
+        "--hidden", type=int, metavar="UNITS", help="width: hidden layers (ae, dae: the code; restorer: channels)"
+    )
+    parser.add_argument("--depth", type=int, metavar="N", help="vae, restorer: hidden layers or blocks")
+    parser.add_argument("--beta", type=float, help="vae: weight of the KL term")
+    parser.add_argument("--corruption", metavar="SPEC", help=f"dae, restorer: {', '.join(corruption.KINDS)}, as in dropout:0.5")
     parser.add_argument("--kl-warmup", type=float, default=0.0, metavar="EPOCHS", help="epochs over which beta grows from 0")
-    parser.add_argument("--binarize", action="store_true", help="draw pixels as 0 or 1: the loss becomes true nats")
-    parser.add_argument("--reduction", default="sum", help="sum, or mean: the famous mistake that makes the posterior collapse")
+    parser.add_argument("--binarize", action="store_true", help="vae: draw pixels as 0 or 1, for true nats")
+    parser.add_argument("--reduction", help="vae: sum, or mean: the famous mistake that makes the posterior collapse")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument(
         "--batch-size", type=int, metavar="N", help="images a step over all devices (default: the architecture's)"
@@ -142,10 +149,7 @@ def _prepare(arguments: argparse.Namespace) -> TrainState:
     images = data.load(arguments.data)
     if arguments.resume:
         return resume(out, images)
-    model = VAEConfig(
-        arguments.architecture, images.image_shape, arguments.latent_dim, arguments.hidden, arguments.depth,
-        arguments.beta, arguments.binarize, arguments.reduction,
-    )  # fmt: skip
+    model = _model(arguments, images.image_shape)
     config = TrainConfig(
         arguments.epochs, arguments.batch_size, arguments.lr, arguments.schedule, arguments.kl_warmup, arguments.seed,
         arguments.device, arguments.precision,
@@ -154,6 +158,19 @@ def _prepare(arguments: argparse.Namespace) -> TrainState:
     if not arguments.overwrite and any((out / name).exists() for name in ("state.safetensors", "checkpoint.safetensors")):
         raise BadInput(f"{out} already holds a run; give --resume to go on with it or --overwrite to replace it.")
     return state
+
+
+def _model(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> Config:
+    """The settings of the model; an option that its kind does not have is refused."""
+    if arguments.kind not in KINDS:
+        raise BadInput(f"There is no kind of model called {shortly(arguments.kind)}; choose one of {', '.join(KINDS)}.")
+    options = {name: getattr(arguments, name) for name in MODEL_OPTIONS}
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
+    known = {field.name for field in fields(KINDS[arguments.kind])}
+    if strangers := given.keys() - known:
+        names = ", ".join("--" + name.replace("_", "-") for name in sorted(strangers))
+        raise BadInput(f"A model of the kind {arguments.kind} has no {names}; leave it out.")
+    return KINDS[arguments.kind](image_shape=image_shape, **given)
 
 
 def _join_processes(device: str) -> None:
