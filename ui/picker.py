@@ -15,6 +15,7 @@ from vae_core.errors import BadInput
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 KEPT = SHIPPED / "kept"
 FIRST = "mnist-2d"
+EXPLORED = ("vae",)  # kinds of model with a prior to explore: what the sidebar offers
 MAX_OWN = 12  # checkpoints of one visitor that are held in memory
 
 
@@ -32,12 +33,16 @@ class Choice:
     weights: bytes | None = None
 
 
-def choices() -> dict[str, Choice]:
-    """Name -> choice: shipped, kept on this machine (unless it is shared), the visitor's own of this session."""
+def choices(kinds: tuple[str, ...] = EXPLORED) -> dict[str, Choice]:
+    """Name -> choice: shipped, kept on this machine (unless it is shared), the visitor's own of this session.
+
+    A file whose recipe cannot be read is a choice too: opening it says why.
+    """
     found = {path.stem: Choice(f"{path.stem}", path) for path in sorted(SHIPPED.glob("*.json"))}
     if not shared_server():
         found |= {f"kept/{path.stem}": Choice(f"{path.stem} (kept)", path) for path in sorted(KEPT.glob("*.json"))}
-    return found | {f"own/{name}": Choice(f"{name} (yours)", weights=raw) for name, raw in own().items()}
+    found |= {f"own/{name}": Choice(f"{name} (yours)", weights=raw) for name, raw in own().items()}
+    return {name: choice for name, choice in found.items() if _recipe(choice).get("kind", kinds[0]) in kinds}
 
 
 def own() -> dict[str, bytes]:
@@ -84,7 +89,7 @@ def checkpoint_picker() -> None:
                 "Model to explore", list(available), key="checkpoint", format_func=lambda name: available[name].label,
                 persist_state="session", help="Shipped models, those you kept, and files you opened.",
             )  # fmt: skip
-            _describe(st.session_state["checkpoint"], available[st.session_state["checkpoint"]])
+            _describe(available[st.session_state["checkpoint"]])
         with st.popover("Open a file", icon=":material/folder_open:", width="stretch"):
             st.file_uploader(
                 "A .safetensors file saved by Latentscape", type=["safetensors"], key="checkpoint_upload", on_change=_uploaded,
@@ -127,15 +132,34 @@ def _open_own(digest: str, _weights: bytes) -> Checkpoint:
     return checkpoint.open_bytes(_weights, "This model")
 
 
-def _describe(name: str, choice: Choice) -> None:
+def _recipe(choice: Choice) -> dict:
+    """The recipe as plain JSON; empty where it cannot be read."""
     try:
-        recipe = json.loads(choice.path.read_bytes()) if choice.path else opened(name).recipe.model_dump()
+        if choice.path is None:
+            return checkpoint.embedded_recipe(choice.weights, choice.label).model_dump()
+        return _recipe_beside(str(choice.path), choice.path.stat().st_mtime_ns)
+    except (OSError, BadInput):
+        return {}
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _recipe_beside(path: str, changed: int) -> dict:
+    try:
+        recipe = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return recipe if isinstance(recipe, dict) else {}
+
+
+def _describe(choice: Choice) -> None:
+    recipe = _recipe(choice)
+    try:
         loss = recipe["metrics"].get("test_loss")
         loss_text = f" · test loss {loss:.1f} nats" if isinstance(loss, float) else ""
         st.caption(
             f"{recipe['data']['name']} · {recipe['config']['architecture']} · {recipe['config']['latent_dim']}-D{loss_text}"
         )
-    except (OSError, ValueError, KeyError, TypeError, BadInput):
+    except (KeyError, TypeError, AttributeError):
         st.caption("This file cannot be described; opening it says why.")
 
 
@@ -145,7 +169,9 @@ def _uploaded() -> None:
         return
     name = checkpoint.safe_name(Path(file.name).stem)
     try:
-        checkpoint.open_bytes(file.getvalue(), file.name[:80])
+        opened = checkpoint.open_bytes(file.getvalue(), file.name[:80])
+        if opened.recipe.kind not in EXPLORED:
+            raise BadInput(f"{file.name[:80]} is an autoencoder without a prior: it has no latent space to explore.")
         add_own(name, file.getvalue())
     except BadInput as error:
         st.session_state["checkpoint_problem"] = str(error)

@@ -166,11 +166,7 @@ def open_bytes(weights: bytes, name: str) -> Checkpoint:
     if len(weights) > MAX_BYTES:
         raise BadInput(f"{name} is larger than {MAX_BYTES // 2**20} MB, the most a checkpoint may have.")
     header = read_header(weights, name)
-    embedded = header.pop("__metadata__", None)
-    text = embedded.get("latentscape") if isinstance(embedded, dict) else None
-    if not isinstance(text, str):
-        raise BadInput(f"{name} holds weights but no Latentscape recipe; open a file that Latentscape saved.")
-    recipe = read_recipe(text.encode(errors="replace"), name)
+    recipe = _recipe_in(header.pop("__metadata__", None), name)
     model = _empty_model(recipe, name)
     _compare(header, model, name)
     try:
@@ -182,6 +178,18 @@ def open_bytes(weights: bytes, name: str) -> Checkpoint:
     model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, assign=True)
     half = all(entry["dtype"] == "F16" for entry in header.values())
     return Checkpoint(name, model.eval(), recipe, hashlib.sha256(weights).hexdigest(), half)
+
+
+def embedded_recipe(weights: bytes, name: str) -> Recipe:
+    """The recipe in a weights file, whose tensors are not looked at. Raises BadInput as `open_bytes` does."""
+    return _recipe_in(read_header(weights, name).get("__metadata__"), name)
+
+
+def _recipe_in(metadata: object, name: str) -> Recipe:
+    text = metadata.get("latentscape") if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        raise BadInput(f"{name} holds weights but no Latentscape recipe; open a file that Latentscape saved.")
+    return read_recipe(text.encode(errors="replace"), name)
 
 
 def read_recipe(raw: bytes, name: str) -> Recipe:
