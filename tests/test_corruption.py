@@ -105,8 +105,8 @@ def test_a_stroke_is_one_connected_line_and_more_strokes_cover_more():
 
 def test_the_mixture_holds_all_kinds():
     shares = parse("mixed")(images(600, 1, 28, 28), 0).mask.flatten(1).float().mean(1)
-    assert (shares == 1).float().mean().item() == pytest.approx(0.1, abs=0.04)  # noise everywhere
-    assert (shares == 0.5).float().mean().item() > 0.02  # halves
+    assert (shares == 1).float().mean().item() == pytest.approx(0.05, abs=0.03)  # noise everywhere
+    assert (shares == 0.5).float().mean().item() > 0.01  # halves
     assert (shares > 0).float().mean().item() > 0.99
     assert (shares > 0.6).float().mean().item() > 0.1  # a high dropout rate
 

@@ -92,7 +92,7 @@ def strokes(images: Tensor, count: int, generator: torch.Generator) -> Damaged:
 def mixed(images: Tensor, amount: None, generator: torch.Generator) -> Damaged:
     """Another damage for each image: pixels dropped at any rate, blocks of any size and place, strokes, halves, noise."""
     image, mask = images.clone(), torch.zeros(len(images), 1, *images.shape[2:], dtype=torch.bool, device=images.device)
-    shares = torch.tensor([0.4, 0.35, 0.1, 0.05, 0.1])
+    shares = torch.tensor([0.45, 0.4, 0.07, 0.03, 0.05])
     kinds = torch.multinomial(shares, len(images), replacement=True, generator=generator) if len(images) else shares.long()[:0]
     for kind, damage in enumerate((_any_dropout, _any_block, _any_strokes, _any_half, _any_gaussian)):
         chosen = (kinds == kind).nonzero()[:, 0].to(images.device)

@@ -35,13 +35,15 @@ MODEL_OPTIONS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binar
 PRINTED = ("epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):  # one sentence instead of a page of usage
-        self.exit(2, f"{message[0].upper()}{message[1:]}; see python -m vae_core.train --help.\n")
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence instead of a page of usage."""
+
+    def error(self, message):
+        self.exit(2, f"{message[0].upper()}{message[1:]}; see {self.prog} --help.\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m vae_core.train", description="Train an autoencoder; losses in nats per image.")
+    parser = Parser(prog="python -m vae_core.train", description="Train an autoencoder; losses in nats per image.")
     parser.add_argument("--data", default="mnist", metavar="NAME", help=", ".join(data.NAMES))
     parser.add_argument("--kind", default="vae", help=", ".join(KINDS))
     parser.add_argument("--architecture", help=f"vae: {', '.join(ARCHITECTURES)}")

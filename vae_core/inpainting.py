@@ -1,0 +1,212 @@
+"""Fill the holes of pictures: classic interpolation against models that have learned the data.
+
+Sources: Telea 2004 and Navier-Stokes (Bertalmio, Bertozzi & Sapiro 2001), both as in OpenCV; biharmonic (Damelin & Hoang 2018)
+as in scikit-image. Images are float (N, C, H, W) in [0, 1], masks bool (N, 1, H, W), True = damaged. Nothing that is given is
+ever changed; known pixels come back as they were. Command line: `python -m vae_core.inpainting --help`.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vae_core import checkpoint
+from vae_core.checkpoint import Model
+from vae_core.corruption import BLANK, Corruption, blank
+from vae_core.errors import BadInput, in_range, shortly
+from vae_core.latent_search import search
+from vae_core.scores import Scores, scores
+
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
+MODELS = {"dae": "mnist-dae-500", "restorer": "mnist-restorer", "vae": "mnist-20d"}  # method -> shipped checkpoint
+METHODS = ("telea", "navier-stokes", "biharmonic", "median", "dae", "restorer", "vae")
+DENOISERS = ("median", "dae", "restorer")  # those that can be asked without a hole
+RADIUS = 3.0  # pixels around a hole that OpenCV looks at
+BATCH = 500
+
+
+def load_models(methods: Iterable[str] = METHODS, folder: Path = CHECKPOINTS) -> dict[str, Model]:
+    """The shipped models that these methods need. Raises BadInput where a file is missing or damaged."""
+    return {name: checkpoint.open_file(folder / MODELS[name]).model for name in methods if name in MODELS}
+
+
+def read_picture(array: np.ndarray) -> Tensor:
+    """One picture as an array (H, W) or (H, W, C) -> a new tensor (1, C, H, W) in [0, 1]; RGBA loses its alpha.
+
+    8- and 16-bit whole numbers are divided by their maximum, floats must be in [0, 1]. Raises BadInput on anything else.
+    """
+    array = np.asarray(array)
+    if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise BadInput(f"A picture is (height, width) or (height, width, 1, 3 or 4 channels), not {shortly(array.shape)}.")
+    tops = {np.dtype(bool): 1, np.dtype(np.uint8): 255, np.dtype(np.uint16): 65_535}
+    if array.dtype not in tops and array.dtype.kind != "f":
+        raise BadInput(f"A picture has 8-bit, 16-bit or floating-point pixels, not {array.dtype}.")
+    values = array.astype(np.float32) / tops.get(array.dtype, 1)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise BadInput("A picture of floating-point pixels has values from 0 to 1; divide it by its maximum.")
+    channels = values[..., None] if values.ndim == 2 else values[..., :3]
+    return torch.from_numpy(np.ascontiguousarray(channels.transpose(2, 0, 1))[None])
+
+
+def read_mask(array: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """A mask as an array (H, W) or (H, W, 1), bool, 0 and 1, or 0 and 255 -> a new tensor, bool (1, 1, H, W).
+
+    Whatever is not zero is damaged. Raises BadInput where the size is not (H, W) or a value is no number.
+    """
+    array = np.asarray(array)
+    flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    if flat.shape != tuple(size):
+        raise BadInput(
+            f"The mask is {' x '.join(map(str, flat.shape))}, the picture {size[0]} x {size[1]}; give them one size."
+        )
+    if flat.dtype.kind not in "buif" or (flat.dtype.kind == "f" and np.isnan(flat).any()):
+        raise BadInput("A mask holds true and false, or numbers of which those that are not zero mean damaged.")
+    return torch.from_numpy(np.ascontiguousarray(flat != 0))[None, None]
+
+
+def restore(
+    method: str, image: Tensor, mask: Tensor, model: Model | None = None, holes: bool = True, radius: float = RADIUS
+) -> Tensor:
+    """What `method` makes of damaged images (N, C, H, W): known pixels kept, holes filled; values in [0, 1].
+
+    dae, restorer and vae need their `model`. With holes=False the whole picture is noisy: no pixel is kept, and only DENOISERS
+    can be asked. Raises BadInput where image, mask, method, model and radius do not fit together.
+    """
+    if method not in METHODS:
+        raise BadInput(f"There is no method called {shortly(method)}; choose from {', '.join(METHODS)}.")
+    if not holes and method not in DENOISERS:
+        raise BadInput(f"The method {method} fills holes, and here there are none; choose from {', '.join(DENOISERS)}.")
+    _check(image, mask)
+    in_range("radius", radius, 1, 100)
+    if method in MODELS:
+        if model is None:
+            raise BadInput(f"The method {method} needs a trained model; open {MODELS[method]}.")
+        if model.config.image_shape != image.shape[1:]:
+            raise BadInput(f"The model repairs pictures of {model.config.image_shape}, not of {tuple(image.shape[1:])}.")
+    if not holes:
+        return local_median(image, torch.zeros_like(mask)) if method == "median" else _learned(model, image, mask)
+    damaged = blank(image, mask)
+    if method in ("telea", "navier-stokes"):
+        filled = opencv(damaged, mask, method, radius)
+    elif method == "biharmonic":
+        filled = biharmonic(damaged, mask)
+    elif method == "median":
+        filled = median(damaged, mask)
+    elif method == "vae":
+        filled = search(model, opencv(damaged, mask, "navier-stokes"), mask).image
+    else:
+        filled = _learned(model, damaged, mask)
+    return torch.where(mask, filled, image)
+
+
+def _check(image: Tensor, mask: Tensor) -> None:
+    if image.ndim != 4 or not image.is_floating_point():
+        raise BadInput(f"Images are floats (N, C, H, W), not {image.dtype} of {tuple(image.shape)}.")
+    if mask.dtype != torch.bool or mask.shape != (len(image), 1, *image.shape[2:]):
+        raise BadInput(f"The mask of {tuple(image.shape)} is bool (N, 1, H, W), not {mask.dtype} of {tuple(mask.shape)}.")
+    if not ((image >= 0) & (image <= 1)).all():
+        raise BadInput("Images have values from 0 to 1; divide them by their maximum.")
+
+
+def opencv(image: Tensor, mask: Tensor, method: str, radius: float = RADIUS) -> Tensor:
+    """cv2.inpaint by `telea` or `navier-stokes`, in 8 bits; where nothing is known, BLANK."""
+    flag = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}[method]
+    bytes_of = image.mul(255).round().byte().cpu().numpy().transpose(0, 2, 3, 1)
+    holes = mask[:, 0].cpu().numpy().astype(np.uint8)
+    filled = np.empty_like(bytes_of)
+    for target, picture, hole in zip(filled, bytes_of, holes, strict=True):
+        parts = [picture] if picture.shape[2] in (1, 3) else np.split(picture, picture.shape[2], axis=2)
+        repaired = [cv2.inpaint(np.ascontiguousarray(part), hole, radius, flag).reshape(part.shape) for part in parts]
+        target[:] = np.concatenate(repaired, axis=2)
+    result = torch.from_numpy(np.ascontiguousarray(filled.transpose(0, 3, 1, 2))).to(image) / 255
+    return _unknown(result, mask)
+
+
+def biharmonic(image: Tensor, mask: Tensor) -> Tensor:
+    """skimage.restoration.inpaint_biharmonic, clipped to [0, 1]; where nothing is known, BLANK."""
+    from skimage.restoration import inpaint_biharmonic
+
+    result = image.clone()
+    for index, (picture, hole) in enumerate(zip(image.cpu().numpy(), mask[:, 0].cpu().numpy(), strict=True)):
+        if hole.any() and not hole.all():
+            result[index] = torch.from_numpy(inpaint_biharmonic(picture.astype(np.float64), hole, channel_axis=0)).to(image)
+    return _unknown(result.clamp(0, 1), mask)
+
+
+def median(image: Tensor, mask: Tensor) -> Tensor:
+    """Fill from the rim inwards: each round, holes with known neighbours take their median, and are known from then on."""
+    left = mask.clone()
+    filled = image.clone()
+    while left.any():
+        medians = local_median(filled, left)
+        found = left & ~medians.isnan().any(1, keepdim=True)
+        if not found.any():
+            break
+        filled, left = torch.where(found, medians, filled), left & ~found
+    return _unknown(filled, mask)
+
+
+def local_median(image: Tensor, mask: Tensor) -> Tensor:
+    """The median of the known ones among each pixel and its eight neighbours, the lower of two; NaN where none is known."""
+    known = torch.where(mask, torch.nan, image)
+    count, channels, height, width = image.shape
+    windows = F.pad(known, (1, 1, 1, 1), value=torch.nan).unfold(2, 3, 1).unfold(3, 3, 1)
+    return windows.reshape(count, channels, height, width, 9).nanmedian(-1).values
+
+
+def _unknown(image: Tensor, mask: Tensor) -> Tensor:
+    """BLANK for the pictures of which nothing is known."""
+    return torch.where(mask.flatten(1).all(1).view(-1, 1, 1, 1), BLANK, image)
+
+
+@torch.no_grad()
+def _learned(model: Model, image: Tensor, mask: Tensor) -> Tensor:
+    return torch.cat([model.restore(i, m) for i, m in zip(image.split(BATCH), mask.split(BATCH), strict=True)])
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one method made of a sample: the pictures, their scores, and how long it took."""
+
+    method: str
+    images: Tensor  # (N, C, H, W)
+    scores: Scores
+    ms_per_image: float
+
+    def summary(self) -> dict:
+        """Means over the images; None where there is nothing to score."""
+        means = {name: getattr(self.scores, name).nanmean().item() for name in ("psnr_hole", "psnr_image", "ssim_image")}
+        known = {name: None if math.isnan(mean) else mean for name, mean in means.items()}
+        return {"method": self.method, **known, "ms_per_image": self.ms_per_image}
+
+
+def compare(
+    images: Tensor, corruption: Corruption, seed: int, models: dict[str, Model], methods: Iterable[str] = METHODS
+) -> Iterator[Result]:
+    """Damage uint8 images (N, C, H, W) once and let every method repair the same: one Result each, as soon as it is there.
+
+    Where the corruption leaves no hole, methods that only fill holes are passed over, and the scores inside it are NaN.
+    """
+    truth = images.float() / 255
+    damaged, mask = corruption(truth, seed)
+    for method in methods:
+        if not corruption.holes and method not in DENOISERS:
+            continue
+        began = time.perf_counter()
+        restored = restore(method, damaged.clamp(0, 1), mask, models.get(method), corruption.holes)
+        seconds = time.perf_counter() - began
+        scored = mask if corruption.holes else torch.zeros_like(mask)
+        yield Result(method, restored, scores(restored, truth, scored), 1000 * seconds / max(len(images), 1))
+
+
+if __name__ == "__main__":
+    from vae_core.inpainting_cli import main
+
+    raise SystemExit(main())
