@@ -1,18 +1,20 @@
 """Autoencoders without a prior: the course's networks, a denoiser, a restorer. They train, stop and open like the VAE."""
 
 import copy
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
+from test_train import a_run as a_run_of
 from test_train import same_weights, tiny_set, told, weights_of
 
 from vae_core import checkpoint, evaluate, train
-from vae_core.autoencoder import AutoencoderConfig, DenoisingConfig, RestorerConfig, kernels, templates
+from vae_core.autoencoder import AutoencoderConfig, DenoisingConfig, RestorerConfig, _folded, _unfolded, kernels, templates
 from vae_core.corruption import parse
 from vae_core.data import to_float
 from vae_core.errors import BadInput
-from vae_core.train import Epoch, TrainConfig, fit, from_bytes, start
+from vae_core.train import Epoch, fit, from_bytes
 
 CONFIGS = {
     "ae": AutoencoderConfig((1, 8, 8), 6),
@@ -23,8 +25,7 @@ kinds = pytest.mark.parametrize("kind", CONFIGS)
 
 
 def a_run(kind: str, **training) -> train.TrainState:
-    options = {"epochs": 2, "batch_size": 64, "precision": "fp32", "device": "cpu"} | training
-    return start(CONFIGS[kind], tiny_set(), TrainConfig(**options))
+    return a_run_of(model=asdict(CONFIGS[kind]), kind=kind, **({"epochs": 2} | training))
 
 
 def a_model(config, seed: int = 0) -> torch.nn.Module:
@@ -89,6 +90,15 @@ def test_pictures_of_every_shape_come_back_in_it(kind, shape):
         restored = model.restore(x, mask)
     assert restored.shape == x.shape
     assert 0 <= restored.min() <= restored.max() <= 1
+
+
+def test_folding_is_that_of_torch_also_where_a_batch_is_empty():
+    x = pictures(3, 2, 6, 8)
+    assert torch.equal(_folded(x), torch.nn.functional.pixel_unshuffle(x, 2))
+    assert torch.equal(_unfolded(_folded(x)), x)
+    assert _unfolded(_folded(x[:0])).shape == (0, 2, 6, 8)
+    model, empty = a_model(CONFIGS["restorer"]), pictures(0, 1, 8, 8)
+    assert model(empty, empty > 0).shape == (0, 1, 8, 8)
 
 
 def test_the_restorer_reads_the_mask_and_each_picture_alone():

@@ -22,7 +22,7 @@ from vae_core import checkpoint, evaluate, train, vae
 from vae_core.data import ImageSet, load, to_float
 from vae_core.errors import BadInput
 from vae_core.train import Diverged, Epoch, Step, TrainConfig, fit, from_bytes, learning_rate, resume, start
-from vae_core.vae import ARCHITECTURES, VAE, VAEConfig, recon_per_image
+from vae_core.vae import ARCHITECTURES, VAE, recon_per_image
 
 torch.set_num_threads(1)
 
@@ -41,12 +41,12 @@ def tiny_set(train_images: int = 300, test_images: int = 100) -> ImageSet:
     return ImageSet("tiny", *parts, classes=digits.classes, digest=digest)
 
 
-def a_run(data: ImageSet | None = None, model: dict | None = None, **training) -> train.TrainState:
+def a_run(data: ImageSet | None = None, model: dict | None = None, kind: str = "vae", **training) -> train.TrainState:
     """A fresh run on the tiny set: three epochs of five batches, the last one smaller."""
     data = data or tiny_set()
     options = {"epochs": 3, "batch_size": 64, "precision": "fp32", "device": "cpu"} | training
-    settings = {"image_shape": data.image_shape, "latent_dim": 2, "hidden": 16} | (model or {})
-    return start(VAEConfig(**settings), data, TrainConfig(**options))
+    settings = {"image_shape": data.image_shape, "hidden": 16} | ({"latent_dim": 2} if kind == "vae" else {}) | (model or {})
+    return start(checkpoint.KINDS[kind](**settings), data, TrainConfig(**options))
 
 
 def told(record: Step | Epoch) -> dict:
@@ -689,16 +689,16 @@ from dataclasses import asdict, replace
 from vae_core.data import load
 from vae_core.train import Diverged, TrainConfig, fit, start
 from vae_core.train_cli import leave
-from vae_core.vae import VAEConfig
+from vae_core.checkpoint import KINDS
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=int(sys.argv[3]), world_size=2)
 digits = load("digits")
 tiny = replace(digits, train_images=digits.train_images[:300], train_labels=digits.train_labels[:300],
                test_images=digits.test_images[:100], test_labels=digits.test_labels[:100])
 results = []
-for model, training in json.loads(sys.argv[1]):
+for kind, model, training in json.loads(sys.argv[1]):
     records = []
     try:
-        records += [asdict(r) for r in fit(start(VAEConfig(**model), tiny, TrainConfig(**training)), tiny)]
+        records += [asdict(r) for r in fit(start(KINDS[kind](**model), tiny, TrainConfig(**training)), tiny)]
     except Diverged as error:
         records.append(str(error))
     results.append(records)
@@ -711,6 +711,8 @@ leave(0)
 SHARED = {
     "plain": ({}, {}),
     "residual, binarised, warm-up": ({"architecture": "residual", "binarize": True}, {"kl_warmup": 1.0, "seed": 3}),
+    "denoising": ({}, {"kind": "dae", "seed": 3}),
+    "restorer": ({}, {"kind": "restorer", "batch_size": 299}),
     "odd shares": ({"reduction": "mean"}, {"batch_size": 75, "schedule": "constant"}),
     "a last batch of one image for two processes": ({}, {"batch_size": 299}),
 }
@@ -718,7 +720,9 @@ SHARED = {
 
 def test_two_processes_tell_the_losses_of_one(tmp_path):
     runs = [a_run(model=model, **training) for model, training in SHARED.values()]
-    cases = json.dumps([(dataclasses.asdict(run.model.config), dataclasses.asdict(run.config)) for run in runs])
+    cases = json.dumps(
+        [(run.model.config.kind, dataclasses.asdict(run.model.config), dataclasses.asdict(run.config)) for run in runs]
+    )
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", PROGRAM, cases, str(tmp_path / "meeting"), rank],

@@ -188,9 +188,9 @@ class Restorer(nn.Module):
         height, width = image.shape[2:]
         x = torch.cat([_signed(image), mask.to(image)], 1)
         x = F.pad(x, (0, -width % 4, 0, -height % 4))  # (B, C + 1, H', W'), multiples of 4
-        shallow = self.down1(self.enter(F.pixel_unshuffle(x, 2)))  # (B, width, H'/2, W'/2)
+        shallow = self.down1(self.enter(_folded(x)))  # (B, width, H'/2, W'/2)
         deep = self.down2(self.fold(shallow))  # (B, 2 width, H'/4, W'/4)
-        x_hat = F.pixel_shuffle(self.leave(self.up1(shallow + self.unfold(deep))), 2)
+        x_hat = _unfolded(self.leave(self.up1(shallow + self.unfold(deep))))
         return _unsigned(x_hat[..., :height, :width])
 
     def restore(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -215,6 +215,21 @@ def _without_prior(recon: Tensor) -> Loss:
     """The terms of a batch from each image's error, (B,)."""
     recon = recon.sum() / max(len(recon), 1)
     return Loss(recon, recon, torch.zeros_like(recon))
+
+
+def _folded(x: Tensor) -> Tensor:
+    """(B, C, 2h, 2w) -> (B, 4C, h, w), four neighbours as channels. torch's pixel_unshuffle leaves an empty batch as it is, and
+    a process that shares a batch with others may get none of it."""
+    batch, channels, height, width = x.shape
+    parts = x.view(batch, channels, height // 2, 2, width // 2, 2).permute(0, 1, 3, 5, 2, 4)
+    return parts.reshape(batch, 4 * channels, height // 2, width // 2)
+
+
+def _unfolded(x: Tensor) -> Tensor:
+    """(B, 4C, h, w) -> (B, C, 2h, 2w): what `_folded` did, undone."""
+    batch, channels, height, width = x.shape
+    parts = x.view(batch, channels // 4, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3)
+    return parts.reshape(batch, channels // 4, 2 * height, 2 * width)
 
 
 def _signed(x: Tensor) -> Tensor:
