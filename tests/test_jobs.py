@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
 from conftest import ROOT, free_port, wait_until
 
 from ui import jobs as jobs_module
+from ui import worker
 from ui.cluster import Cluster
 from ui.jobs import Jobs
 from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED
@@ -27,7 +29,8 @@ def request(epochs: int = 3, **changes) -> dict:
     """A small training on the 8x8 digits."""
     model = {"architecture": "mlp", "latent_dim": 2, "hidden": 64} | changes.pop("model", {})
     training = {"epochs": epochs, "batch_size": 64, "seed": 3} | changes.pop("training", {})
-    return {"data": "digits", "model": model, "training": training, "title": "digits", "command": "train"} | changes
+    asked = {"data": "digits", "kind": "vae", "model": model, "training": training, "title": "digits", "command": "train"}
+    return asked | changes
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,19 @@ def test_a_run_ends_done_with_a_frame_an_epoch_and_a_checkpoint_that_opens(local
     assert opened.recipe.metrics["test_loss"] == pytest.approx(run.epochs[-1]["test_loss"], abs=0.05)
     assert run.live.points.shape == (360, 2)
     assert run.live.reconstructions.shape == run.about["originals"].shape == (10, 1, 8, 8)
+
+
+@pytest.mark.parametrize("kind", checkpoint.KINDS)
+def test_every_kind_of_model_can_be_watched(kind):
+    digits = data.load("digits")
+    watch = worker.Watch(checkpoint.KINDS[kind](image_shape=(1, 8, 8), hidden=8).build(), digits)
+    frame = {name: worker.unpack(part) for name, part in watch.frame().items() if name != "explained"}
+    assert frame["reconstructions"].shape == worker.unpack(watch.originals).shape == (10, 1, 8, 8)
+    assert len(frame["points"]) == (0 if kind == "restorer" else 360)
+    assert len(frame["samples"]) == (21 if kind == "vae" else 0)
+    first = [int((digits.test_labels == c).nonzero()[0]) for c in range(10)]
+    whole = np.array_equal(worker.unpack(watch.originals), digits.test_images[first])
+    assert whole == (kind in ("vae", "ae"))  # denoisers and restorers are shown damaged images
 
 
 def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):

@@ -1,6 +1,7 @@
 """The pages by AppTest: what is drawn, what is said, what a press does. No cluster runs: runs are put into the store."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,7 +67,15 @@ def status(at: AppTest) -> str:
 def finished_run(weights: bytes, epochs: int = 3) -> Run:
     """A run as it looks when it is over."""
     run = Run(
-        {"data": "digits", "model": {}, "training": {"epochs": epochs}, "title": "digits mlp 2-D", "command": "train"}, "me"
+        {
+            "data": "digits",
+            "kind": "vae",
+            "model": {},
+            "training": {"epochs": epochs},
+            "title": "digits mlp 2-D",
+            "command": "train",
+        },
+        "me",
     )
     images = np.zeros((10, 1, 8, 8), np.uint8)
     run.about = {"originals": images, "labels": [0, 1, 2], "classes": list("0123456789"), "latent_dim": 2}
@@ -147,21 +156,22 @@ def test_every_preset_fills_the_form_with_a_request_that_is_accepted(jobs, prese
     at.button(key="train_start").click().run()
     (run,) = jobs.store.all()
     request = run.request
-    assert VAEConfig(**request["model"]).latent_dim == request["model"]["latent_dim"]
+    assert checkpoint.KINDS[request["kind"]](**request["model"]).kind == request["kind"]
     assert train.TrainConfig(**request["training"])
     changed = PRESETS[preset][1]
-    assert {k: v for k, v in (request["model"] | request["training"]).items() if k in changed} == changed
+    assert {k: v for k, v in (request | request["model"] | request["training"]).items() if k in changed} == changed
 
 
-def test_the_command_shown_trains_the_same_model(jobs):
+@pytest.mark.parametrize("preset", ["Watch it collapse", "Sharp", "Denoise", "Restore"])
+def test_the_command_shown_trains_the_same_model(jobs, preset):
     from vae_core.train_cli import _parser
 
     at = open_app("train")
-    at.selectbox(key="train_preset").select("Watch it collapse").run()
+    at.selectbox(key="train_preset").select(preset).run()
     at.button(key="train_start").click().run()
     request = jobs.store.all()[0].request
     parsed = vars(_parser().parse_args(request["command"].split()[3:]))
-    asked = request["model"] | request["training"] | {"data": request["data"]}
+    asked = request["model"] | request["training"] | {"data": request["data"], "kind": request["kind"]}
     assert {name: parsed[name] for name in asked} == asked
 
 
@@ -187,6 +197,34 @@ def test_a_finished_run_shows_numbers_pictures_and_what_can_be_taken_away(jobs, 
     at.select_slider(key="train_replay").set_value(1).run()
     assert "after 1.0 epochs" in texts(at)
     assert not at.exception
+
+
+@pytest.mark.parametrize("kind", ["ae", "dae", "restorer"])
+def test_a_model_without_a_prior_shows_what_it_has(jobs, weights, kind):
+    run = finished_run(weights)
+    run.request["kind"] = kind
+    empty = np.zeros((0, 2 if kind == "restorer" else 1, 8, 8), np.uint8)
+    points = np.zeros((0, 2), np.float32) if kind == "restorer" else run.live.points
+    run.live = run.frames[-1] = replace(run.live, points=points, samples=empty)
+    jobs.store.add(run)
+    at = open_app("train", run=run.id)
+    assert not at.exception
+    assert [metric.label for metric in at.metric] == ["Test loss", "Speed", "Time left"]
+    assert ("Latent map" in texts(at)) == (kind != "restorer")
+    assert ("Damaged test images" in texts(at)) == (kind != "ae")
+    assert "Samples" not in texts(at)
+
+
+@pytest.mark.parametrize("kind", ["ae", "dae", "restorer"])
+def test_another_kind_of_model_has_its_own_form(jobs, kind):
+    at = open_app("train")
+    at.selectbox(key="train_kind").select(kind).run()
+    assert not at.exception
+    assert not [box for box in at.number_input if box.key in ("train_beta", "train_latent_dim", "train_kl_warmup")]
+    assert bool([box for box in at.selectbox if box.key == "train_corruption"]) == (kind != "ae")
+    at.button(key="train_start").click().run()
+    (run,) = jobs.store.all()
+    assert (run.request["kind"], run.request["model"]) == (kind, {})
 
 
 def test_the_link_to_look_has_no_controls(jobs, weights):

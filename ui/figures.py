@@ -13,15 +13,17 @@ TRAIN, TEST = "#8f8bd8", "#e07a1f"
 TERMS = (("loss", "loss (-ELBO)"), ("recon", "recon"), ("kl", "KL"))
 
 
-def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int) -> go.Figure:
+def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int, prior: bool = True) -> go.Figure:
     """Three panels: the negative ELBO and its two terms, as trained (line) and on the test set (line with markers).
 
+    Without a prior there is one panel: the loss is the reconstruction.
     `curve` holds (position in epochs, recon, kl) of training batches; `epochs` the records of train.Epoch.
     """
-    figure = make_subplots(rows=1, cols=3, subplot_titles=[title for _, title in TERMS], horizontal_spacing=0.07)
+    terms = TERMS if prior else TERMS[1:2]
+    figure = make_subplots(rows=1, cols=len(terms), subplot_titles=[title for _, title in terms], horizontal_spacing=0.07)
     points = np.array(curve, dtype=float).reshape(-1, 3)
     trained = {"loss": points[:, 1] + points[:, 2], "recon": points[:, 1], "kl": points[:, 2]}
-    for column, (term, _) in enumerate(TERMS, start=1):
+    for column, (term, _) in enumerate(terms, start=1):
         first = column == 1
         figure.add_scatter(
             x=points[:, 0], y=trained[term], name="training batches", mode="lines", line={"color": TRAIN, "width": 1.5},

@@ -1,20 +1,23 @@
 """The controls of the Train page: presets, a form of settings, and the request that a job is made of."""
 
+from dataclasses import fields
 from typing import NamedTuple
 
 import streamlit as st
 
 from ui.runs import ACTIVE, PAUSED
 from vae_core import data
-from vae_core.checkpoint import safe_name
+from vae_core.checkpoint import KINDS, safe_name
 from vae_core.errors import BadInput
 from vae_core.train import SCHEDULES, TrainConfig
 from vae_core.train_cli import command_line
-from vae_core.vae import ARCHITECTURES, REDUCTIONS, VAEConfig
+from vae_core.vae import ARCHITECTURES, REDUCTIONS
 
 PLAIN = {
-    "data": "mnist", "architecture": "residual", "latent_dim": 2, "beta": 1.0, "hidden": None, "depth": None, "epochs": 10,
+    "data": "mnist", "kind": "vae",
+    "architecture": "residual", "latent_dim": 2, "beta": 1.0, "hidden": None, "depth": None, "epochs": 10,
     "batch_size": None, "lr": None, "seed": 0, "schedule": "one-cycle", "kl_warmup": 0.0, "binarize": False, "reduction": "sum",
+    "corruption": None,
 }  # fmt: skip
 PRESETS = {  # name -> what it is for, and what differs from PLAIN
     "Watch a map form": ("Two latent dimensions, about a minute and a half on two cores: the plane itself is the map.", {}),
@@ -26,8 +29,20 @@ PRESETS = {  # name -> what it is for, and what differs from PLAIN
                  {"depth": 2, "lr": 2e-3, "epochs": 50}),
     "Watch it collapse": ("The famous mistake: the reconstruction averaged over pixels, the KL summed. See the KL die.",
                           {"architecture": "mlp", "epochs": 3, "reduction": "mean"}),
+    "Autoencoder": ("The course's network without a prior, 784-30-784 with tanh: thirty numbers, and holes between them.",
+                    {"kind": "ae", "hidden": 30, "lr": 1e-3, "schedule": "constant"}),
+    "Denoise": ("The course's 784-500-784, shown images that lost half their pixels and asked for the whole ones.",
+                {"kind": "dae", "hidden": 500, "corruption": "dropout:0.5", "lr": 1e-3, "schedule": "constant"}),
+    "Restore": ("A small U-Net that is told where the damage is: about two minutes an epoch on two cores, and worth it.",
+                {"kind": "restorer", "epochs": 3}),
 }  # fmt: skip
-MODEL_FIELDS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binarize", "reduction")
+KIND_LABELS = {
+    "vae": "Variational autoencoder",
+    "ae": "Autoencoder",
+    "dae": "Denoising autoencoder",
+    "restorer": "Restorer that is told the mask",
+}
+DAMAGES = ("dropout:0.5", "dropout:0.25", "salt-pepper:0.1", "gaussian:0.3", "block:10", "stroke", "half", "mixed")
 TRAINING_FIELDS = ("epochs", "batch_size", "lr", "schedule", "kl_warmup", "seed")
 REDUCTION_LABELS = {"sum": "Sum over pixels (right)", "mean": "Mean over pixels (the famous mistake)"}
 
@@ -41,6 +56,12 @@ def apply_preset() -> None:
     _, changes = PRESETS.get(st.session_state.get("train_preset"), ("", {}))
     for field, value in (PLAIN | changes).items():
         st.session_state[_key(field)] = value
+
+
+def _kind_chosen() -> None:
+    """Another kind of model starts from the plain settings: those of the last one would mean something else."""
+    for field in set(PLAIN) - {"kind", "data", "seed"}:
+        st.session_state[_key(field)] = PLAIN[field]
 
 
 class Press(NamedTuple):
@@ -61,6 +82,11 @@ def settings_form(status: str | None) -> Press:
     keep = {"persist_state": "session"}
     preset = st.selectbox("Start from", list(PRESETS), key="train_preset", on_change=apply_preset, **keep)
     st.caption(PRESETS[preset][0])
+    kind = st.selectbox(
+        "Model", list(KIND_LABELS), format_func=KIND_LABELS.get, key=_key("kind"), on_change=_kind_chosen, **keep,
+        help="Only the variational one has a prior to draw new pictures from.",
+    )  # fmt: skip
+    has = {field.name for field in fields(KINDS[kind])}
     with st.form("train_form", border=True):
         left, right = st.columns([1.7, 1])
         train = left.form_submit_button(
@@ -77,41 +103,47 @@ def settings_form(status: str | None) -> Press:
             **keep,
             help="MNIST and Digits are here; the others are fetched once where the network allows.",
         )
-        st.selectbox(
-            "Architecture",
-            list(ARCHITECTURES),
-            format_func=lambda name: ARCHITECTURES[name].title,
-            **keep,
-            key=_key("architecture"),
-            help="How the encoder and the decoder are built.",
-        )
+        if "architecture" in has:
+            st.selectbox(
+                "Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, **keep,
+                key=_key("architecture"), help="How the encoder and the decoder are built.",
+            )  # fmt: skip
+        if "corruption" in has:
+            st.selectbox(
+                "Damage to undo", DAMAGES, key=_key("corruption"), accept_new_options=True, **keep,
+                placeholder="the model's own",
+                help="Every training image is damaged anew whenever it is used. Others can be typed, as in dropout:0.9.",
+            )  # fmt: skip
         left, right = st.columns(2)
-        left.number_input(
-            "Latent size",
-            1,
-            256,
-            key=_key("latent_dim"),
-            **keep,
-            help="Numbers that the encoder may keep of an image. With 2, the map is the space itself.",
-        )
-        right.number_input(
-            "Beta",
-            0.0,
-            1000.0,
-            step=0.5,
-            key=_key("beta"),
-            **keep,
-            help="Weight of the KL term. 1 is the ELBO; more orders the space and blurs the pictures.",
-        )
+        if "latent_dim" in has:
+            left.number_input(
+                "Latent size", 1, 256, key=_key("latent_dim"), **keep,
+                help="Numbers that the encoder may keep of an image. With 2, the map is the space itself.",
+            )  # fmt: skip
+        if "beta" in has:
+            right.number_input(
+                "Beta", 0.0, 1000.0, step=0.5, key=_key("beta"), **keep,
+                help="Weight of the KL term. 1 is the ELBO; more orders the space and blurs the pictures.",
+            )  # fmt: skip
         left.number_input("Epochs", 1, 1000, key=_key("epochs"), **keep, help="Passes over the training images.")
         right.number_input("Seed", 0, 2**31 - 1, key=_key("seed"), **keep, help="Same seed, same machine: same losses.")
         with st.expander("More settings"):
             left, right = st.columns(2)
             own = "the network's own"
-            left.number_input("Width", 8, 4096, key=_key("hidden"), placeholder=own, **keep, help="Units of a hidden layer.")
-            right.number_input(
-                "Depth", 1, 12, key=_key("depth"), placeholder=own, **keep, help="Hidden layers, or residual blocks, each way."
-            )
+            left.number_input(
+                "Width", 1, 4096, key=_key("hidden"), placeholder=own, **keep,
+                help="Units of a hidden layer; of an autoencoder without a prior, the size of its code.",
+            )  # fmt: skip
+            if "depth" in has:
+                right.number_input(
+                    "Depth",
+                    1,
+                    12,
+                    key=_key("depth"),
+                    placeholder=own,
+                    **keep,
+                    help="Hidden layers, or residual blocks, each way.",
+                )
             left.number_input(
                 "Batch size", 1, 16_384, key=_key("batch_size"), placeholder=own, **keep, help="Images a step of the optimiser."
             )
@@ -133,54 +165,50 @@ def settings_form(status: str | None) -> Press:
                 **keep,
                 help="One cycle warms up, then cools down; constant is what tutorials use.",
             )
-            right.number_input(
-                "KL warm-up (epochs)",
-                0.0,
-                1000.0,
-                step=1.0,
-                key=_key("kl_warmup"),
-                **keep,
-                help="Epochs over which beta grows from 0.",
-            )
-            st.selectbox(
-                "Reconstruction term",
-                REDUCTIONS,
-                format_func=REDUCTION_LABELS.get,
-                key=_key("reduction"),
-                **keep,
-                help="Averaging over pixels makes the KL outweigh it several hundred times.",
-            )
-            st.toggle(
-                "Black and white pixels",
-                key=_key("binarize"),
-                **keep,
-                help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.",
-            )
+            if kind == "vae":
+                right.number_input(
+                    "KL warm-up (epochs)", 0.0, 1000.0, step=1.0, key=_key("kl_warmup"), **keep,
+                    help="Epochs over which beta grows from 0.",
+                )  # fmt: skip
+                st.selectbox(
+                    "Reconstruction term", REDUCTIONS, format_func=REDUCTION_LABELS.get, key=_key("reduction"), **keep,
+                    help="Averaging over pixels makes the KL outweigh it several hundred times.",
+                )  # fmt: skip
+                st.toggle(
+                    "Black and white pixels", key=_key("binarize"), **keep,
+                    help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.",
+                )  # fmt: skip
     return Press(_request() if (train or step) and not busy else None, step)
 
 
 def _request() -> dict | None:
     values = {field: st.session_state[_key(field)] for field in PLAIN}
-    model = {field: values[field] for field in MODEL_FIELDS}
+    kind = KINDS[values["kind"]]
+    own = {field.name for field in fields(kind)}
+    model = {name: value for name, value in values.items() if name in own and value is not None}
     training = {field: values[field] for field in TRAINING_FIELDS}
     try:
-        VAEConfig(**model)
+        config = kind(**model)
         TrainConfig(**training)
     except BadInput as error:
         st.error(str(error))
         return None
-    title = f"{values['data']} {values['architecture']} {values['latent_dim']}-D"
-    return {"data": values["data"], "model": model, "training": training, "title": title, "command": command_of(values)}
+    size = f"{config.architecture} {config.latent_dim}-D" if kind.kind == "vae" else f"{kind.kind} {config.hidden}"
+    title = f"{values['data']} {size}"
+    asked = {"data": values["data"], "kind": kind.kind} | model | training
+    return {
+        "data": values["data"], "kind": kind.kind, "model": model, "training": training, "title": title,
+        "command": command_of(asked, title),
+    }  # fmt: skip
 
 
-def command_of(values: dict) -> str:
+def command_of(asked: dict, title: str) -> str:
     """The shell command that runs the same training."""
     words = []
-    for field, value in values.items():
+    for field, value in asked.items():
         flag = "--" + field.replace("_", "-")
         if value is True:
             words.append(flag)
         elif value is not None and value is not False:
             words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    name = safe_name(f"{values['data']} {values['architecture']} {values['latent_dim']}d")
-    return command_line([*words, "--out", f"runs/{name}"])
+    return command_line([*words, "--out", f"runs/{safe_name(title)}"])

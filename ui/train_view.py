@@ -59,10 +59,8 @@ def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
     with pictures:
         _pictures(run, frame)
     with st.container(key="train_loss"):
-        st.plotly_chart(
-            figures.loss_curves(run.curve, run.epochs, run.total_epochs), key="train_loss_chart", config={"displaylogo": False},
-            alt=_loss_in_words(run),
-        )  # fmt: skip
+        figure = figures.loss_curves(run.curve, run.epochs, run.total_epochs, _has_prior(run))
+        st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
     if run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
         _take_away(run, frame)
 
@@ -123,11 +121,16 @@ def _share(run: Run) -> None:
 def _numbers(run: Run) -> None:
     last = run.epochs[-1] if run.epochs else {}
     shown = [("Test loss", "test_loss"), ("Reconstruction", "test_recon"), ("KL", "test_kl")]
-    columns = st.columns(5)
+    shown = shown if _has_prior(run) else shown[:1]
+    columns = st.columns(len(shown) + 2)
     for column, (label, name) in zip(columns, shown, strict=False):
         column.metric(label, f"{last[name]:.1f} nats" if name in last else "–", help="Per test image, after the last epoch.")
-    columns[3].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
-    columns[4].metric("Time left", _duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
+    columns[-2].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
+    columns[-1].metric("Time left", _duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
+
+
+def _has_prior(run: Run) -> bool:
+    return run.request["kind"] == "vae"
 
 
 def _replay(run: Run) -> Frame | None:
@@ -160,24 +163,25 @@ def _replay(run: Run) -> Frame | None:
 def _pictures(run: Run, frame: Frame) -> None:
     about = run.about
     when = f"after {frame.epoch:.1f} epochs"
-    left, right = st.columns([1.5, 1])
-    with left, st.container(key="train_map"):
-        st.markdown(f"**Latent map** · {len(frame.points):,} test images, {when}")
-        figure = figures.latent_map(frame.points, about["labels"], about["classes"], about["latent_dim"], frame.explained)
-        st.plotly_chart(
-            figure,
-            key="train_map_chart",
-            config={"displaylogo": False},
-            alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
-        )
+    left, right = st.columns([1.5, 1]) if len(frame.points) else (None, st.container())
+    if left is not None:
+        with left, st.container(key="train_map"):
+            _map(about, frame, when)
+    damaged = run.request["kind"] in ("dae", "restorer")
     with right:
         with st.container(key="train_reconstructions"):
-            st.markdown("**Test images** and, below each, its **reconstruction**")
+            st.markdown(
+                "**Damaged test images** and, below each, what the model **makes of it**"
+                if damaged
+                else "**Test images** and, below each, its **reconstruction**"
+            )
             st.image(
                 sheet(_pairs(about["originals"], frame.reconstructions), 5),
-                width="stretch",
-                alt=f"Ten test images of different classes and their reconstructions {when}.",
+                width="stretch" if left is not None else 600,
+                alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
             )
+        if not _has_prior(run):
+            return
         with st.container(key="train_samples"):
             st.markdown("**Samples**: the same 21 draws from the prior")
             st.image(sheet(frame.samples, 7), width="stretch", alt=f"Twenty-one samples from the model {when}.")
@@ -186,6 +190,15 @@ def _pictures(run: Run, frame: Frame) -> None:
                 "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
                 "answers with one average picture. Sum the reconstruction over pixels, or lower beta."
             )
+
+
+def _map(about: dict, frame: Frame, when: str) -> None:
+    st.markdown(f"**Latent map** · {len(frame.points):,} test images, {when}")
+    figure = figures.latent_map(frame.points, about["labels"], about["classes"], about["latent_dim"], frame.explained)
+    st.plotly_chart(
+        figure, key="train_map_chart", config={"displaylogo": False},
+        alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
+    )  # fmt: skip
 
 
 def _pairs(originals: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
@@ -212,7 +225,9 @@ def _take_away(run: Run, frame: Frame) -> None:
             key="train_keep",
             type="primary",
             icon=":material/bookmark:",
-            help="Adds the model to the list in the sidebar.",
+            help="Adds the model to the list in the sidebar."
+            if _has_prior(run)
+            else "Adds the model to those on this machine.",
         ):
             try:
                 st.session_state["train_kept"] = keep(name, weights)
@@ -231,7 +246,8 @@ def _take_away(run: Run, frame: Frame) -> None:
             help="Weights, recipe and the command that trains it.",
         )
         if kept := st.session_state.pop("train_kept", None):
-            st.success(f"Kept as {kept}: it is in the list in the sidebar.")
+            where = ": it is in the list in the sidebar" if _has_prior(run) else ""
+            st.success(f"Kept as {kept}{where}.")
     st.code(run.request["command"], language="shell", wrap_lines=True)
 
 

@@ -37,7 +37,7 @@ def warm_up() -> None:
 
 
 def train_job(run_id: str, attempt: int, topic: str, request: dict, state: bytes | None, stop_after: int | None) -> dict:
-    """Train as `request` says (model, training, data, title, command), from `state` where given.
+    """Train as `request` says (kind, model, training, data, title, command), from `state` where given.
 
     Leaves after epoch `stop_after` or at the interrupt. Events go to `topic`; the return value says how it ended:
     outcome "done" or "left" with the state, or "failed" with a reason.
@@ -71,18 +71,18 @@ def train_job(run_id: str, attempt: int, topic: str, request: dict, state: bytes
 def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int | None) -> dict:
     from vae_core import data as image_sets
     from vae_core import train
-    from vae_core.vae import VAEConfig
+    from vae_core.checkpoint import KINDS
 
     data = image_sets.load(request["data"])
     if saved is None:
-        model = VAEConfig(**request["model"], image_shape=data.image_shape)
+        model = KINDS[request["kind"]](**request["model"], image_shape=data.image_shape)
         state = train.start(model, data, train.TrainConfig(**request["training"]))
     else:
         state = train.from_bytes(saved, data)
     watch = Watch(state.model, data)
     tell("started", epochs=state.config.epochs, originals=watch.originals, labels=watch.labels, classes=list(data.classes),
          batch_size=state.config.batch_size, device=state.config.device, precision=state.config.precision,
-         train_images=len(data.train_images), latent_dim=state.model.config.latent_dim)  # fmt: skip
+         train_images=len(data.train_images), latent_dim=watch.latent_dim)  # fmt: skip
     if saved is None:
         tell("frame", epoch=0, **watch.frame())
 
@@ -143,38 +143,70 @@ class Curve:
 
 
 class Watch:
-    """The same test images and the same prior draws, looked at again and again as the model learns."""
+    """The same test images and the same prior draws, looked at again and again as the model learns.
+
+    A denoiser or restorer is shown the images damaged. What a model does not have is empty: a restorer has no codes to map,
+    and only a VAE has a prior to draw from.
+    """
 
     def __init__(self, model, data):
-
+        from vae_core.corruption import parse
+        from vae_core.data import to_float
         from vae_core.latent import prior_draws
         from vae_core.projection import Plane
 
-        self.model, self.plane_class, self.plane = model, Plane, None
+        self.model, self.kind, self.plane_class, self.plane = model, model.config.kind, Plane, None
+        self.latent_dim = model.config.latent_dim if self.kind == "vae" else model.config.hidden
         first = [int((data.test_labels == c).nonzero()[0]) for c in range(len(data.classes)) if (data.test_labels == c).any()]
-        self.shown = data.test_images[(first + list(range(SHOWN)))[:SHOWN]]
+        self.shown, self.mask = to_float(data.test_images[(first + list(range(SHOWN)))[:SHOWN]]), None
+        if self.kind in ("dae", "restorer"):
+            self.shown, self.mask = parse(model.config.corruption)(self.shown, 0)
         self.mapped = data.test_images[:MAPPED]
-        self.originals = pack(self.shown)
+        self.originals = pack(_bytes(self.shown))
         self.labels = data.test_labels[:MAPPED].tolist()
-        self.prior = prior_draws(DRAWS, model.config.latent_dim, seed=1)
+        self.prior = prior_draws(DRAWS if self.kind == "vae" else 0, self.latent_dim, seed=1)
 
     def frame(self) -> dict:
         """Points of the map (float32), reconstructions and samples (uint8), as bytes with their shapes."""
         import torch
 
-        from vae_core import evaluate
-
-        mu, _ = evaluate.encode(self.model, self.mapped)
-        codes = mu.numpy()
-        self.plane = self.plane_class(codes, like=self.plane)
         with torch.no_grad():
-            device = next(self.model.parameters()).device
-            recon = self.model.decode(evaluate.encode(self.model, self.shown)[0].to(device))
-            samples = self.model.decode(self.prior.to(device))
+            codes = self._codes()
+            recon, samples = self._painted()
+        self.plane = self.plane_class(codes, like=self.plane) if len(codes) else None
+        points = self.plane(codes) if len(codes) else codes
         return {
-            "points": pack(self.plane(codes).astype(np.float32)), "explained": self.plane.explained,
-            "reconstructions": pack(recon.mul(255).round().byte()), "samples": pack(samples.mul(255).round().byte()),
+            "points": pack(points.astype(np.float32)), "explained": self.plane and self.plane.explained,
+            "reconstructions": pack(_bytes(recon)), "samples": pack(_bytes(samples)),
         }  # fmt: skip
+
+    def _codes(self) -> np.ndarray:
+        """(N, L) for the map; none of a restorer."""
+        from vae_core import evaluate
+        from vae_core.data import to_float
+
+        if self.kind == "vae":
+            return evaluate.encode(self.model, self.mapped)[0].numpy()
+        if self.kind == "restorer":
+            return np.zeros((0, 2))
+        return self.model.encode(to_float(self.mapped).to(self._device)).cpu().numpy()
+
+    def _painted(self):
+        """What the model makes of the shown images, (N, C, H, W) in [0, 1], and its samples."""
+        x = self.shown.to(self._device)
+        if self.kind == "vae":
+            return self.model.decode(self.model.encode(x)[0]), self.model.decode(self.prior.to(x.device))
+        painted = self.model.restore(x, None if self.mask is None else self.mask.to(x.device))
+        return painted, painted[:0]
+
+    @property
+    def _device(self):
+        return next(self.model.parameters()).device
+
+
+def _bytes(images):
+    """Float images in [0, 1] -> uint8."""
+    return images.mul(255).round().clamp(0, 255).byte()
 
 
 def pack(array) -> dict:
