@@ -346,6 +346,17 @@ def test_no_damage_and_nothing_but_damage_are_scored(kind, level):
         assert {(line["psnr_hole"], line["psnr_image"]) for line in lines} == {(None, 100.0)}
 
 
+def test_a_curve_holds_the_means_of_every_amount_with_their_confidence():
+    images, amounts = load("mnist").test_images[:40], (0, 0.2, 0.8)
+    points = list(inpainting.damage_curve(images, "dropout", amounts, 5, {}, ("telea", "median")))
+    assert [(point.amount, point.method) for point in points] == [(a, m) for a in (0.2, 0.8) for m in ("telea", "median")]
+    (telea,) = compare(images, parse("dropout:0.8"), 5, {}, ("telea",))
+    values = telea.scores.psnr_hole.numpy()
+    assert points[2].psnr == pytest.approx(values.mean())
+    assert points[2].high - points[2].low == pytest.approx(2 * 1.96 * values.std(ddof=1) / math.sqrt(40))
+    assert points[0].psnr > points[2].high  # more damage, worse
+
+
 # The command.
 
 
