@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CORE = sorted((ROOT / "vae_core").rglob("*.py"))
 SCREEN_AND_CLUSTER = {"streamlit", "plotly", "dask", "distributed"}
-COMMAND_LINES = {"train_cli.py"}
+COMMAND_LINES = {"train_cli.py", "inpainting_cli.py"}
 
 
 def imported(path: Path) -> set[str]:

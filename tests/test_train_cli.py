@@ -221,6 +221,7 @@ BAD = [
     "--beta inf", "--epochs 0", "--epochs -3", "--epochs 2.5", "--epochs 10000000", "--batch-size 0", "--batch-size 1438",
     "--batch-size 100000", "--batch-size x", "--latent-dim 0", "--latent-dim 1000000000", "--latent-dim -1", "--hidden -400",
     "--hidden 1000000", "--depth 0", "--depth 99", "--seed -1", "--seed 99999999999", "--kl-warmup -1", "--kl-warmup nan",
+    "--kind gan", "--kind ae", "--kind restorer", "--corruption dropout:0.5",
     "--unknown", "--epochs", "surplus", "--title " + "x" * 201,
 ]  # fmt: skip
 
@@ -229,6 +230,32 @@ BAD = [
 def test_a_bad_value_gives_exit_code_2_and_one_sentence_before_anything_is_written(tmp_path, capsys, bad):
     assert_refused(*run(capsys, *QUICK, "--json", "--out", tmp_path / "r", *bad.split(" ")))
     assert list(tmp_path.iterdir()) == []
+
+
+PLAIN = ["--data", "digits", "--epochs", "1", "--precision", "fp32", "--device", "cpu", "--json"]
+
+
+@pytest.mark.parametrize(
+    "words", ["--kind ae --beta 2", "--kind ae --depth 2", "--kind dae --corruption rust", "--kind restorer --hidden 4",
+              "--kind dae --latent-dim 3", "--kind ae --kl-warmup 1"],
+)  # fmt: skip
+def test_what_a_kind_of_model_does_not_have_is_refused(tmp_path, capsys, words):
+    assert_refused(*run(capsys, *PLAIN, "--out", tmp_path / "r", *words.split()))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", ["--kind ae --hidden 5", "--kind dae --hidden 12 --corruption block:3", "--kind restorer --hidden 8"]
+)
+def test_every_kind_is_trained_saved_and_resumed_by_the_command(tmp_path, capsys, words):
+    code, out, err = run(capsys, *PLAIN, "--out", tmp_path / "r", *words.split())
+    assert (code, err, len(out)) == (0, [], 1)
+    opened = checkpoint.open_file(tmp_path / "r" / "checkpoint")
+    asked = dict(zip(words.split()[::2], words.split()[1::2], strict=True))
+    assert opened.recipe.kind == asked.pop("--kind")
+    assert {f"--{name}": str(value) for name, value in opened.recipe.config.items() if f"--{name}" in asked} == asked
+    assert json.loads(out[0])["test_loss"] == json.loads(out[0])["test_recon"]
+    assert run(capsys, "--data", "digits", "--resume", "--out", tmp_path / "r", "--json") == (0, [], [])
 
 
 def test_cuda_asked_for_and_absent_is_told(tmp_path, capsys, monkeypatch):

@@ -167,6 +167,8 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig) -> TrainSta
             f"The batch size {config.batch_size:,} is larger than the data set ({len(data.train_images):,} images); "
             "choose a smaller one."
         )
+    if config.kl_warmup and model_config.kind != "vae":
+        raise BadInput(f"A model of the kind {model_config.kind} has no KL to warm up; leave the warm-up out.")
     if model_config.image_shape != data.image_shape:
         raise BadInput(
             f"The model expects images of {model_config.image_shape}, but those of {data.name} are {data.image_shape}."
