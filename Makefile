@@ -34,9 +34,10 @@ test: $(DEV_STAMP)
 checkpoints: install
 	$(BIN)/python -m checkpoints.build
 
-bench: install
+bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.projection
+	$(BIN)/python -m benchmarks.pad
 
 screenshots: $(DEV_STAMP)
 	$(BIN)/python -m docs.screenshots
