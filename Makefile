@@ -29,7 +29,7 @@ $(DEV_STAMP): requirements-dev.txt $(STAMP)
 
 test: $(DEV_STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 checkpoints: install
 	$(BIN)/python -m checkpoints.build

@@ -10,7 +10,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import torch
 
+torch.set_num_threads(1)  # two test processes share two cores; small tensors gain nothing from a second thread
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 CHROMIUM_FLAGS = [
@@ -32,6 +34,13 @@ def no_cluster(monkeypatch):
     from ui import jobs
 
     monkeypatch.setattr(jobs.Jobs, "warm_up", lambda self: None)
+
+
+def pytest_collection_modifyitems(items):
+    """One process drives the browser and the server behind it, so that there is one of each."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 def free_port() -> int:

@@ -19,8 +19,6 @@ from vae_core.data import ImageSet, load
 from vae_core.errors import BadInput
 from vae_core.vae import ARCHITECTURES, VAE, VAEConfig
 
-torch.set_num_threads(1)
-
 
 def tiny_set(train: int = 60, test: int = 40) -> ImageSet:
     """The first of scikit-learn's 8x8 digits."""

@@ -14,8 +14,6 @@ from vae_core.data import ImageSet, load, to_float
 from vae_core.errors import BadInput
 from vae_core.vae import VAE, VAEConfig, recon_per_image
 
-torch.set_num_threads(1)
-
 
 def tiny_set(train: int = 300, test: int = 100) -> ImageSet:
     """The first of scikit-learn's 8x8 digits."""

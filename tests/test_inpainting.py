@@ -19,7 +19,6 @@ from vae_core.inpainting_cli import main
 from vae_core.latent_search import search
 from vae_core.vae import VAE, VAEConfig
 
-torch.set_num_threads(1)
 CLASSIC = ("telea", "navier-stokes", "biharmonic", "median")
 methods = pytest.mark.parametrize("method", METHODS)
 classic = pytest.mark.parametrize("method", CLASSIC)

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from latent_pad.hover import pack_sprite
 from ui import analyses as analyses_module
-from ui import figures, jobs, map_projection, map_view, picker
+from ui import figures, jobs, map_gallery, map_numbers, map_projection, map_view, picker
 from ui.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
 from ui.cluster import Cluster
 from ui.gallery import pairs
@@ -42,7 +42,7 @@ def here(monkeypatch) -> Analyses:
     monkeypatch.setattr(jobs.Jobs, "warm_up", lambda self: None)
     monkeypatch.setattr(Analyses, "warm_up", lambda self, task: None)
     monkeypatch.setattr(Analyses, "_start", compute)
-    for module in (analyses_module, map_view, map_projection):
+    for module in (analyses_module, map_view, map_numbers, map_projection):
         monkeypatch.setattr(module, "analyses", lambda: made)
     return made
 
@@ -148,11 +148,11 @@ def test_what_streamlit_reports_becomes_the_selection_without_the_draws_of_the_p
     ]}}})  # fmt: skip
     model = type("Model", (), {"recipe": type("Recipe", (), {"data": type("Data", (), {"digest": "d"})})})
     known = type("Known", (), {"images": np.zeros((100, 1, 2, 2))})
-    map_view._selected(model, known)
-    assert map_view.selection(model).tolist() == [3, 7]
+    map_gallery.select(model, known)
+    assert map_gallery.selection(model).tolist() == [3, 7]
     st.session_state["map_chart"]["selection"]["points"] = []
-    map_view._selected(model, known)
-    assert map_view.selection(model) is None
+    map_gallery.select(model, known)
+    assert map_gallery.selection(model) is None
 
 
 @pytest.mark.parametrize("colour", ["Reconstruction error", "KL", "z2"])

@@ -24,8 +24,6 @@ from vae_core.errors import BadInput
 from vae_core.train import Diverged, Epoch, Step, TrainConfig, fit, from_bytes, learning_rate, resume, start
 from vae_core.vae import ARCHITECTURES, VAE, recon_per_image
 
-torch.set_num_threads(1)
-
 ROOT = Path(__file__).resolve().parent.parent
 
 

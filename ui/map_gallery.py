@@ -1,0 +1,74 @@
+"""Map's selection, kept by the tab so that another projection shows the same images, and the gallery of what was selected."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+from ui.codes import decode
+from ui.gallery import pairs
+from ui.map_data import Mapped
+from vae_core.checkpoint import Checkpoint
+
+PAGE = 36  # pairs on one page
+ORDERS = {"As in the test set": None, "Highest -ELBO first": "-ELBO", "Highest recon first": "recon", "Highest KL first": "KL"}
+
+
+def selection(model: Checkpoint) -> np.ndarray | None:
+    """The numbers of the selected test images of this model, or None."""
+    chosen = st.session_state.get("map_selected")
+    return chosen[1] if chosen and chosen[0] == model.recipe.data.digest else None
+
+
+def select(model: Checkpoint, known: Mapped) -> None:
+    """Take over what the chart says is selected: a callback."""
+    points = st.session_state["map_chart"]["selection"]["points"]
+    numbers = np.unique([number for point in points if (number := _number(point)) < len(known.images)])
+    st.session_state["map_selected"] = (model.recipe.data.digest, numbers) if len(numbers) else None
+    st.session_state["map_newly_selected"] = True
+
+
+def _number(point: dict) -> int:
+    """The number of a selected point's image; Streamlit hands a typed array over as a dictionary."""
+    data = point["customdata"]
+    return int(data[0] if isinstance(data, list) else data["0"])
+
+
+def gallery(model: Checkpoint, known: Mapped) -> None:
+    """The selected images beside their reconstructions, with their terms of the ELBO."""
+    with st.container(key="map_gallery"):
+        numbers = selection(model)
+        if numbers is None:
+            st.caption("Nothing is selected.")
+            return
+        table = pd.DataFrame({
+            "image": numbers, "class": [known.classes[label] for label in known.labels[numbers]],
+            "-ELBO": known.recon[numbers] + known.kl[numbers], "recon": known.recon[numbers], "KL": known.kl[numbers],
+        })  # fmt: skip
+        left, middle, right, clear = st.columns([2.2, 1.2, 0.8, 0.8], vertical_alignment="bottom")
+        left.markdown(f"**{len(table):,} image{'s' if len(table) > 1 else ''} selected**")
+        loss, recon, kl = (table[name].mean() for name in ("-ELBO", "recon", "KL"))
+        left.caption(f"On average -ELBO {loss:.1f} = recon {recon:.1f} + KL {kl:.1f} nats")
+        order = middle.selectbox("Order", list(ORDERS), key="map_order")
+        right.download_button(
+            "CSV", lambda: table.to_csv(index=False).encode(), "selection.csv", "text/csv", on_click="ignore", key="map_csv",
+            icon=":material/download:", width="stretch",
+        )  # fmt: skip
+        clear.button("Clear", key="map_clear", icon=":material/close:", on_click=_clear, width="stretch")
+        if ORDERS[order]:
+            table = table.sort_values(ORDERS[order], ascending=False)
+        pages = -(-len(table) // PAGE)
+        if st.session_state.get("map_page", 1) > pages:
+            st.session_state["map_page"] = 1
+        page = st.pagination(pages, key="map_page") if pages > 1 else 1
+        shown = table.iloc[(page - 1) * PAGE : page * PAGE]
+        rows = shown["image"].to_numpy()
+        words = [
+            (f"{row['class']} · image {row['image']}", f"recon {row['recon']:.1f} · KL {row['KL']:.1f} nats")
+            for row in shown.to_dict("records")
+        ]
+        st.html(pairs(known.images[rows], decode(model, torch.tensor(known.mu[rows])), words, ("Original", "Reconstruction")))
+
+
+def _clear() -> None:
+    st.session_state["map_selected"] = None

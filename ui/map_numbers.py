@@ -1,0 +1,118 @@
+"""What the codes and their picture are worth, in numbers beside the map."""
+
+import pandas as pd
+import streamlit as st
+
+from ui import analysis_worker, figures, map_projection
+from ui.analyses import FAILED, Analysis, analyses
+from ui.map_data import Mapped
+from ui.map_projection import Choice
+from ui.shell import tab
+from vae_core.checkpoint import Checkpoint
+from vae_core.errors import BadInput
+
+REFRESH_SECONDS = 0.7
+FEW_LABELS, ALL_LABELS = (100, 1000), (0,)
+
+
+def numbers(model: Checkpoint, known: Mapped, choice: Choice) -> None:
+    """Neighbours, KL per dimension and probes; redraws itself while they are being computed."""
+    found = [_trust(model, known, choice), *_probes(model, known)]
+    active = any(analysis is not None and analysis.active for analysis in found)
+    st.fragment(_draw_numbers, run_every=REFRESH_SECONDS if active else None)(model, known, choice, active)
+
+
+def _draw_numbers(model: Checkpoint, known: Mapped, choice: Choice, was_active: bool) -> None:
+    trust, probes = _trust(model, known, choice), _probes(model, known)
+    if any(analysis is not None and analysis.active for analysis in (trust, *probes)) != was_active:
+        st.rerun()
+    _draw_trust(trust)
+    st.markdown(f"**KL per dimension** · {known.active} of {len(known.kl_per_dimension)} active")
+    st.plotly_chart(
+        figures.kl_bars(known.kl_per_dimension), key="map_kl", config={"displaylogo": False},
+        alt=f"KL of each of {len(known.kl_per_dimension)} dimensions, in nats.",
+    )  # fmt: skip
+    if not known.active:
+        st.warning("No dimension is active: posterior collapse. Every image gets (nearly) the same code.")
+    _draw_probes(model, known, probes)
+
+
+def _trust(model: Checkpoint, known: Mapped, choice: Choice) -> Analysis | None:
+    """How far the picture can be trusted, once it is complete."""
+    try:
+        picture, _ = map_projection.project(model.digest, known, choice)
+        if picture is None or not picture.complete or len(known.mu) < 5:
+            return None
+        key = (model.digest, "trust", choice)
+        return analyses().find(key, tab()) or analyses().ask(
+            key, tab(), analysis_worker.trust, known.mu, picture.points, known.labels
+        )  # fmt: skip
+    except BadInput:
+        return None
+
+
+def _draw_trust(analysis: Analysis | None) -> None:
+    result = analysis.result if analysis else None
+    share = lambda name: f"{result[name]:.1%}" if result else "…"  # noqa: E731
+    st.markdown("**Neighbours** · accuracy of a 10-NN vote, trustworthiness")
+    codes, points, trust = st.columns(3)
+    codes.metric(
+        "Codes", share("knn_codes"), help="How often the ten nearest other codes vote for the right class, in all dimensions."
+    )
+    points.metric("Picture", share("knn_points"), help="The same vote among the points of this picture.")
+    trust.metric(
+        "Trust", f"{result['trustworthiness']:.3f}" if result else "…",
+        help="1 where every neighbour in the picture is a neighbour in the latent space too (Venna & Kaski 2001), on a sample "
+        "of 2,000 images.",
+    )  # fmt: skip
+    if analysis is not None and analysis.status == FAILED:
+        st.caption(analysis.reason)
+
+
+def _probes(model: Checkpoint, known: Mapped) -> list[Analysis]:
+    """The linear probes: with few labels by themselves, with all of them when asked for."""
+    few, every = _probe_key(model, FEW_LABELS), _probe_key(model, ALL_LABELS)
+    found = [analyses().find(key, tab()) for key in (few, every)]
+    if found[0] is None:
+        found[0] = _ask_probe(model, FEW_LABELS)
+    return [analysis for analysis in found if analysis is not None]
+
+
+def _probe_key(model: Checkpoint, shown: tuple[int, ...]) -> tuple:
+    return model.digest, "probe", shown
+
+
+def _ask_probe(model: Checkpoint, shown: tuple[int, ...]) -> Analysis | None:
+    try:
+        return analyses().ask(
+            _probe_key(model, shown), tab(), analysis_worker.probe, model.model, model.recipe.data.name, shown
+        )  # fmt: skip
+    except BadInput:
+        return None
+
+
+def _draw_probes(model: Checkpoint, known: Mapped, probes: list[Analysis]) -> None:
+    st.markdown("**Linear probe** · what the codes are good for without the decoder")
+    found = {}
+    for analysis in probes:
+        found |= {(count, name): share for count, name, share in (analysis.result or analysis.told).get("found", [])}
+    rows = sorted({count for count, _ in found}, key=lambda count: count or 10**9)
+    if rows:
+        share = lambda count, name: f"{found[count, name]:.1%}" if (count, name) in found else "…"  # noqa: E731
+        st.dataframe(
+            pd.DataFrame({
+                "labels shown": ["all" if not count else f"{count:,}" for count in rows],
+                "codes": [share(count, "codes") for count in rows], "pixels": [share(count, "pixels") for count in rows],
+            }), hide_index=True, width="stretch", key="map_probe",
+        )  # fmt: skip
+    problems = [analysis.reason for analysis in probes if analysis.status == FAILED]
+    for problem in problems:
+        st.caption(problem)
+    if any(analysis.active for analysis in probes):
+        st.caption("Measuring …")
+    elif (0, "codes") not in found and st.button("Probe with all labels", key="map_probe_all", help="Takes a minute or two."):
+        _ask_probe(model, ALL_LABELS)
+        st.rerun()
+    st.caption(
+        "Test accuracy of logistic regression on the codes, and on the pixels themselves, when that many labels are known."
+    )
