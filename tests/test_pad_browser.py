@@ -130,7 +130,7 @@ def test_the_image_is_what_torch_decodes(pad, pad_server):
 
 def test_arrow_keys_move_the_point_and_shift_makes_larger_steps(pad, pad_server):
     pad.open(pad_server.url)
-    pad.page.get_by_test_id("stButton").locator("button").focus()
+    pad.page.get_by_role("button", name="Far").focus()
     pad.page.keyboard.press("Tab")
     assert pad.plane.evaluate("(node) => node === document.activeElement")
     assert pad.plane.evaluate("(node) => getComputedStyle(node).outlineWidth") == "3px"

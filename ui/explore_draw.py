@@ -11,7 +11,7 @@ from streamlit_drawable_canvas import st_canvas
 
 from ui.codes import decode
 from ui.explore_data import Encoded, Seen, seen
-from ui.pictures import sheet
+from ui.pictures import single
 from vae_core import picture
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
@@ -61,15 +61,17 @@ def panel(model: Checkpoint, known: Encoded | None, mine: Seen | None) -> None:
             )
         else:
             _results(model, known, mine)
-        st.caption(_recipe(model))
+        st.caption(_recipe(model, known))
 
 
 def _results(model: Checkpoint, known: Encoded | None, mine: Seen) -> None:
     pictures = st.columns(2)
-    seen = mine.image[None].numpy()
-    again = decode(model, torch.tensor([mine.posterior.mu]))
-    for column, image, caption in zip(pictures, (seen, again), ("What the model sees", "Its reconstruction"), strict=True):
-        column.image(sheet(image, 1, 6), caption=caption, alt=f"{caption}.")
+    again = decode(model, torch.tensor([mine.posterior.mu]))[0]
+    for column, image, caption in (
+        (pictures[0], mine.image.numpy(), "What the model sees"),
+        (pictures[1], again, "Its reconstruction"),
+    ):
+        column.image(single(image), caption=caption, alt=f"{caption}.")
     own_terms = {"recon": mine.terms.recon, "KL": mine.terms.kl, "-ELBO": mine.terms.loss}
     if known is None:
         for column, (name, value) in zip(st.columns(3), own_terms.items(), strict=True):
@@ -85,21 +87,34 @@ def _results(model: Checkpoint, known: Encoded | None, mine: Seen) -> None:
     st.markdown(f"The model finds {unusual:.0%} of the test images easier to describe than yours.")
 
 
-def _recipe(model: Checkpoint) -> str:
-    if model.recipe.data.name in MNIST_LIKE:
+def _like_mnist(model: Checkpoint) -> bool:
+    return model.recipe.data.name in MNIST_LIKE and model.model.config.image_shape == (
+        1,
+        picture.MNIST_SIDE,
+        picture.MNIST_SIDE,
+    )
+
+
+def _on_black(model: Checkpoint, known: Encoded | None) -> bool:
+    return picture.drawn_on_black(known.images) if known else model.model.config.image_shape[0] == 1
+
+
+def _recipe(model: Checkpoint, known: Encoded | None) -> str:
+    """How `_prepared` makes a picture like the model's images, in words."""
+    if _like_mnist(model):
         return (
             "It is made like MNIST's digits: white on black, fitted into 20 x 20 pixels, then moved so that its centre of "
             "mass lies in the middle of 28 x 28."
         )
     _, height, width = model.model.config.image_shape
-    return f"It is fitted into {width} x {height} pixels, its sides kept in proportion."
+    cut = "It is made white on black, cut to what is drawn, and" if _on_black(model, known) else "It is"
+    return f"{cut} fitted into {width} x {height} pixels, its sides kept in proportion."
 
 
 def _prepared(rgb: np.ndarray, model: Checkpoint, known: Encoded | None) -> torch.Tensor:
-    shape = model.model.config.image_shape
-    if model.recipe.data.name in MNIST_LIKE and shape == (1, picture.MNIST_SIDE, picture.MNIST_SIDE):
+    if _like_mnist(model):
         return picture.like_mnist(rgb)
-    return picture.fitted(rgb, shape, picture.drawn_on_black(known.images) if known else shape[0] == 1)
+    return picture.fitted(rgb, model.model.config.image_shape, _on_black(model, known))
 
 
 def _latest() -> tuple[bytes | None, str, bool]:

@@ -17,8 +17,8 @@ REACH = 1.6  # of the window: the pad is wider than it is high
 SAID = {
     MAGNIFICATION: (
         "Strong colour: the map is stretched here, a small step changes the picture a lot, and one shape turns into another. "
-        "No colour: the picture hardly changes. Shown is how far it moves (L2 over pixels) for one unit of z, the square root "
-        "of the area that a small unit square of this plane becomes."
+        "No colour: the picture hardly changes. Shown is how far it moves (L2 over pixels) for one unit of z; on a plane, the "
+        "square root of the area that a small unit square becomes."
     ),
     DENSITY: (
         "Strong colour: many test images are encoded around here. No colour: a hole, nothing was ever encoded there, and what "

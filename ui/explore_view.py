@@ -10,7 +10,7 @@ from latent_pad import Plane
 from ui import explore_plane
 from ui.codes import decode
 from ui.explore_data import Encoded
-from ui.pictures import png, sheet
+from ui.pictures import png, sheet, single
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent import prior_quantiles, traversal
 
@@ -52,8 +52,8 @@ def image_panel(model: Checkpoint, known: Encoded, index: int) -> None:
     mu, sigma = torch.tensor(known.mu[index]), torch.tensor(known.sigma[index])
     recon, kl = known.terms.recon[index].item(), known.terms.kl[index].item()
     left, middle, right = st.columns([1, 1, 3])
-    left.image(sheet(known.images[index : index + 1].numpy(), 1, 6), caption=f"Test image {index}", alt=f"Test image {index}.")
-    middle.image(sheet(decode(model, mu[None]), 1, 6), caption="Reconstruction of mu", alt="Its reconstruction.")
+    left.image(single(known.images[index].numpy()), caption=f"Test image {index}", alt=f"Test image {index}.")
+    middle.image(single(decode(model, mu[None])[0]), caption="Reconstruction of mu", alt="Its reconstruction.")
     with right:
         numbers = st.columns(4)
         label = known.classes[int(known.labels[index])]

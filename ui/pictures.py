@@ -8,6 +8,14 @@ from PIL import Image
 GAP = 2  # transparent pixels between tiles, so that light and dark pages show through
 
 
+SINGLE = 168  # screen pixels of an image that stands alone
+
+
+def single(image: np.ndarray) -> np.ndarray:
+    """One uint8 image (C, H, W) -> an RGBA picture whose longer side is about SINGLE pixels."""
+    return sheet(image[None], 1, max(1, SINGLE // max(image.shape[1:])))
+
+
 def sheet(images: np.ndarray, columns: int, scale: int = 3) -> np.ndarray:
     """uint8 images (N, C, H, W), C 1 or 3 -> RGBA picture (rows * H', columns * W', 4), read row by row.
 
