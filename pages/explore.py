@@ -57,7 +57,7 @@ for name, tab in zip(names, st.tabs(names, key="explore_section", on_change="rer
             explore_draw.panel(model, known, mine)
         elif name == WALK:
             with st.container(key="explore_walk"):
-                explore_walk.panel(model, known, here, way or explore_walk.walk(model, known, here))
+                explore_walk.panel(model, known, here, way)
         elif name == "Traversals":
             with st.container(key="explore_traversals"):
                 explore_view.traversals(model, here.z, known)

@@ -98,6 +98,15 @@ def test_cmyk_webp_gif_and_exif():
     assert len(np.flatnonzero(like_mnist(turned)[0].numpy().sum(1))) < 10  # the bar lies
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_telephone_s_picture_is_made_smaller_first(mode):
+    digit = data.load("mnist").test_images[7]
+    picture = open_picture(packed(Image.fromarray(255 - enlarged(digit, 150)).convert(mode)))
+    assert picture.shape == (1024, 1024, 3)
+    expected = like_mnist(enlarged(digit, 10)).numpy().astype(int)
+    assert np.abs(like_mnist(picture).numpy() - expected).mean() < 1
+
+
 def huge_png(width: int, height: int) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -50,9 +50,10 @@ class Seen:
 def seen(model: Checkpoint, image: torch.Tensor) -> Seen:
     """A uint8 image (C, H, W) of the model's shape, encoded. Raises BadInput where that gives no finite numbers."""
     mu, logvar = evaluate.encode(model.model, image[None])
-    if not torch.isfinite(torch.stack([mu, logvar])).all():
+    sigma = torch.exp(0.5 * logvar)
+    if not torch.isfinite(torch.stack([mu, sigma])).all():
         raise BadInput(f"{model.name} encodes this image as no finite number.")
-    posterior = Posterior(mu[0].tolist(), torch.exp(0.5 * logvar[0]).tolist())
+    posterior = Posterior(mu[0].tolist(), sigma[0].tolist())
     return Seen(image, posterior, evaluate.elbo_terms(model.model, image[None]))
 
 

@@ -49,10 +49,7 @@ class Walk:
 
 def walk(model: Checkpoint, known: Encoded, here: Place) -> Walk:
     """The walk that the section's widgets ask for; they are drawn later, by `panel`."""
-    count = len(known.images)
-    remember("explore_from", min(3, count - 1), range(count).__contains__)
-    remember("explore_to", min(2, count - 1), range(count).__contains__)
-    remember("explore_path", STRAIGHT, kinds(here).__contains__)
+    _remember(known, here)
     start, end, kind = (st.session_state[f"explore_{name}"] for name in ("from", "to", "path"))
     ends = torch.tensor(known.mu[start]), torch.tensor(known.mu[end])
     if kind == DECODER:
@@ -62,13 +59,24 @@ def walk(model: Checkpoint, known: Encoded, here: Place) -> Walk:
     return Walk(start, end, kind, path(*ends, FINE), path(*ends, FRAMES))
 
 
+def _remember(known: Encoded, here: Place) -> None:
+    count = len(known.images)
+    remember("explore_from", min(3, count - 1), range(count).__contains__)
+    remember("explore_to", min(2, count - 1), range(count).__contains__)
+    remember("explore_path", STRAIGHT, kinds(here).__contains__)
+
+
 def kinds(here: Place) -> tuple[str, ...]:
     """The ways that there are: on a line there is no plane to walk around on."""
     return (STRAIGHT, SPHERICAL) if here.plane.v is None else (STRAIGHT, SPHERICAL, DECODER)
 
 
-def panel(model: Checkpoint, known: Encoded, here: Place, way: Walk) -> None:
-    """The section: the strip, its length in pictures, the change of the picture at each step, and what to take along."""
+def panel(model: Checkpoint, known: Encoded, here: Place, way: Walk | None) -> None:
+    """The section: the strip, its length in pictures, the change of the picture at each step, and what to take along.
+
+    Without a walk (the section is closed) only its widgets, so that they keep their values.
+    """
+    _remember(known, here)
     left, middle, right = st.columns([1, 1, 2.2])
     count = len(known.images)
     left.number_input("From image", 0, count - 1, key="explore_from", persist_state="session")
@@ -76,6 +84,8 @@ def panel(model: Checkpoint, known: Encoded, here: Place, way: Walk) -> None:
     right.segmented_control("Path", kinds(here), key="explore_path", required=True, persist_state="session", wrap=True)
     if here.plane.v is None:
         st.caption("This latent space is a line: there is no way around anything on it.")
+    if way is None:
+        return
     frames = decode(model, way.frames)
     strip = sheet(frames, FRAMES, 4)
     st.image(strip, width="stretch", alt=f"{FRAMES} pictures on the way from image {way.start} to image {way.end}.")

@@ -16,13 +16,14 @@ from vae_core.errors import BadInput
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_FILE = 10 * 2**20  # bytes
 MAX_PIXELS = 24_000_000  # what a telephone's camera takes; checked in the header, before anything is unpacked
+LONGEST = 1024  # pixels of a side that go on: more than any model reads, and light on memory
 MNIST_BOX, MNIST_SIDE = 20, 28
 MNIST_CENTRE = 14.5  # pixels from the edge: every published image has its centre of mass between 14 and 15
 FAINT = 0.1  # ink below this share of the strongest is paper or noise
 
 
 def open_picture(raw: bytes) -> np.ndarray:
-    """A picture file -> uint8 RGB (H, W, 3), turned as its EXIF says, the first frame of several.
+    """A picture file -> uint8 RGB (H, W, 3), turned as its EXIF says, the first frame of several, no side above LONGEST.
 
     Transparent parts become white paper, or black where what is drawn is bright. Raises BadInput on anything else than
     an intact PNG, JPEG, WebP, GIF or BMP of at most 10 MB and 24 million pixels.
@@ -93,11 +94,12 @@ def fitted(picture: np.ndarray, image_shape: tuple[int, int, int], on_black: boo
 
 def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):  # 16 bits a pixel
-        grey = np.clip(np.asarray(image).astype(np.float32) / 257, 0, 255).round().astype(np.uint8)
-        return np.repeat(grey[..., None], 3, 2)
-    if not image.has_transparency_data:
-        return np.asarray(image.convert("RGB"))
-    rgba = np.asarray(image.convert("RGBA")).astype(np.float32)
+        image = Image.fromarray(np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8))
+    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    image.thumbnail((LONGEST, LONGEST))
+    if image.mode == "RGB":
+        return np.asarray(image)
+    rgba = np.asarray(image).astype(np.float32)
     alpha = rgba[..., 3:] / 255
     drawn = float((rgba[..., :3].mean(2, keepdims=True) * alpha).sum() / max(1.0, float(alpha.sum())))
     paper = 255 if drawn < 128 else 0
