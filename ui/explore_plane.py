@@ -97,9 +97,10 @@ def _directions(kind: str, parameters: tuple, known: Encoded | None, latent_dim:
 
 def _choose(latent_dim: int, known: Encoded | None) -> tuple[str, tuple]:
     """Widgets for the plane; falls back to the first two dimensions where three points make no plane."""
-    left, *rest = st.columns([2.6, 1, 1, 1])
     kinds = KINDS if known else KINDS[:1]
     remember("explore_plane", AXES, kinds.__contains__)
+    parameters = {AXES: 2, COMPONENTS: 0, IMAGES: 3}[st.session_state["explore_plane"]]
+    left, *rest = st.columns([2.6] + [1] * parameters)
     kind = left.segmented_control("Plane", kinds, key="explore_plane", required=True, persist_state="session", wrap=True)
     if kind == COMPONENTS:
         return kind, ()
