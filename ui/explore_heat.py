@@ -12,7 +12,7 @@ from vae_core.errors import BadInput
 from vae_core.geometry import code_density, magnification
 
 MAGNIFICATION, DENSITY = "magnification", "density"
-SIDE = 72  # rows and columns of a heat-map
+SIDE = 80  # rows and columns of a heat-map
 REACH = 1.6  # of the window: the pad is wider than it is high
 SAID = {
     MAGNIFICATION: (
@@ -42,9 +42,9 @@ def _heat(kind: str, digest: str, plane: str, alone: bool, _model: Checkpoint, _
     axes = torch.tensor([flat.u]) if is_line else torch.tensor([flat.u, flat.v])
     codes = ((torch.tensor(_known.mu) - origin) @ axes.T).numpy() if _known else np.zeros((0, len(axes)), np.float32)
     middle = -(axes @ origin).numpy()  # where the prior is densest
-    low, high = (np.minimum(middle - 3, codes.min(0)), np.maximum(middle + 3, codes.max(0))) if len(codes) else (
-        middle - 3, middle + 3,
-    )  # fmt: skip
+    low, high = middle - 3, middle + 3
+    if len(codes):  # what the pad shows at first, and a margin
+        low, high = np.minimum(low, np.quantile(codes, 0.02, 0)), np.maximum(high, np.quantile(codes, 0.98, 0))
     centre, half = (low + high) / 2, REACH * (high - low).max() / 2
     ticks = np.linspace(-half, half, SIDE, dtype=np.float32)
     if is_line:
@@ -60,6 +60,6 @@ def _heat(kind: str, digest: str, plane: str, alone: bool, _model: Checkpoint, _
         label = "pixel distance a unit of z"
     bottom, top = (0.0, 0.0) if is_line else (centre[1] - half, centre[1] + half)
     values = np.nan_to_num(values).reshape(shape)
-    strongest = float(np.percentile(values, 99.5))
+    strongest = float(np.percentile(values, 99.9))  # one wild point does not pale the rest
     box = (float(centre[0] - half), float(centre[0] + half), float(bottom), float(top))
     return Heat(values, box, label, strongest if strongest > 0 else None, kind == DENSITY)
