@@ -8,7 +8,6 @@ from plotly.subplots import make_subplots
 
 from latent_pad import marks
 
-COLOURS, SYMBOLS = marks.COLOURS, marks.SHAPES
 TRAIN, TEST = "#8f8bd8", "#e07a1f"
 TERMS = (("loss", "loss (-ELBO)"), ("recon", "recon"), ("kl", "KL"))
 
@@ -105,12 +104,12 @@ def projection_map(
         own = numbers[labels == index]
         if not len(own):
             continue
-        colour = COLOURS[index % 10] if shade is None else shade[1][own]
+        colour, shape = marks.mark(index)
         figure.add_scattergl(
             x=points[own, 0], y=points[own, 1], name=_escaped(name), mode="markers",
             customdata=np.column_stack([own, about[own]]),
-            marker={"color": colour, "symbol": SYMBOLS[index % 10], "size": 6, "opacity": 0.75 if draws is None else 0.4}
-            | ({} if shade is None else {"coloraxis": "coloraxis"}),
+            marker={"symbol": shape, "size": 6, "opacity": 0.75 if draws is None else 0.4}
+            | ({"color": colour} if shade is None else {"color": shade[1][own], "coloraxis": "coloraxis"}),
             selectedpoints=None if chosen is None else np.flatnonzero(chosen[own]).tolist(),
             selected={"marker": {"opacity": 0.95}}, unselected={"marker": {"color": "#9a9a9a", "opacity": 0.22}},
             hovertemplate="image %{customdata[0]}<br>recon %{customdata[1]:.1f} nats<br>KL %{customdata[2]:.1f} nats"
@@ -119,7 +118,7 @@ def projection_map(
         centre = np.median(points[own], axis=0)
         figure.add_annotation(
             x=centre[0], y=centre[1], text=f"<b>{_escaped(name)}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
-            bgcolor=COLOURS[index % 10] if shade is None else "#444450", borderpad=2, opacity=0.9,
+            bgcolor=colour if shade is None else "#444450", borderpad=2, opacity=0.9,
         )  # fmt: skip
     if draws is not None:
         figure.add_scattergl(
