@@ -258,6 +258,22 @@ def test_every_kind_is_trained_saved_and_resumed_by_the_command(tmp_path, capsys
     assert run(capsys, "--data", "digits", "--resume", "--out", tmp_path / "r", "--json") == (0, [], [])
 
 
+def test_a_run_can_begin_with_the_weights_of_another(tmp_path, capsys):
+    model = ["--kind", "restorer", "--hidden", "8"]
+    run(capsys, *PLAIN, *model, "--out", tmp_path / "first")
+    first = checkpoint.open_file(tmp_path / "first" / "checkpoint")
+    init = ["--init", tmp_path / "first" / "checkpoint"]
+    _, out, _ = run(capsys, *PLAIN, *model, *init, "--lr", "1e-8", "--out", tmp_path / "second")
+    second = checkpoint.open_file(tmp_path / "second" / "checkpoint")
+    assert json.loads(out[0])["test_loss"] == pytest.approx(first.recipe.metrics["test_loss"], abs=0.1)
+    for name, tensor in first.model.state_dict().items():
+        torch.testing.assert_close(tensor, second.model.state_dict()[name], rtol=0, atol=1e-3)
+    assert_refused(*run(capsys, *PLAIN, "--kind", "restorer", "--hidden", "9", *init, "--out", tmp_path / "third"))
+    assert_refused(*run(capsys, *PLAIN, "--kind", "ae", *init, "--out", tmp_path / "third"))
+    assert_refused(*run(capsys, *PLAIN, *model, "--init", tmp_path / "nothing", "--out", tmp_path / "third"))
+    assert not (tmp_path / "third").exists()
+
+
 def test_cuda_asked_for_and_absent_is_told(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     sentence = assert_refused(*run(capsys, *QUICK, "--json", "--out", tmp_path / "r", "--device", "cuda"))

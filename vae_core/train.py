@@ -148,8 +148,11 @@ class TrainState:
             ) from error
 
 
-def start(model_config: Config, data: ImageSet, config: TrainConfig) -> TrainState:
-    """A fresh run: seeded weights on the chosen device. Raises BadInput where data and settings do not fit together."""
+def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: dict[str, Tensor] | None = None) -> TrainState:
+    """A fresh run on the chosen device, with seeded weights or a copy of `weights`, the state_dict of such a model.
+
+    Raises BadInput where data and settings do not fit together.
+    """
     defaults = model_config.defaults
     if len(data.train_images) < 2 or len(data.test_images) < 1:
         raise BadInput(
@@ -176,6 +179,8 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig) -> TrainSta
     with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global state: leave it as it was
         torch.manual_seed(config.seed)
         model = model_config.build().to(config.device)
+    if weights is not None:
+        model.load_state_dict(weights)
     noise = torch.Generator().manual_seed(config.seed)  # on the CPU: the same draws on every device
     batches = math.ceil(len(data.train_images) / config.batch_size)
     return TrainState(model, config, data.digest, _optimizer(model, config), noise, batches=batches)

@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", default="auto", help=", ".join(PRECISIONS))
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where checkpoint and state are written")
     parser.add_argument("--title", help="a name for people (default: the folder's)")
+    parser.add_argument(
+        "--init", type=Path, metavar="CHECKPOINT", help="begin with the weights of this one, of the same settings"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in --out")
     parser.add_argument("--json", action="store_true", help="one JSON object a line per epoch on stdout, no progress bar")
@@ -156,7 +159,7 @@ def _prepare(arguments: argparse.Namespace) -> TrainState:
         arguments.epochs, arguments.batch_size, arguments.lr, arguments.schedule, arguments.kl_warmup, arguments.seed,
         arguments.device, arguments.precision,
     )  # fmt: skip
-    state = start(model, images, config)
+    state = start(model, images, config, _weights(arguments.init, model))
     if not arguments.overwrite and any((out / name).exists() for name in ("state.safetensors", "checkpoint.safetensors")):
         raise BadInput(f"{out} already holds a run; give --resume to go on with it or --overwrite to replace it.")
     return state
@@ -173,6 +176,16 @@ def _model(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> 
         names = ", ".join("--" + name.replace("_", "-") for name in sorted(strangers))
         raise BadInput(f"A model of the kind {arguments.kind} has no {names}; leave it out.")
     return KINDS[arguments.kind](image_shape=image_shape, **given)
+
+
+def _weights(path: Path | None, model: Config) -> dict | None:
+    """The weights to begin with; those of another model are refused."""
+    if path is None:
+        return None
+    opened = checkpoint.open_file(path)
+    if opened.model.config != model:
+        raise BadInput(f"The checkpoint {path.name} has other settings than this model; give the same, or leave out --init.")
+    return opened.model.state_dict()
 
 
 def _join_processes(device: str) -> None:
