@@ -19,6 +19,15 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`
                          "--architecture residual --latent-dim 20 --epochs 40 --lr 3e-3 --binarize"),
     "mnist-2d-tutorial": ("MNIST in 2 dimensions: what the textbook gets",
                           "--architecture mlp --latent-dim 2 --epochs 10 --batch-size 128 --lr 1e-3 --schedule constant"),
+    "mnist-ae-30": ("Under-complete autoencoder, 784-30-784 with tanh: the course's",
+                    "--kind ae --hidden 30 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
+    "mnist-ae-500": ("Over-complete autoencoder, 784-500-784 with tanh: the course's",
+                     "--kind ae --hidden 500 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
+    "mnist-dae-500": ("Denoising autoencoder, 784-500-784 with tanh, half the pixels dropped: the course's",
+                      "--kind dae --hidden 500 --corruption dropout:0.5 --epochs 20 --batch-size 256 --lr 1e-3 "
+                      "--schedule constant"),
+    "mnist-restorer": ("A small U-Net that is told where the damage is",
+                       "--kind restorer --epochs 10 --batch-size 64 --lr 3e-3"),
 }  # fmt: skip
 
 
@@ -38,7 +47,9 @@ def build(name: str) -> None:
 
 
 def measure(model) -> dict[str, float]:
-    """The figures of `evaluate` that say what the code is good for; log-likelihood bound where pixels are binary."""
+    """The figures of `evaluate` that say what a VAE's code is good for; log-likelihood bound where pixels are binary."""
+    if model.config.kind != "vae":
+        return {}
     images = data.load("mnist")
     train_mu, _ = evaluate.encode(model, images.train_images)
     test_mu, _ = evaluate.encode(model, images.test_images)

@@ -27,10 +27,17 @@ def test_every_make_target_that_is_named_exists():
 
 def test_every_training_command_parses():
     commands = [line for block in blocks() for line in block.splitlines() if "-m vae_core.train" in line]
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         words = shlex.split(command, comments=True)
         assert _parser().parse_args(words[words.index("vae_core.train") + 1 :]).data == "mnist"
+
+
+def test_the_inpainting_command_parses():
+    from vae_core.inpainting_cli import _parser as inpainting_parser
+
+    (command,) = [line for block in blocks() for line in block.splitlines() if "-m vae_core.inpainting" in line]
+    assert inpainting_parser().parse_args(shlex.split(command)[3:]).images == 2000
 
 
 def test_the_python_example_runs_as_far_as_its_first_record():
