@@ -89,13 +89,13 @@ def finished_run(weights: bytes, epochs: int = 3) -> Run:
     return run
 
 
-@pytest.mark.parametrize("page", ["", "train"])
+@pytest.mark.parametrize("page", ["", "train", "restore"])
 def test_every_page_opens_first_with_one_title(jobs, page):
     at = open_app(page)
     assert len(at.title) == 1
 
 
-@pytest.mark.parametrize("page", ["", "train"])
+@pytest.mark.parametrize("page", ["", "train", "restore"])
 def test_every_page_lives_without_any_checkpoint(jobs, page, monkeypatch, tmp_path):
     monkeypatch.setattr(picker, "SHIPPED", tmp_path)
     monkeypatch.setattr(picker, "KEPT", tmp_path / "kept")

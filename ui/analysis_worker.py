@@ -65,3 +65,21 @@ def probe(tell, stopped, model, data_set: str, shown: tuple[int, ...]) -> dict |
             found.append((count, name, accuracy))
             tell(found=list(found))
     return {"found": found}
+
+
+def damage_curve(tell, stopped, kind: str, amounts: tuple, methods: tuple[str, ...], count: int) -> dict | None:
+    """How each method fares on the first `count` test images of MNIST as the damage grows: see inpainting.damage_curve.
+
+    Tells "points", a list of CurvePoints as dictionaries, as it grows. Returns the same, or None when it was stopped.
+    """
+    from dataclasses import asdict
+
+    from vae_core import data, inpainting
+
+    images, points = data.load("mnist").test_images[:count], []
+    for point in inpainting.damage_curve(images, kind, amounts, 0, inpainting.load_models(methods), methods):
+        if stopped():
+            return None
+        points.append(asdict(point))
+        tell(points=list(points))
+    return {"points": points}

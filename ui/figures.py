@@ -164,3 +164,27 @@ def _round_up(value: float) -> float:
     value = max(float(value) * 1.1, 1.0)
     power = 2.0 ** math.floor(math.log2(value))
     return power if value == power else power * 1.5 if value <= power * 1.5 else power * 2
+
+
+def damage_curves(points: list[dict], titles: dict[str, str], amount: str) -> go.Figure:
+    """PSNR against the amount of damage, a line a method with its 95 % confidence: points as those of inpainting.CurvePoint."""
+    figure = go.Figure()
+    for index, (method, title) in enumerate(titles.items()):
+        own = sorted((point for point in points if point["method"] == method), key=lambda point: point["amount"])
+        if not own:
+            continue
+        colour, across = COLOURS[index % 10], [point["amount"] for point in own]
+        figure.add_scatter(
+            x=across + across[::-1], y=[p["high"] for p in own] + [p["low"] for p in reversed(own)],
+            fill="toself", opacity=0.25, fillcolor=colour, line={"width": 0},
+            mode="lines", hoverinfo="skip", showlegend=False, legendgroup=method,
+        )  # fmt: skip
+        figure.add_scatter(
+            x=across, y=[point["psnr"] for point in own], name=title, mode="lines+markers", legendgroup=method,
+            line={"color": colour}, marker={"symbol": SYMBOLS[index % 10], "size": 8},
+            hovertemplate="%{y:.2f} dB<extra>" + title + "</extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        height=380, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title=amount, yaxis_title="PSNR, dB", uirevision="curve"
+    )
+    return figure
