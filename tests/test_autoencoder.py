@@ -11,7 +11,7 @@ from test_train import same_weights, tiny_set, told, weights_of
 
 from vae_core import checkpoint, evaluate, train
 from vae_core.autoencoder import AutoencoderConfig, DenoisingConfig, RestorerConfig, _folded, _unfolded, kernels, templates
-from vae_core.corruption import parse
+from vae_core.corruption import BLANK, parse
 from vae_core.data import to_float
 from vae_core.errors import BadInput
 from vae_core.train import Epoch, fit, from_bytes
@@ -110,6 +110,23 @@ def test_the_restorer_reads_the_mask_and_each_picture_alone():
         together = model(x, mask)
         assert not torch.allclose(together, model(x, ~mask), atol=1e-3)
         torch.testing.assert_close(together[1:2], model(x[1:2], mask[1:2]))
+
+
+def test_a_repair_is_the_mean_of_five_views():
+    model, x = a_model(CONFIGS["restorer"]), pictures(2, 1, 8, 8)
+    mask = pictures(2, 1, 8, 8) < 0.5
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(1))
+    wide, unknown = torch.full((2, 1, 10, 10), BLANK), torch.ones(2, 1, 10, 10, dtype=torch.bool)
+    wide[..., 1:9, 1:9], unknown[..., 1:9, 1:9] = x, mask
+    with torch.no_grad():
+        views = [
+            model(wide[..., d : d + 8, r : r + 8], unknown[..., d : d + 8, r : r + 8])[..., 4 - d, 5 - r].clamp(0, 1)
+            for d, r in ((1, 1), (1, 1), (1, 2), (1, 0), (2, 1), (0, 1))
+        ]  # the pixel (3, 4) as each view has it, the straight one twice
+        torch.testing.assert_close(model.restore(x, mask)[..., 3, 4], torch.stack(views).mean(0))
+    model.forward = lambda image, mask: torch.full_like(image, 0.25)
+    torch.testing.assert_close(model.restore(x, mask), torch.full_like(x, 0.25))  # also at the border
 
 
 def test_the_denoiser_is_shown_damaged_pictures_and_asked_for_the_whole_ones():
