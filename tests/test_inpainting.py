@@ -356,6 +356,16 @@ def test_a_curve_holds_the_means_of_every_amount_with_their_confidence():
     assert points[0].psnr > points[2].high  # more damage, worse
 
 
+@pytest.mark.parametrize(("spec", "over_navier_stokes", "over_dae"), [("dropout:0.5", 7.2, 4), ("block:10", 6, 5.5)])
+def test_the_shipped_models_have_learned_what_interpolation_cannot_know(spec, over_navier_stokes, over_dae):
+    asked = ("navier-stokes", "dae", "restorer", "vae")
+    results = compare(load("mnist").test_images[:200], parse(spec), 0, inpainting.load_models(asked), asked)
+    psnr = {result.method: result.summary()["psnr_hole"] for result in results}
+    assert psnr["restorer"] > psnr["navier-stokes"] + over_navier_stokes
+    assert psnr["restorer"] > psnr["dae"] + over_dae
+    assert psnr["restorer"] > psnr["vae"] > psnr["dae"] > psnr["navier-stokes"]
+
+
 # The command.
 
 
