@@ -173,7 +173,8 @@ def damage_curves(points: list[dict], titles: dict[str, str], amount: str) -> go
         own = sorted((point for point in points if point["method"] == method), key=lambda point: point["amount"])
         if not own:
             continue
-        colour, across = COLOURS[index % 10], [point["amount"] for point in own]
+        colour, shape = marks.mark(index)
+        across = [point["amount"] for point in own]
         figure.add_scatter(
             x=across + across[::-1], y=[p["high"] for p in own] + [p["low"] for p in reversed(own)],
             fill="toself", opacity=0.25, fillcolor=colour, line={"width": 0},
@@ -181,7 +182,7 @@ def damage_curves(points: list[dict], titles: dict[str, str], amount: str) -> go
         )  # fmt: skip
         figure.add_scatter(
             x=across, y=[point["psnr"] for point in own], name=title, mode="lines+markers", legendgroup=method,
-            line={"color": colour}, marker={"symbol": SYMBOLS[index % 10], "size": 8},
+            line={"color": colour}, marker={"symbol": shape, "size": 8},
             hovertemplate="%{y:.2f} dB<extra>" + title + "</extra>",
         )  # fmt: skip
     figure.update_layout(
