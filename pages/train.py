@@ -1,4 +1,4 @@
-"""Train: choose, press, watch a variational autoencoder learn."""
+"""Train: choose, press, watch a model learn."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ from ui.train_view import run_view
 from vae_core.errors import BadInput
 
 inside_app()
-st.title("Train a VAE")
+st.title("Train a model")
 
 token = st.query_params.get("run") or st.session_state.get("run")
 run, controls = jobs().store.find(token)
