@@ -12,7 +12,6 @@ from vae_core.errors import BadInput
 
 inside_app()
 st.title("Map the latent space")
-analyses().warm_up(analysis_worker.warm_up)
 try:
     model = chosen()
     if model is None:
@@ -24,3 +23,4 @@ except BadInput as error:
     st.text(str(error))
     st.stop()
 map_view(model, known)
+analyses().warm_up(analysis_worker.warm_up)  # last: the picture comes first, on a server that has just started too
