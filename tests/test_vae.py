@@ -335,7 +335,7 @@ def test_each_architecture_fills_in_its_own_width_and_depth():
     for name, architecture in ARCHITECTURES.items():
         config = VAEConfig(name)
         assert (config.hidden, config.depth) == (architecture.hidden, architecture.depth)
-        assert VAEConfig(name, hidden=64, depth=2).hidden == 64
+        assert VAEConfig(name, hidden=32, depth=2).hidden == 32
         assert 0 < architecture.lr <= 1
         assert architecture.title
     assert VAEConfig("mlp").hidden == 400

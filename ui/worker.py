@@ -170,6 +170,7 @@ class Watch:
         """Points of the map (float32), reconstructions and samples (uint8), as bytes with their shapes."""
         import torch
 
+        self.model.eval()  # the next batch trains again
         with torch.no_grad():
             codes = self._codes()
             recon, samples = self._painted()

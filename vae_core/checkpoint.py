@@ -85,10 +85,15 @@ def make_recipe(model: Model, title: str, data, training: dict, command: str, ep
     )  # fmt: skip
 
 
+def numbers(model: Model) -> dict[str, Tensor]:
+    """What a checkpoint keeps of a model: its state but for the batch normalisations' counters, which nothing here reads."""
+    return {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
+
+
 def to_bytes(model: Model, recipe: Recipe, half: bool = False) -> bytes:
     """The weights file: tensors (float16 with `half`, else float32) and the recipe in the metadata."""
     dtype = torch.float16 if half else torch.float32
-    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in numbers(model).items()}
     embedded = recipe.model_dump_json(exclude={"weights_sha256"})
     return safetensors.torch.save(tensors, metadata={"latentscape": embedded})
 
@@ -267,7 +272,7 @@ def _strict_json(raw: bytes, what: str) -> dict:
 
 def _compare(header: dict, model: Model, name: str) -> None:
     """Names, shapes and types of the file against those of the model that the recipe describes."""
-    expected: dict[str, Tensor] = model.state_dict()
+    expected: dict[str, Tensor] = numbers(model)
     if header.keys() != expected.keys():
         raise BadInput(f"{name} does not hold the weights that its recipe describes (names differ).")
     for key, entry in header.items():

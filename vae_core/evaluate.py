@@ -3,6 +3,7 @@
 Nothing here draws from the global random state: every draw comes from a seed that the caller can see.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -52,9 +53,18 @@ def elbo_terms(model: VAE, images: Tensor, seed: int = 0) -> ELBOTerms:
     for start in range(0, len(images), BATCH):
         x = _pixels(model, images[start : start + BATCH], generator).to(_device(model))
         logits, mu, logvar = model(x, noise[start : start + BATCH].to(x.device))
-        recon.append(recon_per_image(logits, x).cpu())
+        recon.append(recon_per_image(logits, x, model.log_sigma).cpu())
         kl.append(kl_per_image(mu, logvar).sum(1).cpu())
     return ELBOTerms(torch.cat(recon), torch.cat(kl))
+
+
+def bits_per_dimension(nats: float, pixels: int) -> float:
+    """Nats per image of a density over pixels in [0, 1] -> bits to code one 8-bit pixel of one channel.
+
+    A byte stands for a bin 1/255 wide, whose probability is taken as density times width: nats / (pixels ln 2) + log2 255.
+    Of a cross-entropy of grey pixels it means nothing.
+    """
+    return nats / (pixels * math.log(2)) + math.log2(255)
 
 
 def terms(model: VAE | Autoencoder | Restorer, images: Tensor, seed: int = 0) -> ELBOTerms:

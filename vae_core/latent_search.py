@@ -10,10 +10,9 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from vae_core.vae import VAE, kl_per_image, reparameterize
+from vae_core.vae import VAE, kl_per_image, pixel_nats, reparameterize
 
 RESTARTS = 3  # draws from the prior beside the encoder's answer
 SCOUTING, SEARCHING = 25, 60  # steps with all starts, then with the best of each picture
@@ -65,7 +64,7 @@ def _search(model: VAE, image: Tensor, known: Tensor, generator: torch.Generator
 
     def loss_of(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:  # (..., L) -> (...) nats
         logits = model.decode_logits(reparameterize(mu, logvar, noise).flatten(0, -2)).view(*mu.shape[:-1], *image.shape[1:])
-        pixels = F.binary_cross_entropy_with_logits(logits, image.expand_as(logits), reduction="none") * known
+        pixels = pixel_nats(logits, image.expand_as(logits), model.log_sigma) * known
         return pixels.flatten(-3).sum(-1) + kl_per_image(mu, logvar).sum(-1)
 
     def climb(mu: Tensor, logvar: Tensor, steps: int, done: int) -> tuple[Tensor, Tensor]:

@@ -26,9 +26,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vae_core import checkpoint, evaluate
+from vae_core.augment import flip_and_shift
 from vae_core.checkpoint import KINDS, Config, Model
 from vae_core.data import ImageSet, to_float
-from vae_core.errors import BadInput, in_range
+from vae_core.errors import BadInput, in_range, shortly
 
 SCHEDULES = ("one-cycle", "constant")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -47,11 +48,16 @@ class TrainConfig:
     seed: int = 0  # 0 to 2^31 - 1
     device: str = "auto"
     precision: str = "auto"
+    flip: bool = False  # mirror half of the images, left to right, anew in each epoch
+    shift: int = 0  # move each by up to so many pixels, 0 to 8
 
     def __post_init__(self):
         in_range("number of epochs", self.epochs, 1, 1000, whole=True)
         in_range("KL warm-up", self.kl_warmup, 0, 1000)
         in_range("seed", self.seed, 0, 2**31 - 1, whole=True)
+        in_range("shift", self.shift, 0, 8, whole=True)
+        if not isinstance(self.flip, bool):
+            raise BadInput(f"Flip is either true or false, not {shortly(self.flip)}.")
         if self.batch_size is not None:
             in_range("batch size", self.batch_size, 1, 16_384, whole=True)
         if self.lr is not None:
@@ -238,7 +244,6 @@ def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Epoch]:
     while not state.finished:
         epoch = len(state.epochs) + 1
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)).to(device)
-        model.train()
         for batch in range(state.steps - len(state.epochs) * state.batches, state.batches):
             began = time.perf_counter()
             chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
@@ -270,6 +275,8 @@ def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Epoch]:
 def _step(state: TrainState, wrapped: torch.nn.Module, x: Tensor, total: int) -> tuple[float, float, float]:
     """One batch: forward, check, backward, step. Returns recon, kl, loss of the whole batch over all processes."""
     config = state.config
+    state.model.train()  # whoever looked at it between two batches left it in evaluation mode
+    x = flip_and_shift(x, config.flip, config.shift, state.noise)
     drawn = state.model.draw(x, state.noise)  # for the whole batch: the same draws however many processes share it
     share = slice(len(x) * _rank() // _world(), len(x) * (_rank() + 1) // _world())
     drawn = tuple(part[share] for part in drawn)
@@ -348,7 +355,7 @@ def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: b
     """
     model, images = state.model, data.test_images
     metrics = {"seconds": state.seconds}
-    half = all(tensor.abs().max() < 65_504 for tensor in model.state_dict().values())
+    half = all(tensor.abs().max() < 65_504 for tensor in checkpoint.numbers(model).values())
     if quick:
         metrics |= (
             {name: value for name, value in asdict(state.epochs[-1]).items() if name.startswith("test_")}
@@ -358,7 +365,9 @@ def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: b
     else:
         terms = evaluate.terms(model, images, state.config.seed)
         halved = copy.deepcopy(model)
-        halved.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
+        halved.load_state_dict(
+            {name: tensor.half().float() for name, tensor in checkpoint.numbers(model).items()}, strict=False
+        )
         shift = evaluate.terms(halved, images, state.config.seed).loss.mean() - terms.loss.mean()
         half = half and abs(shift.item()) < 0.05  # False for NaN
         metrics |= {
@@ -368,6 +377,9 @@ def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: b
         }
         if model.config.kind == "vae":
             metrics["active_units"] = evaluate.active_units(evaluate.encode(model, images)[0])
+            if model.log_sigma is not None:
+                metrics["bits_per_dimension"] = evaluate.bits_per_dimension(metrics["test_loss"], model.config.pixels)
+                metrics["sigma"] = model.log_sigma.exp().item()
     epochs = [asdict(epoch) for epoch in state.epochs]
     recipe = checkpoint.make_recipe(model, title, data, asdict(state.config), command, epochs, metrics)
     return checkpoint.to_bytes(model, recipe, half), recipe

@@ -1,41 +1,27 @@
 """The variational autoencoder: settings, model, loss and the importance-weighted bound.
 
 Sources: Kingma & Welling 2014 (arXiv:1312.6114); beta: Higgins et al. 2017; importance weighting: Burda, Grosse &
-Salakhutdinov 2016 (arXiv:1509.00519); residual blocks before-activation: He et al. 2016 (arXiv:1603.05027).
+Salakhutdinov 2016 (arXiv:1509.00519); a Gaussian whose one variance is learned: Rybkin, Daniilidis & Levine 2021, sigma-VAE
+(arXiv:2006.13202). The networks are in networks.py.
 All losses are in nats per image: summed over pixels and channels, averaged over the batch.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vae_core import networks
 from vae_core.errors import BadInput, in_range, shortly
+from vae_core.networks import ARCHITECTURES, Architecture
 
-
-@dataclass(frozen=True)
-class Architecture:
-    """What a person chooses from, and the settings that were found to train it well."""
-
-    title: str
-    hidden: int
-    depth: int
-    lr: float
-    batch_size: int
-    clip: float | None = None  # gradient norm above which a step is shortened
-
-
-ARCHITECTURES = {
-    # The tutorial network is left exactly as it is taught: no clipping. Usual norms of the other are 20 to 100.
-    "mlp": Architecture("MLP (textbook)", hidden=400, depth=1, lr=1e-3, batch_size=128),
-    "residual": Architecture("Residual MLP (best)", hidden=384, depth=1, lr=3e-3, batch_size=128, clip=200.0),
-}
 REDUCTIONS = ("sum", "mean")
+LIKELIHOODS = ("bernoulli", "gaussian")
+LOWEST_LOG_SIGMA = -6.0  # half a step of 8-bit pixels: constant images would drive it to minus infinity
+FIRST_LOG_SIGMA = -1.5  # about the spread of pixels in natural pictures
 MAX_WEIGHTS = 16_000_000  # in float32 just below the 64 MB that a checkpoint may have
 
 
@@ -65,11 +51,12 @@ class VAEConfig:
     architecture: str = "mlp"
     image_shape: tuple[int, int, int] = (1, 28, 28)  # (C, H, W)
     latent_dim: int = 20  # 1 to 256
-    hidden: int | None = None  # units of a hidden layer, 8 to 4096; None: the architecture's own
-    depth: int | None = None  # mlp: hidden layers each way; residual: blocks each way; 1 to 12
+    hidden: int | None = None  # units of a hidden layer, or channels, 8 to 4096; None: the architecture's own
+    depth: int | None = None  # mlp: hidden layers each way; residual, conv: blocks each way; 1 to 12
     beta: float = 1.0  # weight of the KL term, 0 to 1000
     binarize: bool = False  # draw each pixel as 0 or 1 anew whenever it is used: then the loss is a true likelihood
     reduction: str = "sum"  # "mean" averages the reconstruction over pixels, the famous mistake: collapse
+    likelihood: str = "bernoulli"  # of a pixel given z; or "gaussian", around the same mean, with one learned variance for all
 
     def __post_init__(self):
         if self.architecture not in ARCHITECTURES:
@@ -78,12 +65,16 @@ class VAEConfig:
             )
         if self.reduction not in REDUCTIONS:
             raise BadInput(f"There is no reduction called {shortly(self.reduction)}; choose sum or mean.")
+        if self.likelihood not in LIKELIHOODS:
+            raise BadInput(f"There is no likelihood called {shortly(self.likelihood)}; choose bernoulli or gaussian.")
         defaults = ARCHITECTURES[self.architecture]
         object.__setattr__(self, "hidden", defaults.hidden if self.hidden is None else self.hidden)
         object.__setattr__(self, "depth", defaults.depth if self.depth is None else self.depth)
         object.__setattr__(self, "image_shape", check_image_shape(self.image_shape))
         if not isinstance(self.binarize, bool):
             raise BadInput(f"Binarise is either true or false, not {shortly(self.binarize)}.")
+        if self.binarize and self.likelihood != "bernoulli":
+            raise BadInput("Black and white pixels have a Bernoulli likelihood, not a Gaussian one; choose one of the two.")
         in_range("latent dimension", self.latent_dim, 1, 256, whole=True)
         in_range("hidden width", self.hidden, 8, 4096, whole=True)
         in_range("depth", self.depth, 1, 12, whole=True)
@@ -107,46 +98,12 @@ class VAEConfig:
     @property
     def weights(self) -> int:
         """Numbers in the matrices of encoder and decoder; biases and norms are a thousandth more."""
-        inner = (self.depth - 1 if self.architecture == "mlp" else 2 * self.depth) * self.hidden**2
-        return 2 * inner + self.hidden * (2 * self.pixels + 3 * self.latent_dim)
-
-
-class ResidualBlock(nn.Module):
-    """x + W2 silu(W1 silu(norm(x))): starts as the identity, so that depth costs nothing at first."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.linear1 = nn.Linear(width, width)
-        self.linear2 = nn.Linear(width, width)
-        nn.init.zeros_(self.linear2.weight)
-        nn.init.zeros_(self.linear2.bias)
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, width) -> (B, width)
-        return x + self.linear2(F.silu(self.linear1(F.silu(self.norm(x)))))
-
-
-def _mlp(sizes: list[int]) -> nn.Sequential:
-    """Linear layers with a ReLU between them, none at the end."""
-    layers = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-def _residual(inputs: int, width: int, depth: int, outputs: int) -> nn.Sequential:
-    blocks = [ResidualBlock(width) for _ in range(depth)]
-    return nn.Sequential(nn.Linear(inputs, width), *blocks, nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, outputs))
-
-
-BUILDERS: dict[str, Callable] = {  # (inputs, hidden, depth, outputs) -> network; the decoder is the same, reversed
-    "mlp": lambda inputs, hidden, depth, outputs: _mlp([inputs, *[hidden] * depth, outputs]),
-    "residual": _residual,
-}
+        return networks.weights(self.architecture, self.image_shape, self.latent_dim, self.hidden, self.depth)
 
 
 class VAE(nn.Module):
-    """q(z|x) = N(mu, diag exp(logvar)) and p(x|z) = Bernoulli(sigmoid(decoder(z))), pixels independent.
+    """q(z|x) = N(mu, diag exp(logvar)); p(x|z) has independent pixels with mean x_hat = sigmoid(decoder(z)): Bernoulli, or
+    N(x_hat, sigma^2) with one sigma for all of them.
 
     In the equations: D = C*H*W pixels, L = config.latent_dim. With `mlp` this is the tutorial network
     784-400-(L, L) and L-400-784 with ReLU.
@@ -155,9 +112,20 @@ class VAE(nn.Module):
     def __init__(self, config: VAEConfig):
         super().__init__()
         self.config = config
-        build = BUILDERS[config.architecture]
-        self.encoder = build(config.pixels, config.hidden, config.depth, 2 * config.latent_dim)
-        self.decoder = build(config.latent_dim, config.hidden, config.depth, config.pixels)
+        build = networks.BUILDERS[config.architecture]
+        self.encoder, self.decoder = build(config.image_shape, config.latent_dim, config.hidden, config.depth)
+        if config.likelihood == "gaussian":
+            self.scale = nn.Parameter(torch.zeros(1))
+
+    @property
+    def log_sigma(self) -> Tensor | None:
+        """log sigma of a Gaussian pixel, (1,), above LOWEST_LOG_SIGMA by a softplus; None of a Bernoulli one.
+
+        The weight behind it counts tenths, because Adam's steps are of one size and sigma has a long way to go.
+        """
+        if self.config.likelihood != "gaussian":
+            return None
+        return LOWEST_LOG_SIGMA + F.softplus(FIRST_LOG_SIGMA + 10 * self.scale.float() - LOWEST_LOG_SIGMA)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images in [0, 1], (B, C, H, W) -> mu, logvar, each (B, L). No random draw."""
@@ -165,7 +133,7 @@ class VAE(nn.Module):
         return mu, logvar
 
     def decode_logits(self, z: Tensor) -> Tensor:
-        """z (B, L) -> logits of the pixel probabilities, (B, C, H, W)."""
+        """z (B, L) -> logits of the pixels' means, (B, C, H, W)."""
         return self.decoder(z).view(-1, *self.config.image_shape)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -186,7 +154,7 @@ class VAE(nn.Module):
     def loss(self, clean: Tensor, drawn: tuple[Tensor, ...], outputs: tuple[Tensor, ...], warm: float = 1.0) -> "Loss":
         """The objective, from what `draw` and `forward` returned; beta is multiplied by `warm`."""
         logits, mu, logvar = (output.float() for output in outputs)
-        return vae_loss(logits, drawn[0], mu, logvar, self.config.beta * warm, self.config.reduction)
+        return vae_loss(logits, drawn[0], mu, logvar, self.config.beta * warm, self.config.reduction, self.log_sigma)
 
 
 def reparameterize(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
@@ -202,12 +170,21 @@ class Loss(NamedTuple):
     kl: Tensor
 
 
-def recon_per_image(logits: Tensor, x: Tensor) -> Tensor:
-    """-log p(x|z) = cross-entropy summed over pixels, (B, C, H, W) twice -> (B,) nats.
+def pixel_nats(logits: Tensor, x: Tensor, log_sigma: Tensor | None = None) -> Tensor:
+    """-log p(x|z) of each pixel, in nats: logits and x of one shape, which is kept.
 
-    A likelihood only where x is 0 or 1; with grey pixels this is the "grey BCE" that tutorials report.
+    Without log_sigma the cross-entropy: a likelihood only where x is 0 or 1; with grey pixels the "grey BCE" that tutorials
+    report. With it the density of N(sigmoid(logits), sigma^2): may be below zero (sigma-VAE, section 3).
     """
-    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+    if log_sigma is None:
+        return F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+    error = (x - torch.sigmoid(logits)) * torch.exp(-log_sigma)
+    return 0.5 * error.square() + log_sigma + 0.5 * math.log(2 * math.pi)
+
+
+def recon_per_image(logits: Tensor, x: Tensor, log_sigma: Tensor | None = None) -> Tensor:
+    """-log p(x|z) summed over pixels, (B, C, H, W) twice -> (B,) nats; see `pixel_nats`."""
+    return pixel_nats(logits, x, log_sigma).flatten(1).sum(1)
 
 
 def kl_per_image(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -215,14 +192,20 @@ def kl_per_image(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
 
 
-def vae_loss(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0, reduction: str = "sum") -> Loss:
-    """recon + beta * kl over a batch: logits and x (B, C, H, W), mu and logvar (B, L).
+def vae_loss(
+    logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0, reduction: str = "sum",
+    log_sigma: Tensor | None = None,
+) -> Loss:  # fmt: skip
+    """recon + beta * kl over a batch: logits and x (B, C, H, W), mu and logvar (B, L); Gaussian pixels with log_sigma.
 
     With reduction="mean" the reconstruction inside `loss` is averaged over pixels while the KL stays summed: the KL
     then outweighs it several hundred times and the posterior collapses. The terms `recon` and `kl` stay in nats.
     """
     batch = max(len(x), 1)
-    recon = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / batch  # faster than a mean of (B,) sums
+    if log_sigma is None:
+        recon = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / batch  # faster than a mean of (B,) sums
+    else:
+        recon = pixel_nats(logits, x, log_sigma).sum() / batch
     kl = kl_per_image(mu, logvar).sum() / batch
     pixels = x.shape[1:].numel()
     return Loss(recon / (pixels if reduction == "mean" else 1) + beta * kl, recon, kl)
@@ -240,5 +223,5 @@ def iwae_bound(model: VAE, x: Tensor, samples: int, generator: torch.Generator |
         z = reparameterize(mu, logvar, noise)
         # log p(z) - log q(z|x); the 2 pi of the two normals cancels
         log_ratio = 0.5 * (noise.square() + logvar - z.square()).sum(1)
-        log_weights.append(log_ratio - recon_per_image(model.decode_logits(z), x))
+        log_weights.append(log_ratio - recon_per_image(model.decode_logits(z), x, model.log_sigma))
     return torch.logsumexp(torch.stack(log_weights), dim=0) - math.log(samples)
