@@ -245,7 +245,7 @@ def test_an_unknown_set_is_answered_with_the_known_ones(name):
 
 
 def test_the_sets_of_the_issue_are_all_there_with_a_title():
-    assert set(data.NAMES) == {"mnist", "fashion-mnist", "kmnist", "emnist-letters", "cifar10", "digits"}
+    assert set(data.NAMES) == {"mnist", "fashion-mnist", "kmnist", "emnist-letters", "cifar10", "digits", "shapes"}
     assert set(data.TITLES) == set(data.NAMES)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_core import shapes
 from vae_core.errors import BadInput
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "data"
@@ -44,6 +45,9 @@ class ImageSet:
     test_labels: Tensor
     classes: tuple[str, ...]
     digest: str  # SHA-256 over all four tensors: two sets with one digest hold the same pixels in the same order
+    factors: tuple[str, ...] = ()  # names of what the pictures were drawn from, where that is known
+    train_factors: Tensor | None = None  # int64 (N, len(factors)): which of its values each factor has
+    test_factors: Tensor | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -65,9 +69,16 @@ def load(name: str) -> ImageSet:
     """
     if name not in LOADERS:
         raise BadInput(f"There is no data set called {name!r}; choose one of {', '.join(NAMES)}.")
-    train_images, train_labels, test_images, test_labels, classes = LOADERS[name]()
+    return image_set(name, *LOADERS[name]())
+
+
+def image_set(
+    name: str, train_images, train_labels, test_images, test_labels, classes, factors=(), train_factors=None, test_factors=None
+) -> ImageSet:
+    """An ImageSet from numpy arrays of the shapes that it names, with its digest."""
     tensors = [torch.from_numpy(np.ascontiguousarray(a)) for a in (train_images, train_labels, test_images, test_labels)]
-    return ImageSet(name, *tensors, classes=tuple(classes), digest=_digest(tensors))
+    known = [None if a is None else torch.from_numpy(a) for a in (train_factors, test_factors)]
+    return ImageSet(name, *tensors, tuple(classes), _digest(tensors), tuple(factors), *known)
 
 
 def read_idx(path: Path, expected_sha256: str | None = None) -> np.ndarray:
@@ -122,6 +133,13 @@ def _digits():
     return images[:cut], labels[:cut], images[cut:], labels[cut:], "0123456789"
 
 
+def _shapes():
+    train_images, train_factors, test_images, test_factors = shapes.shapes()
+    labels = train_factors[:, 0], test_factors[:, 0]  # the sprite
+    classes = shapes.FACTORS["shape"]
+    return train_images, labels[0], test_images, labels[1], classes, shapes.FACTORS, train_factors, test_factors
+
+
 def _torchvision(name: str, class_name: str, classes: list[str] | None = None, first_label: int = 0, **options) -> Callable:
     """A loader for torchvision's `class_name`: from the files where they lie, else downloaded beside them."""
 
@@ -166,6 +184,7 @@ LOADERS: dict[str, Callable] = {
     "kmnist": _torchvision("kmnist", "KMNIST"),
     "emnist-letters": _torchvision("emnist-letters", "EMNIST", list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), first_label=1),
     "cifar10": _torchvision("cifar10", "CIFAR10"),
+    "shapes": _shapes,
 }
 NAMES = tuple(LOADERS)
 TITLES = {
@@ -175,4 +194,5 @@ TITLES = {
     "kmnist": "KMNIST (Japanese)",
     "emnist-letters": "EMNIST letters",
     "cifar10": "CIFAR-10 photographs",
+    "shapes": "Coloured shapes, their factors known",
 }
