@@ -5,6 +5,8 @@ MNIST's recipe (LeCun, Bottou, Bengio & Haffner 1998, section III.A): white ink 
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -25,8 +27,18 @@ FAINT = 0.1  # ink below this share of the strongest is paper or noise
 def open_picture(raw: bytes) -> np.ndarray:
     """A picture file -> uint8 RGB (H, W, 3), turned as its EXIF says, the first frame of several, no side above LONGEST.
 
-    Transparent parts become white paper, or black where what is drawn is bright. Raises BadInput on anything else than
-    an intact PNG, JPEG, WebP, GIF or BMP of at most 10 MB and 24 million pixels.
+    Transparent parts become white paper, or black where what is drawn is bright. Raises BadInput as `opened` does.
+    """
+    with opened(raw) as image:
+        return _rgb(ImageOps.exif_transpose(image))
+
+
+@contextmanager
+def opened(raw: bytes, least: int | None = None) -> Iterator[Image.Image]:
+    """The picture in a file, its first frame decoded, for the length of a `with`.
+
+    With `least`, a JPEG is decoded at a fraction of its size, not below so many pixels a side. Raises BadInput on anything
+    else than an intact PNG, JPEG, WebP, GIF or BMP of at most 10 MB and 24 million pixels, also where it proves damaged later.
     """
     if len(raw) > MAX_FILE:
         raise BadInput(f"The picture has {len(raw) / 2**20:.0f} MB; at most {MAX_FILE // 2**20} MB are read.")
@@ -38,8 +50,10 @@ def open_picture(raw: bytes) -> np.ndarray:
                     f"The picture has {width:,} x {height:,} pixels; at most {MAX_PIXELS // 10**6} million are read. "
                     "Make it smaller first."
                 )
+            if least:
+                image.draft(None, (least, least))
             image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+            yield image
     except BadInput:
         raise
     except Image.DecompressionBombError as error:
@@ -48,6 +62,11 @@ def open_picture(raw: bytes) -> np.ndarray:
         ) from error
     except Exception as error:  # Pillow's readers raise nearly anything on damaged files
         raise BadInput("This is no intact picture; save it again as PNG, JPEG, WebP, GIF or BMP.") from error
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits a pixel with the same of 8."""
+    return Image.fromarray(np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8))
 
 
 def drawn_on_black(images: Tensor) -> bool:
@@ -94,7 +113,7 @@ def fitted(picture: np.ndarray, image_shape: tuple[int, int, int], on_black: boo
 
 def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):  # 16 bits a pixel
-        image = Image.fromarray(np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8))
+        image = eight_bits(image)
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     image.thumbnail((LONGEST, LONGEST))
     if image.mode == "RGB":

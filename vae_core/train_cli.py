@@ -13,7 +13,7 @@ from typing import NoReturn
 import torch.distributed as dist
 from tqdm import tqdm
 
-from vae_core import checkpoint, corruption, data
+from vae_core import checkpoint, corruption, data, folder
 from vae_core.checkpoint import KINDS, Config
 from vae_core.errors import BadInput, shortly
 from vae_core.train import (
@@ -31,7 +31,7 @@ from vae_core.train import (
 )
 from vae_core.vae import ARCHITECTURES
 
-MODEL_OPTIONS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binarize", "reduction", "corruption")
+MODEL_OPTIONS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binarize", "reduction", "likelihood", "corruption")
 PRINTED = ("epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second")
 
 
@@ -44,7 +44,13 @@ class Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m vae_core.train", description="Train an autoencoder; losses in nats per image.")
-    parser.add_argument("--data", default="mnist", metavar="NAME", help=", ".join(data.NAMES))
+    parser.add_argument(
+        "--data", default="mnist", metavar="NAME", help=f"{', '.join(data.NAMES)}, or folder:PATH: a folder or zip file"
+    )
+    parser.add_argument(
+        "--image-size", type=int, default=32, metavar="PIXELS", help="a side of the pictures of a folder: 32, 64"
+    )
+    parser.add_argument("--fit", default="crop", help=f"of the pictures of a folder: {', '.join(folder.FITS)}")
     parser.add_argument("--kind", default="vae", help=", ".join(KINDS))
     parser.add_argument("--architecture", help=f"vae: {', '.join(ARCHITECTURES)}")
     parser.add_argument("--latent-dim", type=int, metavar="L", help="vae: size of the code")
@@ -57,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kl-warmup", type=float, default=0.0, metavar="EPOCHS", help="epochs over which beta grows from 0")
     parser.add_argument("--binarize", action="store_true", help="vae: draw pixels as 0 or 1, for true nats")
     parser.add_argument("--reduction", help="vae: sum, or mean: the famous mistake that makes the posterior collapse")
+    parser.add_argument("--likelihood", help="vae: bernoulli, or gaussian with one learned variance")
+    parser.add_argument("--flip", action="store_true", help="mirror half of the images left to right, anew in each epoch")
+    parser.add_argument("--shift", type=int, default=0, metavar="PIXELS", help="move each image by up to so many pixels")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument(
         "--batch-size", type=int, metavar="N", help="images a step over all devices (default: the architecture's)"
@@ -113,8 +122,8 @@ def command_line(arguments: list[str]) -> str:
 def _train(arguments: argparse.Namespace, command: str) -> int:
     out: Path = arguments.out
     main_process = not dist.is_initialized() or dist.get_rank() == 0
-    state = _prepare(arguments)
-    images = data.load(arguments.data)
+    images = _images(arguments, main_process)
+    state = _prepare(arguments, images)
     stop = []
     before = signal.signal(signal.SIGINT, lambda *_: stop.append(True))  # finish the batch, keep the checkpoint
     code = 0
@@ -146,18 +155,27 @@ def _train(arguments: argparse.Namespace, command: str) -> int:
     return code
 
 
-def _prepare(arguments: argparse.Namespace) -> TrainState:
+def _images(arguments: argparse.Namespace, main_process: bool) -> data.ImageSet:
+    """The data set by its name, or the pictures in folder:PATH; what was read of these is said on stderr."""
+    if not arguments.data.startswith("folder:"):
+        return data.load(arguments.data)
+    images, report = folder.read_pictures(Path(arguments.data.removeprefix("folder:")), arguments.image_size, arguments.fit)
+    if main_process:
+        print(*report.sentences(), *(f"{name!r}: {reason}" for name, reason in report.skipped[:10]), sep="\n", file=sys.stderr)
+    return images
+
+
+def _prepare(arguments: argparse.Namespace, images: data.ImageSet) -> TrainState:
     """The state to train from: fresh, or resumed. Nothing that is there already is lost without --overwrite."""
     out: Path = arguments.out
     if len(arguments.title or out.name) > 200:
         raise BadInput("A title has at most 200 characters; give a shorter --title.")
-    images = data.load(arguments.data)
     if arguments.resume:
         return resume(out, images)
     model = _model(arguments, images.image_shape)
     config = TrainConfig(
         arguments.epochs, arguments.batch_size, arguments.lr, arguments.schedule, arguments.kl_warmup, arguments.seed,
-        arguments.device, arguments.precision,
+        arguments.device, arguments.precision, arguments.flip, arguments.shift,
     )  # fmt: skip
     state = start(model, images, config, _weights(arguments.init, model))
     if not arguments.overwrite and any((out / name).exists() for name in ("state.safetensors", "checkpoint.safetensors")):
