@@ -37,6 +37,7 @@ checkpoints: install
 bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.projection
+	$(BIN)/python -m benchmarks.folder
 	$(BIN)/python -m benchmarks.pad
 
 screenshots: $(DEV_STAMP)

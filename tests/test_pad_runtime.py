@@ -125,6 +125,17 @@ def test_shipped_decoders_agree_inside_chromium(in_chromium, path):
     assert difference < TOLERANCE
 
 
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
+@pytest.mark.parametrize(
+    ("architecture", "shape", "latent_dim"),
+    [("conv", (1, 28, 28), 2), ("conv", (3, 32, 32), 10), ("conv", (3, 64, 64), 128), ("conv-course", (3, 32, 32), 180)],
+    ids=str,
+)
+def test_convolutional_decoders_agree_with_torch(in_js, architecture, shape, latent_dim, half):
+    vae = VAE(VAEConfig(architecture=architecture, image_shape=shape, latent_dim=latent_dim))
+    assert worst_difference(in_js, shaken(vae, half).decoder, latent_dim, shape, half=half, count=50) < TOLERANCE
+
+
 def test_layers_of_odd_sizes_agree_with_torch(in_js):
     decoder = shaken(nn.Sequential(nn.Linear(3, 7), nn.Tanh(), nn.Linear(7, 6), nn.SiLU(), nn.Linear(6, 15, bias=False)))
     assert worst_difference(in_js, decoder, 3, (1, 3, 5), count=100) < TOLERANCE
