@@ -11,13 +11,13 @@ from vae_core.checkpoint import KINDS, safe_name
 from vae_core.errors import BadInput
 from vae_core.train import SCHEDULES, TrainConfig
 from vae_core.train_cli import command_line
-from vae_core.vae import ARCHITECTURES, REDUCTIONS
+from vae_core.vae import ARCHITECTURES, LIKELIHOODS, REDUCTIONS
 
 PLAIN = {
     "data": "mnist", "kind": "vae",
     "architecture": "residual", "latent_dim": 2, "beta": 1.0, "hidden": None, "depth": None, "epochs": 10,
     "batch_size": None, "lr": None, "seed": 0, "schedule": "one-cycle", "kl_warmup": 0.0, "binarize": False, "reduction": "sum",
-    "corruption": None,
+    "corruption": None, "likelihood": "bernoulli", "flip": False, "shift": 0,
 }  # fmt: skip
 PRESETS = {  # name -> what it is for, and what differs from PLAIN
     "Watch a map form": ("Two latent dimensions, about a minute and a half on two cores: the plane itself is the map.", {}),
@@ -27,6 +27,8 @@ PRESETS = {  # name -> what it is for, and what differs from PLAIN
               {"latent_dim": 20, "epochs": 18}),
     "Best 2-D": ("The recipe of the shipped mnist-2d: about ten minutes on two cores.",
                  {"depth": 2, "lr": 2e-3, "epochs": 50}),
+    "Colour": ("Drawn shapes whose six factors are known, a convolutional network, and a beta that keeps the factors apart.",
+               {"data": "shapes", "architecture": "conv", "latent_dim": 6, "beta": 4.0}),
     "Watch it collapse": ("The famous mistake: the reconstruction averaged over pixels, the KL summed. See the KL die.",
                           {"architecture": "mlp", "epochs": 3, "reduction": "mean"}),
     "Autoencoder": ("The course's network without a prior, 784-30-784 with tanh: thirty numbers, and holes between them.",
@@ -43,7 +45,8 @@ KIND_LABELS = {
     "restorer": "Restorer that is told the mask",
 }
 DAMAGES = ("dropout:0.5", "dropout:0.25", "salt-pepper:0.1", "gaussian:0.3", "block:10", "stroke", "half", "mixed")
-TRAINING_FIELDS = ("epochs", "batch_size", "lr", "schedule", "kl_warmup", "seed")
+TRAINING_FIELDS = ("epochs", "batch_size", "lr", "schedule", "kl_warmup", "seed", "flip", "shift")
+LIKELIHOOD_LABELS = {"bernoulli": "Bernoulli (grey BCE)", "gaussian": "Gaussian, its variance learned"}
 REDUCTION_LABELS = {"sum": "Sum over pixels (right)", "mean": "Mean over pixels (the famous mistake)"}
 
 
@@ -165,6 +168,17 @@ def settings_form(status: str | None) -> Press:
                 **keep,
                 help="One cycle warms up, then cools down; constant is what tutorials use.",
             )
+            left.number_input(
+                "Shift (pixels)",
+                0,
+                8,
+                key=_key("shift"),
+                **keep,
+                help="Each image is moved by up to so many pixels, anew each time.",
+            )
+            right.toggle(
+                "Flip", key=_key("flip"), **keep, help="Half of the images are mirrored left to right, anew each time."
+            )
             if kind == "vae":
                 right.number_input(
                     "KL warm-up (epochs)", 0.0, 1000.0, step=1.0, key=_key("kl_warmup"), **keep,
@@ -173,6 +187,10 @@ def settings_form(status: str | None) -> Press:
                 st.selectbox(
                     "Reconstruction term", REDUCTIONS, format_func=REDUCTION_LABELS.get, key=_key("reduction"), **keep,
                     help="Averaging over pixels makes the KL outweigh it several hundred times.",
+                )  # fmt: skip
+                st.selectbox(
+                    "Likelihood", LIKELIHOODS, format_func=LIKELIHOOD_LABELS.get, key=_key("likelihood"), **keep,
+                    help="Gaussian gives a density in nats and bits per dimension; grey cross-entropy is none.",
                 )  # fmt: skip
                 st.toggle(
                     "Black and white pixels", key=_key("binarize"), **keep,
