@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vae_core import checkpoint, data, evaluate
+from vae_core import checkpoint, data, disentanglement, evaluate
 from vae_core.train_cli import main as train
 
 FOLDER = Path(__file__).resolve().parent
@@ -12,49 +12,59 @@ IMPORTANCE_SAMPLES = 100
 
 RECIPES = {  # name -> title and arguments of `python -m vae_core.train`
     "mnist-2d": ("MNIST in 2 dimensions: the best map",
-                 "--architecture residual --depth 2 --latent-dim 2 --epochs 50 --lr 2e-3"),
+                 "--data mnist --architecture residual --depth 2 --latent-dim 2 --epochs 50 --lr 2e-3"),
     "mnist-20d": ("MNIST in 20 dimensions: sharp reconstructions",
-                  "--architecture residual --latent-dim 20 --epochs 40 --lr 3e-3"),
+                  "--data mnist --architecture residual --latent-dim 20 --epochs 40 --lr 3e-3"),
     "mnist-20d-binary": ("MNIST as black and white pixels: true nats",
-                         "--architecture residual --latent-dim 20 --epochs 40 --lr 3e-3 --binarize"),
+                         "--data mnist --architecture residual --latent-dim 20 --epochs 40 --lr 3e-3 --binarize"),
     "mnist-2d-tutorial": ("MNIST in 2 dimensions: what the textbook gets",
-                          "--architecture mlp --latent-dim 2 --epochs 10 --batch-size 128 --lr 1e-3 --schedule constant"),
+                          "--data mnist --architecture mlp --latent-dim 2 --epochs 10 --batch-size 128 --lr 1e-3 "
+                          "--schedule constant"),
     "mnist-ae-30": ("Under-complete autoencoder, 784-30-784 with tanh: the course's",
-                    "--kind ae --hidden 30 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
+                    "--data mnist --kind ae --hidden 30 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
     "mnist-ae-500": ("Over-complete autoencoder, 784-500-784 with tanh: the course's",
-                     "--kind ae --hidden 500 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
+                     "--data mnist --kind ae --hidden 500 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
     "mnist-dae-500": ("Denoising autoencoder, 784-500-784 with tanh, half the pixels dropped: the course's",
-                      "--kind dae --hidden 500 --corruption dropout:0.5 --epochs 20 --batch-size 256 --lr 1e-3 "
+                      "--data mnist --kind dae --hidden 500 --corruption dropout:0.5 --epochs 20 --batch-size 256 --lr 1e-3 "
                       "--schedule constant"),
     "mnist-restorer": ("A small U-Net that is told where the damage is",
-                       "--kind restorer --epochs 10 --batch-size 64 --lr 3e-3"),
+                       "--data mnist --kind restorer --epochs 10 --batch-size 64 --lr 3e-3"),
+    "mnist-conv-2d": ("MNIST in 2 dimensions by convolutions",
+                      "--data mnist --architecture conv --depth 2 --latent-dim 2 --epochs 24 --lr 2e-3"),
 }  # fmt: skip
 
 
 def build(name: str) -> None:
-    """Train one checkpoint, evaluate it in full, and put it into this folder."""
+    """Train one checkpoint and put it into this folder."""
     title, arguments = RECIPES[name]
     with tempfile.TemporaryDirectory() as folder:
-        if train(["--data", "mnist", *arguments.split(), "--title", title, "--out", f"{folder}/{name}"]):
+        if train([*arguments.split(), "--title", title, "--out", f"{folder}/{name}"]):
             raise SystemExit(f"training {name} failed")
-        trained = checkpoint.open_file(Path(folder) / name / "checkpoint")
-    metrics = dict(trained.recipe.metrics) | measure(trained.model)
+        ship(name, checkpoint.open_file(Path(folder) / name / "checkpoint"))
+
+
+def ship(name: str, trained: checkpoint.Checkpoint) -> None:
+    """Evaluate what was trained by the recipe called `name` in full, and put it into this folder."""
+    metrics = dict(trained.recipe.metrics) | measure(trained.model, data.load(trained.recipe.data.name))
     recipe = trained.recipe.model_copy(update={
-        "metrics": metrics, "command": f"python -m vae_core.train --data mnist {arguments} --out runs/{name}",
+        "metrics": metrics, "command": f"python -m vae_core.train {RECIPES[name][1]} --out runs/{name}",
     })  # fmt: skip
     checkpoint.save(FOLDER, name, checkpoint.to_bytes(trained.model, recipe, trained.half), recipe)
     print(name, {key: round(value, 3) for key, value in metrics.items()})
 
 
-def measure(model) -> dict[str, float]:
-    """The figures of `evaluate` that say what a VAE's code is good for; log-likelihood bound where pixels are binary."""
+def measure(model, images: data.ImageSet) -> dict[str, float]:
+    """The figures of `evaluate` that say what a VAE's code is good for; the gap where factors are known; the log-likelihood
+    bound where pixels are binary."""
     if model.config.kind != "vae":
         return {}
-    images = data.load("mnist")
     train_mu, _ = evaluate.encode(model, images.train_images)
     test_mu, _ = evaluate.encode(model, images.test_images)
     labels = images.train_labels, images.test_labels
     figures = {"knn_accuracy": evaluate.knn_accuracy(train_mu, labels[0], test_mu, labels[1])}
+    if images.test_factors is not None:
+        shares = disentanglement.shared_information(test_mu.numpy(), images.test_factors.numpy())
+        figures["mutual_information_gap"] = disentanglement.mutual_information_gap(shares)
     if model.config.binarize:
         bound = evaluate.importance_weighted_bound(model, images.test_images, IMPORTANCE_SAMPLES)
         figures["importance_weighted_bound"] = bound.mean().item()
