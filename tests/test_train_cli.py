@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vae_core import checkpoint, evaluate, train, train_cli, vae
 from vae_core.data import load
@@ -283,6 +285,31 @@ def test_cuda_asked_for_and_absent_is_told(tmp_path, capsys, monkeypatch):
 
 def test_no_folder_is_a_bad_value(capsys):
     assert "--out" in assert_refused(*run(capsys, *QUICK, "--json"))
+
+
+def test_a_folder_of_pictures_is_trained_on_and_what_was_read_is_told(tmp_path, capsys):
+    pictures = tmp_path / "my pictures"
+    for kind, first in (("cat", 0), ("dog", 20)):
+        (pictures / kind).mkdir(parents=True)
+        for index in range(20):
+            pixels = np.random.default_rng(first + index).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(pictures / kind / f"{index}.png")
+    (pictures / "cat" / "page.png").write_text("<html>")
+    model = ["--architecture", "conv", "--hidden", "8", "--latent-dim", "3", "--likelihood", "gaussian"]
+    training = ["--epochs", "1", "--device", "cpu", "--flip", "--shift", "1"]
+    arguments = ["--data", f"folder:{pictures}", "--image-size", "28", *model, *training]
+    code, out, err = run(capsys, *arguments, "--json", "--out", tmp_path / "r")
+    assert (code, len(out)) == (0, 1)
+    assert err[0] == "40 pictures were read."
+    assert err[-1].startswith("'cat/page.png': ")
+    opened = checkpoint.open_file(tmp_path / "r" / "checkpoint")
+    assert opened.recipe.data.name == "folder:my pictures"
+    assert opened.recipe.data.classes == ["cat", "dog"]
+    assert opened.model.config.image_shape == (3, 28, 28)
+    assert {"bits_per_dimension", "sigma"} <= opened.recipe.metrics.keys()
+    assert opened.recipe.training["flip"]
+    (tmp_path / "empty").mkdir()
+    assert "no pictures" in assert_refused(*run(capsys, "--data", f"folder:{tmp_path / 'empty'}", "--out", tmp_path / "s"))
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path, capsys):

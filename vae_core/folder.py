@@ -41,7 +41,7 @@ JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini"}
 
 
 class Skipped(NamedTuple):
-    """A file that is not among the pictures, by its name as it stands (never a path to open), and why."""
+    """A file that is not among the pictures: its name, made fit to show, and why."""
 
     name: str
     reason: str
@@ -127,7 +127,7 @@ def _read(files: list[_File], skipped: list[Skipped], size: int, fit: str, name:
                 continue
             small, notes = _small(raw, size, fit)
         except BadInput as error:
-            skipped.append(Skipped(file.name, str(error)))
+            skipped.append(Skipped(_short(file.name, 200), str(error)))
             continue
         seen.add(digest)
         counts.update(notes)
@@ -285,7 +285,7 @@ def _in_zip(archive: zipfile.ZipFile, name: str) -> tuple[list[_File], list[Skip
         if entry.is_dir() or any(_junk(part) for part in _parts(entry.filename)):
             continue
         if reason := _refused(entry):
-            skipped.append(Skipped(entry.filename, reason))
+            skipped.append(Skipped(_short(entry.filename, 200), reason))
         else:
             files.append(_File(entry.filename, lambda entry=entry: _entry(archive, entry, budget)))
     return files, skipped
@@ -348,10 +348,10 @@ def _classes(names: list[str]) -> tuple[tuple[str, ...], dict[str, int]]:
     return tuple(titles), {name: index[folder] for name, folder in found.items()}
 
 
-def _short(name: str) -> str:
+def _short(name: str, longest: int = MAX_NAME) -> str:
     """Any text as a name that a page can show: printable, of bounded length, never empty."""
-    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name).strip()
-    return (shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…") or "?"
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name[: longest + 1]).strip()
+    return (shown if len(name) <= longest else f"{shown[:longest]}…") or "?"
 
 
 def _first(skipped: list[Skipped]) -> str:

@@ -113,7 +113,8 @@ def _convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tuple[nn.S
 
 def _course_convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tuple[nn.Sequential, nn.Sequential]:
     """3-6-12-24 convolutions down, 200-120-60 transposed ones up from z as a single pixel, batch normalisation between, where
-    `hidden` is the 200; `depth` is not used."""
+    `hidden` is the 200; `depth` is not used. On several devices each normalises its own share of a batch: other losses than on
+    one."""
     sizes = [shape[1:]]
     while len(sizes) < 4:
         sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
