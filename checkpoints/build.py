@@ -31,6 +31,8 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`
                        "--data mnist --kind restorer --epochs 10 --batch-size 64 --lr 3e-3"),
     "mnist-conv-2d": ("MNIST in 2 dimensions by convolutions",
                       "--data mnist --architecture conv --depth 2 --latent-dim 2 --epochs 24 --lr 2e-3"),
+    "shapes-conv": ("Coloured shapes in 6 dimensions, beta 4",
+                    "--data shapes --architecture conv --latent-dim 6 --beta 4 --epochs 16"),
 }  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def test_every_link_leads_somewhere(link):
 
 
 def test_the_table_of_models_is_that_of_the_files():
-    rows = dict(re.findall(r"^\| `(mnist[\w-]*)` \| .* \| ([\d.]+)", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `((?:mnist|shapes)-[\w-]*)` \| .* \| ([\d.]+)", README, re.MULTILINE))
     files = {path.stem: json.loads(path.read_text()) for path in (ROOT / "checkpoints").glob("*.json")}
     assert rows == {name: f"{recipe['metrics']['test_loss']:.2f}" for name, recipe in files.items()}
 
