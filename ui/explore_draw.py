@@ -1,14 +1,12 @@
 """The visitor's own picture: drawn or uploaded, made like the model's images, encoded, compared with the test images."""
 
-import base64
-import binascii
 import hashlib
 
 import numpy as np
 import streamlit as st
 import torch
-from streamlit_drawable_canvas import st_canvas
 
+from ui.canvas import DIGIT, canvas, png_of
 from ui.codes import decode
 from ui.explore_data import Encoded, Seen, seen
 from ui.pictures import single
@@ -16,7 +14,6 @@ from vae_core import picture
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 
-CANVAS, PEN = 280, 22  # pixels: MNIST's strokes are about a tenth of a digit's box wide
 MNIST_LIKE = ("mnist",)  # sets whose images were made by MNIST's recipe
 
 
@@ -42,10 +39,7 @@ def panel(model: Checkpoint, known: Encoded | None, mine: Seen | None) -> None:
     left, right = st.columns([1, 1.9], gap="large")
     with left:
         st.caption("Draw here.")  # the canvas's own buttons appear in this line
-        st_canvas(
-            key="explore_draw", width=CANVAS, height=CANVAS, stroke_width=PEN, stroke_color="#ffffff",
-            background_color="#000000", return_image_data=True,
-        )  # fmt: skip
+        canvas("explore_draw", picture.MNIST_SIDE, **DIGIT)
         st.file_uploader(
             "Or a picture of yours", type=[*(kind.lower() for kind in picture.FORMATS), "jpg"], key="explore_upload",
             max_upload_size=picture.MAX_FILE // 2**20, help="It stays in this tab: it is not stored.",
@@ -119,7 +113,7 @@ def _prepared(rgb: np.ndarray, model: Checkpoint, known: Encoded | None) -> torc
 
 def _latest() -> tuple[bytes | None, str, bool]:
     """The file of the source that changed last, canvas or upload, its SHA-256, and whether it changed since the last run."""
-    sources = {"canvas": _drawn(), "upload": _uploaded()}
+    sources = {"canvas": png_of("explore_draw"), "upload": _uploaded()}
     memory = st.session_state.setdefault("explore_own", {"digests": {}, "source": None, "made": (None, None, None)})
     digests = {name: hashlib.sha256(raw).hexdigest() if raw else "" for name, raw in sources.items()}
     changed = [name for name, digest in digests.items() if digest != memory["digests"].get(name, "")]
@@ -129,18 +123,6 @@ def _latest() -> tuple[bytes | None, str, bool]:
         memory["made"] = (None, None, None)
         return None, "", False
     return sources[source], digests[source], source in changed
-
-
-def _drawn() -> bytes | None:
-    """The canvas as a PNG file; None while nothing is drawn."""
-    state = st.session_state.get("explore_draw")
-    drawing = state.get("drawing") if hasattr(state, "get") else None
-    if not hasattr(drawing, "get") or not hasattr(drawing.get("raw"), "get") or not drawing["raw"].get("objects"):
-        return None
-    try:
-        return base64.b64decode(str(drawing.get("data")).partition(";base64,")[2], validate=True) or None
-    except binascii.Error:
-        return None
 
 
 def _uploaded() -> bytes | None:

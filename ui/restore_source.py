@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import streamlit as st
 import torch
 from PIL import Image
 
-from ui.canvas import ZOOM, canvas, shrunk
+from ui.canvas import BRUSH, ZOOM, canvas, digit, shrunk
 from vae_core import data, picture
 from vae_core.corruption import KINDS, Corruption, blank
 from vae_core.errors import BadInput
@@ -31,7 +30,7 @@ class Source(NamedTuple):
 def source() -> Source:
     """Draw the controls and return what they say."""
     where = st.segmented_control("Picture", SOURCES, default=SOURCES[0], key="restore_source", required=True)
-    truth = {SOURCES[0]: _digit, SOURCES[1]: _drawing, SOURCES[2]: _upload}[where]()
+    truth = {SOURCES[0]: _digit, SOURCES[1]: lambda: digit("restore_drawing"), SOURCES[2]: _upload}[where]()
     label = {name: KINDS[name].title for name in DAMAGES} | {PAINTED: "Paint it by hand"}
     kind = st.selectbox("Damage", [*DAMAGES, PAINTED], format_func=label.get, key="restore_damage")
     if kind == PAINTED:
@@ -56,20 +55,13 @@ def _digit() -> torch.Tensor:
     return images[int(index)][None].float() / 255
 
 
-def _drawing() -> torch.Tensor:
-    st.caption("Draw with mouse, pen or finger.")
-    drawn = canvas("restore_drawing", SIDE, stroke_color="#ffffff", background_color="#000000")
-    if drawn is None or not drawn[..., :3].any():
-        return NOTHING
-    return picture.like_mnist(np.ascontiguousarray(drawn[..., :3]))[None].float() / 255
-
-
 def _painted(truth: torch.Tensor) -> torch.Tensor:
     """The mask that is painted over the picture."""
     st.caption("Paint what is to be lost.")
     large = truth[0, 0].mul(255).byte().numpy().repeat(ZOOM, 0).repeat(ZOOM, 1)
     with st.container(key="restore_mask"):
-        painted = canvas("restore_canvas", SIDE, stroke_color="#e07a1f", background_image=Image.fromarray(large))
+        brush = {"stroke_width": BRUSH, "stroke_color": "#e07a1f"}
+        painted = canvas("restore_canvas", SIDE, background_image=Image.fromarray(large), **brush)
     return shrunk(painted, 3, SIDE) > 0.5
 
 
