@@ -88,3 +88,21 @@ def test_the_spherical_path_between_points_of_one_direction_is_straight():
 def test_a_traversal_changes_one_dimension_only():
     points = latent.traversal(torch.tensor([5.0, 6.0, 7.0]), 1, torch.tensor([-1.0, 0.0, 1.0]))
     assert points.tolist() == [[5.0, -1.0, 7.0], [5.0, 0.0, 7.0], [5.0, 1.0, 7.0]]
+
+
+def test_normal_draws_have_the_mean_and_covariance_of_the_codes():
+    generator = torch.Generator().manual_seed(1)
+    codes = torch.randn(500, 3, generator=generator) @ torch.tensor([[1.0, 0.5, 0], [0, 0.3, 0], [0, 0, 0]]) + 2
+    drawn = latent.normal_draws(codes, 200_000)
+    torch.testing.assert_close(drawn.mean(0), codes.mean(0), atol=0.02, rtol=0)
+    torch.testing.assert_close(drawn.T.cov(), codes.T.cov(), atol=0.03, rtol=0)
+    assert torch.equal(drawn, latent.normal_draws(codes, 200_000))
+
+
+def test_box_draws_fill_the_box_of_the_codes_and_no_more():
+    codes = torch.tensor([[0.0, -1.0], [1.0, 3.0], [0.2, 0.0]])
+    drawn = latent.box_draws(codes, 5000, seed=2)
+    assert (drawn >= codes.amin(0)).all()
+    assert (drawn <= codes.amax(0)).all()
+    torch.testing.assert_close(drawn.mean(0), torch.tensor([0.5, 1.0]), atol=0.1, rtol=0)
+    assert abs(torch.corrcoef(drawn.T)[0, 1]) < 0.05

@@ -105,8 +105,13 @@ def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def active_units(mu: Tensor, threshold: float = 0.01) -> int:
-    """How many dimensions carry information: Var_x(mu_d(x)) > threshold, mu (N, L) (Burda et al. 2016, section 5)."""
-    return int((mu.var(0) > threshold).sum())
+    """How many dimensions carry information, as is_active says of mu (N, L)."""
+    return int(is_active(mu, threshold).sum())
+
+
+def is_active(mu: Tensor, threshold: float = 0.01) -> Tensor:
+    """Which dimensions carry information: Var_x(mu_d(x)) > threshold, mu (N, L) -> bool (L,) (Burda et al. 2016, section 5)."""
+    return mu.var(0) > threshold
 
 
 def importance_weighted_bound(model: VAE, images: Tensor, samples: int = 100, seed: int = 0) -> Tensor:

@@ -29,6 +29,19 @@ def prior_draws(count: int, latent_dim: int, seed: int = 0) -> Tensor:
     return torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(seed))
 
 
+def normal_draws(codes: Tensor, count: int, seed: int = 0) -> Tensor:
+    """count seeded draws from the normal distribution that fits codes (N, L), their mean and covariance: (count, L)."""
+    values, directions = torch.linalg.eigh(codes.double().T.cov())
+    spread = directions * values.clamp(min=0).sqrt()  # a covariance of units that never move is singular
+    return (codes.double().mean(0) + prior_draws(count, codes.shape[1], seed).double() @ spread.T).to(codes)
+
+
+def box_draws(codes: Tensor, count: int, seed: int = 0) -> Tensor:
+    """count seeded draws, uniform in the box that codes (N, L) fill, from the least to the greatest of each: (count, L)."""
+    low, high = codes.amin(0), codes.amax(0)
+    return low + (high - low) * torch.rand(count, codes.shape[1], generator=torch.Generator().manual_seed(seed))
+
+
 def straight_path(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """steps points from start to end, each (L,), on the straight line: (steps, L)."""
     share = torch.linspace(0, 1, steps)[:, None]

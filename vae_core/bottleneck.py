@@ -1,0 +1,39 @@
+"""The size of an autoencoder's code against its error on test images, and what no autoencoder is needed for: PCA."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from vae_core import train
+from vae_core.autoencoder import AutoencoderConfig
+from vae_core.data import ImageSet, to_float
+from vae_core.train import TrainConfig
+
+
+def trained_errors(
+    data: ImageSet, sizes: Iterable[int], epochs: int, images: int, seed: int = 0, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[int, float]]:
+    """Train an autoencoder of each size on the first `images` training images: (size, mean test error in nats), one by one.
+
+    The error is half the squared error of pixels in [-1, 1], summed. `stopped` is asked after every batch.
+    """
+    part = replace(data, train_images=data.train_images[:images], train_labels=data.train_labels[:images])
+    for size in sizes:
+        state = train.start(AutoencoderConfig(data.image_shape, size), part, TrainConfig(epochs, seed=seed, device="cpu"))
+        for _ in train.fit(state, part):
+            if stopped():
+                return
+        yield size, state.epochs[-1].test_recon
+
+
+@torch.no_grad()
+def pca_errors(train_images: Tensor, test_images: Tensor, sizes: Iterable[int]) -> list[tuple[int, float]]:
+    """The same error of as many principal components, the best that a linear code can do (Eckart & Young 1936): uint8
+    (N, C, H, W) twice -> (size, nats), sizes above the number of pixels left out."""
+    x, test = (to_float(images).flatten(1).double() for images in (train_images, test_images))
+    mean = x.mean(0)
+    directions = torch.linalg.eigh((x - mean).T @ (x - mean)).eigenvectors.flip(1)  # (D, D), most variance first
+    squared = ((test - mean) @ directions).square().mean(0)  # (D,)
+    return [(size, 2 * squared[size:].sum().item()) for size in sizes if size <= len(squared)]
