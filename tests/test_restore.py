@@ -9,7 +9,7 @@ from conftest import ROOT, wait_until
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from ui import restore_curve, restore_view
+from ui import computed, restore_curve, restore_view
 from ui.analyses import DONE, FAILED, Analyses
 from ui.canvas import shrunk
 from ui.cluster import Cluster
@@ -22,7 +22,7 @@ from vae_core.scores import scores
 
 
 @pytest.fixture(autouse=True)
-def here(monkeypatch):
+def here(monkeypatch, no_cluster):
     """Analyses are computed in this process; no cluster is started."""
 
     def compute(self, analysis, task, arguments):
@@ -34,7 +34,7 @@ def here(monkeypatch):
 
     made = Analyses(Cluster())
     monkeypatch.setattr(Analyses, "_start", compute)
-    monkeypatch.setattr(restore_curve, "analyses", lambda: made)
+    monkeypatch.setattr(computed, "analyses", lambda: made)
 
 
 @pytest.fixture
@@ -123,11 +123,11 @@ def test_what_is_no_picture_is_refused_in_a_sentence(page, content):
 def test_the_curve_is_computed_on_request_with_a_band_for_every_method(page, monkeypatch):
     monkeypatch.setattr(restore_curve, "SAMPLE", 5)
     monkeypatch.setitem(restore_curve.AMOUNTS, "dropout", (0.2, 0.8))
-    page.button(key="restore_curve_start").click().run()
-    wait_until(lambda: all(not known.active for known in restore_curve.analyses()._known.values()), 60, "the curve")
+    page.run().button(key="restore_curve_start").click().run()
+    wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), 60, "the curve")
     page.run()
     assert not page.exception
-    (found,) = restore_curve.analyses()._known.values()
+    (found,) = computed.analyses()._known.values()
     assert [(p["amount"], p["method"]) for p in found.result["points"]] == [(a, m) for a in (0.2, 0.8) for m in METHODS]
     assert "mean of 5 test images" in "\n".join(caption.value for caption in page.caption)
 
@@ -137,8 +137,8 @@ def test_a_curve_that_failed_says_why_and_can_be_asked_for_again(page, monkeypat
         raise BadInput("There is no room.")
 
     monkeypatch.setattr(restore_curve.analysis_worker, "damage_curve", fail)
-    page.button(key="restore_curve_start").click().run()
-    wait_until(lambda: all(not known.active for known in restore_curve.analyses()._known.values()), 60, "the curve")
+    page.run().button(key="restore_curve_start").click().run()
+    wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), 60, "the curve")
     page.run()
     assert [error.value for error in page.error] == ["There is no room."]
     assert page.button(key="restore_curve_start")

@@ -3,15 +3,12 @@
 import streamlit as st
 
 from ui import analysis_worker, figures
-from ui.analyses import Analysis, analyses
+from ui.computed import Request, computed
 from ui.restore_view import TITLES, models
-from ui.shell import tab
 from vae_core.corruption import KINDS
-from vae_core.errors import BadInput
 from vae_core.inpainting import DENOISERS, METHODS, MODELS
 
 SAMPLE = 200  # test images
-REFRESH_SECONDS = 1.0
 AMOUNTS = {
     "dropout": (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95),
     "block": (4, 6, 8, 10, 12, 14, 18, 22),
@@ -28,49 +25,26 @@ def curve() -> None:
         kind = st.selectbox(
             "Damage of the curve", list(AMOUNTS), format_func=lambda k: KINDS[k].title, key="restore_curve_kind"
         )
-        analysis = analyses().find(_key(kind), tab())
-        active = analysis is not None and analysis.active
-        st.fragment(_draw, run_every=REFRESH_SECONDS if active else None)(kind, active)
+        possible = METHODS if KINDS[kind].holes else DENOISERS
+        methods = tuple(method for method in possible if method not in MODELS or method in models())
+        total = len(AMOUNTS[kind]) * len(methods)
+        request = Request(
+            "restore_curve", "Compute the curve",
+            f"Every method on the same {SAMPLE} test images: the mean of their PSNR with its 95 % confidence.",
+            analysis_worker.damage_curve, (kind, AMOUNTS[kind], methods, SAMPLE),
+        )  # fmt: skip
+        computed(
+            request,
+            lambda told: (len(told["points"]) / total, f"{len(told['points'])} of {total} points"),
+            lambda found: _draw(kind, found["points"]),
+        )
 
 
-def _key(kind: str) -> tuple:
-    methods = [method for method in (METHODS if KINDS[kind].holes else DENOISERS) if method not in MODELS or method in models()]
-    return ("damage curve", kind, AMOUNTS[kind], tuple(methods), SAMPLE)
-
-
-def _draw(kind: str, was_active: bool) -> None:
-    analysis = analyses().find(_key(kind), tab())
-    if (analysis is not None and analysis.active) != was_active:
-        st.rerun()
-    if analysis is None or not (analysis.active or analysis.result):
-        if analysis is not None and analysis.reason:
-            st.error(analysis.reason)
-        st.caption(f"Every method on the same {SAMPLE} test images: the mean of their PSNR with its 95 % confidence.")
-        st.button("Compute the curve", key="restore_curve_start", icon=":material/show_chart:", on_click=_ask, args=(kind,))
-        return
-    points = (analysis.result or analysis.told).get("points", [])
-    if analysis.active:
-        _progress(analysis, kind, len(points))
-    if points:
-        chart = figures.damage_curves(points, TITLES, KINDS[kind].amount)
-        where = "inside the holes" if KINDS[kind].holes else "over the image"
-        st.plotly_chart(chart, key="restore_curve_chart", config={"displaylogo": False}, alt=_in_words(points, where))
-        st.caption(f"PSNR {where}, mean of {SAMPLE} test images; the bands are its 95 % confidence.")
-
-
-def _progress(analysis: Analysis, kind: str, done: int) -> None:
-    total = len(AMOUNTS[kind]) * len(_key(kind)[3])
-    ahead = analyses().ahead(analysis)
-    st.progress(done / total, f"{ahead} before this one" if ahead else f"{done} of {total} points")
-    st.button("Stop", key="restore_curve_stop", on_click=analyses().stop, args=(analysis, tab()))
-
-
-def _ask(kind: str) -> None:
-    key = _key(kind)
-    try:
-        analyses().ask(key, tab(), analysis_worker.damage_curve, *key[1:])
-    except BadInput as problem:
-        st.error(str(problem))
+def _draw(kind: str, points: list[dict]) -> None:
+    chart = figures.damage_curves(points, TITLES, KINDS[kind].amount)
+    where = "inside the holes" if KINDS[kind].holes else "over the image"
+    st.plotly_chart(chart, key="restore_curve_chart", config={"displaylogo": False}, alt=_in_words(points, where))
+    st.caption(f"PSNR {where}, mean of {SAMPLE} test images; the bands are its 95 % confidence.")
 
 
 def _in_words(points: list[dict], where: str) -> str:

@@ -1,0 +1,67 @@
+"""A computation on request: the button that asks for it, its progress with a Stop, and what it found, as it is found."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import streamlit as st
+
+from ui.analyses import Analysis, analyses
+from ui.shell import tab
+from vae_core.errors import BadInput
+
+REFRESH_SECONDS = 0.7
+
+
+class Request(NamedTuple):
+    """What is computed in the analysis worker, once for all who ask: task(tell, stopped, *arguments)."""
+
+    name: str  # what the keys of its widgets begin with
+    label: str  # of the button
+    about: str  # what will be computed, in a sentence
+    task: Callable
+    arguments: tuple
+
+    @property
+    def key(self) -> tuple:
+        return self.name, *self.arguments
+
+
+def computed(request: Request, progress: Callable[[dict], tuple[float, str]], draw: Callable[[dict], None]) -> None:
+    """Draw it. `progress` makes a share from 0 to 1 and words of what was told, `draw` shows what was told or returned."""
+    analysis = analyses().find(request.key, tab())
+    active = analysis is not None and analysis.active
+    st.fragment(_draw, run_every=REFRESH_SECONDS if active else None)(request, progress, draw, active)
+
+
+def _draw(request: Request, progress: Callable, draw: Callable, was_active: bool) -> None:
+    analysis = analyses().find(request.key, tab())
+    if (analysis is not None and analysis.active) != was_active:
+        st.rerun()
+    if analysis is None or not (analysis.active or analysis.result):
+        if analysis is not None and analysis.reason:
+            st.error(analysis.reason)
+        st.caption(request.about)
+        st.button(request.label, key=f"{request.name}_start", icon=":material/play_arrow:", on_click=_ask, args=(request,))
+        return
+    if analysis.active:
+        _progress(request, analysis, progress)
+    if found := analysis.result or analysis.told:
+        draw(found)
+
+
+def _progress(request: Request, analysis: Analysis, progress: Callable) -> None:
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    if analysis.told:
+        left.progress(*progress(analysis.told))
+    elif ahead := analyses().ahead(analysis):
+        left.progress(0.0, f"Waits for {ahead} other{'s' if ahead > 1 else ''}")
+    else:
+        left.progress(0.0, "The analysis process is getting ready")
+    right.button("Stop", key=f"{request.name}_stop", on_click=analyses().stop, args=(analysis, tab()))
+
+
+def _ask(request: Request) -> None:
+    try:
+        analyses().ask(request.key, tab(), request.task, *request.arguments)
+    except BadInput as problem:
+        st.error(str(problem))
