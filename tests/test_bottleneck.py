@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 
 from vae_core import data, evaluate, train
 from vae_core.autoencoder import AutoencoderConfig
-from vae_core.bottleneck import pca_errors, trained_errors
+from vae_core.bottleneck import BATCH, RATE, pca_errors, trained_errors
 
 DIGITS = data.load("digits")
 
@@ -17,7 +17,7 @@ def test_each_size_has_the_error_of_a_training_of_its_own():
     from dataclasses import replace
 
     part = replace(DIGITS, train_images=DIGITS.train_images[:500], train_labels=DIGITS.train_labels[:500])
-    state = train.start(AutoencoderConfig((1, 8, 8), 16), part, train.TrainConfig(3, seed=4, device="cpu"))
+    state = train.start(AutoencoderConfig((1, 8, 8), 16), part, train.TrainConfig(3, BATCH, RATE, seed=4, device="cpu"))
     for _ in train.fit(state, part):
         pass
     assert found[16] == pytest.approx(evaluate.terms(state.model, DIGITS.test_images).recon.mean().item(), rel=1e-5)

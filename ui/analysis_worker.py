@@ -83,3 +83,49 @@ def damage_curve(tell, stopped, kind: str, amounts: tuple, methods: tuple[str, .
         points.append(asdict(point))
         tell(points=list(points))
     return {"points": points}
+
+
+def bottleneck(tell, stopped, sizes: tuple[int, ...], epochs: int, images: int) -> dict | None:
+    """Autoencoders of each size trained quickly on MNIST, and principal components: see vae_core.bottleneck.
+
+    Tells "trained" and "linear", lists of (size, nats), as they grow. Returns the same, or None when it was stopped.
+    """
+    from vae_core import data
+    from vae_core.bottleneck import pca_errors, trained_errors
+
+    mnist, trained = data.load("mnist"), []
+    linear = pca_errors(mnist.train_images[:images], mnist.test_images, sizes)
+    tell(trained=[], linear=linear)
+    for point in trained_errors(mnist, sizes, epochs, images, stopped=stopped):
+        trained.append(point)
+        tell(trained=list(trained), linear=linear)
+    return None if stopped() else {"trained": trained, "linear": linear}
+
+
+def toy_field(tell, stopped, name: str, reach: float, side: int) -> dict | None:
+    """What a denoiser of the toy curve of that name returns on a grid of side x side points, while it learns: see
+    vae_core.vector_field.
+
+    Tells step, steps and "returned" (side^2, 2). Returns the same, or None when it was stopped.
+    """
+    import time
+
+    import torch
+
+    from vae_core.vector_field import STEPS, curve, fit_denoiser, grid
+
+    places, told = grid(reach, side), 0.0
+
+    def look(model) -> dict:
+        with torch.no_grad():
+            return {"returned": model(places).numpy()}
+
+    def each(step: int, model) -> bool:
+        nonlocal told
+        if time.monotonic() - told > TELL_SECONDS:
+            tell(step=step, steps=STEPS, **look(model))
+            told = time.monotonic()
+        return not stopped()
+
+    model = fit_denoiser(curve(name, 1000), each=each)
+    return None if stopped() else {"step": STEPS, "steps": STEPS, **look(model)}

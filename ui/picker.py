@@ -110,12 +110,12 @@ def chosen() -> Checkpoint | None:
     return opened(name) if name in choices() else None
 
 
-def opened(name: str) -> Checkpoint:
-    """The model called `name` in `choices()`, opened. Shared by visitors: never change it.
+def opened(name: str, kinds: tuple[str, ...] = EXPLORED) -> Checkpoint:
+    """The model called `name` in `choices(kinds)`, opened. Shared by visitors: never change it.
 
     Raises BadInput where the file is damaged.
     """
-    choice = choices()[name]
+    choice = choices(kinds)[name]
     if choice.path is not None:
         return _open_path(str(choice.path), choice.path.stat().st_mtime_ns)
     return replace(_open_own(hashlib.sha256(choice.weights).hexdigest(), choice.weights), name=choice.label)

@@ -27,6 +27,7 @@ PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/explore.py": ("Explore", ":material/touch_app:", "explore"),
     "pages/train.py": ("Train", ":material/model_training:", "train"),
     "pages/restore.py": ("Restore", ":material/healing:", "restore"),
+    "pages/autoencoders.py": ("Autoencoders", ":material/hourglass:", "autoencoders"),
 }
 
 

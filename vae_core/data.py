@@ -140,13 +140,18 @@ def _shapes():
     return train_images, labels[0], test_images, labels[1], classes, shapes.FACTORS, train_factors, test_factors
 
 
+def _downloads() -> Path:
+    """The folder of torchvision's files."""
+    return Path(os.environ.get("LATENTSCAPE_DATA") or EMBEDDED)
+
+
 def _torchvision(name: str, class_name: str, classes: list[str] | None = None, first_label: int = 0, **options) -> Callable:
     """A loader for torchvision's `class_name`: from the files where they lie, else downloaded beside them."""
 
     def loader():
         from torchvision import datasets
 
-        root = Path(os.environ.get("LATENTSCAPE_DATA") or EMBEDDED)
+        root = _downloads()
         parts = []
         for split in (True, False):
             split_options = {"split": "letters", **options} if class_name == "EMNIST" else options
@@ -169,6 +174,11 @@ def _torchvision(name: str, class_name: str, classes: list[str] | None = None, f
 
 
 FASHION_CLASSES = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+
+
+def fashion_is_here() -> bool:
+    """Whether Fashion-MNIST lies on this machine, so that `load` need not ask the network."""
+    return DEBIAN_FASHION.is_dir() or (_downloads() / "FashionMNIST" / "raw").is_dir()
 
 
 def _fashion_mnist():

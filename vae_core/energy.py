@@ -16,9 +16,14 @@ from vae_core.vae import VAE
 BATCH = 1000
 
 
+def codes(model: Autoencoder | VAE, images: Tensor) -> Tensor:
+    """The codes of images, (N, L); of a VAE the means of its posteriors, so that nothing is drawn."""
+    return _batched(lambda x: model.encode(x)[0] if isinstance(model, VAE) else model.encode(x), images)
+
+
 def reconstruct(model: Autoencoder | VAE, images: Tensor) -> Tensor:
-    """What the model returns, (N, C, H, W) in [0, 1]; a VAE decodes the mean of its posterior, so that nothing is drawn."""
-    return _batched(lambda x: model.decode(model.encode(x)[0] if isinstance(model, VAE) else model.encode(x)), images)
+    """What the model returns, (N, C, H, W) in [0, 1]: those codes decoded."""
+    return _batched(model.decode, codes(model, images))
 
 
 def energies(model: Autoencoder | VAE, images: Tensor) -> Tensor:

@@ -1,0 +1,193 @@
+"""The Autoencoders page by AppTest: its numbers are those of the core, its sections open one by one, absences are told."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import ROOT, wait_until
+from streamlit.testing.v1 import AppTest
+
+from ui import ae_bottleneck, ae_kernels, ae_merge, analysis_worker, computed, picker
+from ui.analyses import DONE, FAILED, STOPPED, Analyses
+from ui.cluster import Cluster
+from vae_core import checkpoint, data, energy
+from vae_core.corruption import merge
+from vae_core.errors import BadInput
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch, no_cluster) -> Analyses:
+    """Analyses are computed in this process; no cluster is started."""
+
+    def compute(self, analysis, task, arguments):
+        try:
+            analysis.result = task(lambda **content: None, lambda: False, *arguments)
+            analysis.status = DONE if analysis.result else STOPPED
+        except BadInput as error:
+            analysis.reason, analysis.status = str(error), FAILED
+
+    made = Analyses(Cluster())
+    monkeypatch.setattr(Analyses, "_start", compute)
+    monkeypatch.setattr(computed, "analyses", lambda: made)
+    return made
+
+
+def open_page(section: str = "Kernels") -> AppTest:
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).run()
+    at.session_state["ae_section"] = section
+    at.switch_page("pages/autoencoders.py").run()
+    assert not at.exception
+    return at
+
+
+def words(at: AppTest) -> str:
+    return "\n".join(element.value for kind in (at.markdown, at.caption, at.text, at.info) for element in kind)
+
+
+def digits(first: int, count: int = 1) -> torch.Tensor:
+    return data.load("mnist").test_images[first : first + count].float() / 255
+
+
+def model(name: str) -> torch.nn.Module:
+    return checkpoint.open_file(picker.SHIPPED / name).model
+
+
+@torch.no_grad()
+def test_dead_units_are_those_whose_codes_hardly_vary():
+    at = open_page()
+    for name, title in (("mnist-ae-30", "Under-complete"), ("mnist-ae-500", "Over-complete"), ("mnist-dae-500", "Denoising")):
+        dead = int((model(name).encode(digits(0, 10_000)).numpy().var(0) < 0.01).sum())
+        line = next(element.value for element in at.markdown if element.value.startswith(f"**{title}"))
+        assert line.endswith(f"{dead} dead")
+
+
+def test_the_slider_moves_on_to_other_units_and_damage_raises_the_error():
+    at = open_page()
+    at.slider(key="ae_first").set_value(471).run()
+    assert not at.exception
+    assert "Encoder, units 471 to 500" in words(at)
+    assert "Encoder, units 1 to 30" in words(at)
+    at.toggle(key="ae_spoiled").set_value(True).run()
+    errors = [float(line.value.split("error ")[1].split()[0]) for line in at.markdown if "error " in line.value]
+    assert len(errors) == 3
+    assert errors[2] < min(errors[:2])  # only the denoising one fills the holes
+
+
+def test_kernels_keep_their_sign_and_scale_and_the_dead_ones_a_frame():
+    weights = torch.tensor([[-2.0, 0.0], [1.0, 2.0]]).view(1, 1, 2, 2).repeat(2, 1, 1, 1)
+    tiles = ae_kernels.framed(weights, 2.0, torch.tensor([False, True]))
+    edge = ae_kernels.EDGE
+    inner = tiles[0, :, edge:-edge, edge:-edge]
+    assert inner[:, 0, 0].tolist() == [0, 0, 255]
+    assert inner[:, 0, 1].tolist() == [255, 255, 255]
+    assert inner[:, 1, 0].tolist() == [255, 128, 128]
+    assert inner[:, 1, 1].tolist() == [255, 0, 0]
+    assert tiles[0, :, 0, 0].tolist() == [255, 255, 255]
+    assert tiles[1, :, 0, 0].tolist() == list(ae_kernels.DEAD)
+
+
+def test_a_closed_section_computes_nothing(monkeypatch):
+    monkeypatch.setattr(ae_merge, "_table", lambda found: pytest.fail("computed"))
+    open_page("Kernels")
+
+
+def test_the_energies_of_the_blend_follow_the_slider():
+    at = open_page("Merged digits")
+    for share in (0.5, 0.2):
+        at.slider(key="ae_share").set_value(share).run()
+        assert not at.exception
+        expected = energy.energies(model("mnist-ae-30"), merge(digits(0), digits(1), share)).item()
+        usual = energy.energies(model("mnist-ae-30"), digits(0, 10_000))
+        above = (usual > expected).float().mean().item()
+        assert f"This merged picture: {expected:.1f} nats. {above:.0%} of the test digits have more." in words(at)
+    at.segmented_control(key="ae_judge").set_value("mnist-20d").run()
+    assert f"{energy.energies(model('mnist-20d'), merge(digits(0), digits(1), 0.2)).item():.1f} nats" in words(at)
+
+
+def test_the_histogram_holds_every_kind_and_the_point_where_the_blend_is():
+    at = open_page("Merged digits")
+    traces = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    assert traces[0]["name"] == "Test digits"
+    assert traces[-1]["name"] == "this merged picture"
+    expected = energy.energies(model("mnist-ae-30"), merge(digits(0), digits(1))).item()
+    assert traces[-1]["x"][0] == pytest.approx(np.log10(expected), abs=1e-3)
+
+
+def test_the_table_has_the_separation_of_each_kind_and_says_where_it_fails():
+    at = open_page("Merged digits")
+    table = at.dataframe[0].value
+    judge = model("mnist-ae-30")
+    usual, noise = energy.energies(judge, digits(0, 10_000)), energy.energies(judge, energy.noise(1000, (1, 28, 28)))
+    assert table.iloc[0]["Noise"] == pytest.approx(energy.separation(usual, noise), abs=1e-3)
+    assert table.iloc[0]["Nearly empty"] < 0.5
+    assert "**Nearly empty**: passes as a digit with Under-complete, 30 units" in words(at)
+
+
+def test_the_honest_line_follows_the_numbers():
+    table = pd.DataFrame({"Noise": [0.99, 0.95], "Dots": [0.3, 0.99], "Lines": [0.8, 0.99]}, index=["A", "B"])
+    said = ae_merge.honest(table)
+    assert "- **Noise**: every model here tells it from digits." in said
+    assert "- **Dots**: passes as a digit with A." in said
+    assert "Lines" not in said
+
+
+def test_without_fashion_the_page_says_what_is_left_out(monkeypatch):
+    monkeypatch.setattr(data, "fashion_is_here", lambda: False)
+    for cache in (ae_merge._kinds, ae_merge._energies_of):
+        cache.clear()
+    at = open_page("Merged digits")
+    assert "Fashion-MNIST" not in at.dataframe[0].value
+    assert "Fashion-MNIST is not on this machine" in words(at)
+    for cache in (ae_merge._kinds, ae_merge._energies_of):
+        cache.clear()
+
+
+def test_the_sizes_are_trained_on_request(here, monkeypatch):
+    monkeypatch.setattr(ae_bottleneck, "SIZES", (2, 8))
+    monkeypatch.setattr(ae_bottleneck, "IMAGES", 500)
+    at = open_page("Bottleneck")
+    at.button(key="ae_sizes_start").click().run()
+    wait_until(lambda: not any(known.active for known in here._known.values()), 60, "the sizes")
+    at.run()
+    assert not at.exception
+    (found,) = here._known.values()
+    assert [size for size, _ in found.result["trained"]] == [2, 8]
+    traces = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    assert len(traces) == 4  # trained, principal components, and two that ship
+    assert [trace["y"][0] for trace in traces[2:]] == [
+        pytest.approx(checkpoint.open_file(picker.SHIPPED / name).recipe.metrics["test_loss"])
+        for name in ("mnist-ae-30", "mnist-ae-500")
+    ]
+
+
+def test_the_field_stands_and_its_toy_is_trained_on_request(here, monkeypatch):
+    monkeypatch.setattr("vae_core.vector_field.STEPS", 5)
+    at = open_page("Vector field")
+    assert len(at.get("plotly_chart")) == 1
+    at.button(key="ae_toy_start").click().run()
+    wait_until(lambda: not any(known.active for known in here._known.values()), 60, "the toy")
+    at.run()
+    assert not at.exception
+    assert len(at.get("plotly_chart")) == 2
+
+
+def test_a_stopped_worker_returns_nothing():
+    assert analysis_worker.toy_field(lambda **content: None, lambda: True, "circle", 1.0, 3) is None
+    assert analysis_worker.bottleneck(lambda **content: None, lambda: True, (2,), 1, 300) is None
+
+
+def test_draws_of_both_latent_spaces_are_shown_and_change_with_the_seed():
+    at = open_page("AE against VAE")
+    pictures = lambda: [image.proto.imgs[0].url for image in at.get("image")]  # noqa: E731
+    before = pictures()
+    assert len(before) == 3
+    at.number_input(key="ae_seed").set_value(5).run()
+    assert not at.exception
+    assert all(one != other for one, other in zip(before, pictures(), strict=True))
+
+
+def test_without_models_the_page_says_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+    assert "make checkpoints" in words(open_page())

@@ -1,0 +1,25 @@
+"""Autoencoders in a real Chromium: kernels are drawn; the merge slider changes answers, energies and the marked point."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_kernels_are_drawn_and_the_merge_slider_changes_the_energies(page, server):
+    page.goto(f"{server.url}/autoencoders")
+    page.wait_for_function(
+        "() => { const drawn = [...document.querySelectorAll('.st-key-ae_kernels img')];"
+        " return drawn.length === 6 && drawn.every(image => image.naturalWidth > 200) }",
+        timeout=120_000,
+    )
+    page.get_by_role("tab", name="Merged digits").click()
+    page.wait_for_selector(".st-key-ae_energy .js-plotly-plot", timeout=120_000)
+    sentence = page.locator(".st-key-ae_energy [data-testid=stText]").first
+    before, answers = sentence.inner_text(), page.locator(".st-key-ae_merge").inner_text()
+    assert "This merged picture" in before
+    page.locator(".st-key-ae_share [role=slider]").press("ArrowRight")
+    page.wait_for_function(
+        "([sentence, answers]) => document.querySelector('.st-key-ae_energy [data-testid=stText]').innerText !== sentence"
+        " && document.querySelector('.st-key-ae_merge').innerText !== answers",
+        arg=[before, answers], timeout=30_000,
+    )  # fmt: skip

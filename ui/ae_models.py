@@ -1,0 +1,66 @@
+"""What the Autoencoders page knows: its models, the test images, and what each model makes of them."""
+
+import numpy as np
+import streamlit as st
+import torch
+
+from ui.picker import choices, opened
+from vae_core import data, energy
+from vae_core.checkpoint import Checkpoint
+from vae_core.errors import BadInput
+
+KINDS = ("ae", "dae")
+VAE = "mnist-20d"
+TITLES = {
+    "mnist-ae-30": "Under-complete, 30 units", "mnist-ae-500": "Over-complete, 500 units",
+    "mnist-dae-500": "Denoising, 500 units", VAE: "VAE, 20 dimensions",
+}  # fmt: skip
+SHAPE = (1, 28, 28)
+
+
+def models(names: tuple[str, ...]) -> dict[str, Checkpoint]:
+    """Those of the models called so that can be opened and read MNIST's pictures."""
+    found = {}
+    for name in names:
+        try:
+            model = opened(name, ("vae", *KINDS))
+        except (BadInput, KeyError):
+            continue
+        if model.model.config.image_shape == SHAPE:
+            found[name] = model
+    return found
+
+
+def shipped() -> dict[str, Checkpoint]:
+    """The course's three autoencoders."""
+    return models(tuple(name for name in TITLES if name != VAE))
+
+
+def others() -> tuple[str, ...]:
+    """Names of the visitor's own autoencoders and of those kept here."""
+    return tuple(name for name in choices(KINDS) if "/" in name)
+
+
+def title(name: str) -> str:
+    """How a person calls the model."""
+    return TITLES.get(name) or choices(KINDS)[name].label
+
+
+def test_images() -> torch.Tensor:
+    """MNIST's, uint8 (10000, 1, 28, 28)."""
+    return data.load("mnist").test_images
+
+
+def as_bytes(images: torch.Tensor) -> np.ndarray:
+    """Images in [0, 1] -> uint8, of the same shape."""
+    return images.mul(255).round().byte().numpy()
+
+
+@st.cache_resource(max_entries=16, show_spinner="Encoding the test images …")
+def _codes(digest: str, _model: Checkpoint) -> torch.Tensor:
+    return energy.codes(_model.model, data.to_float(test_images()))
+
+
+def codes(model: Checkpoint) -> torch.Tensor:
+    """The codes of the test images, (10000, d). Shared by visitors: never change them."""
+    return _codes(model.digest, model)
