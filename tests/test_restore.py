@@ -150,3 +150,19 @@ def test_a_canvas_is_averaged_down_to_the_pixels_of_the_models():
     mask = shrunk(pixels, 3, 28) > 0.5
     assert mask.nonzero().tolist() == [[0, 0, 5, 10], [0, 0, 5, 11]]
     assert torch.equal(shrunk(None, 3, 28), torch.zeros(1, 1, 28, 28))
+
+
+def test_the_latent_search_tells_its_progress_and_its_spread_has_a_picture(page, monkeypatch):
+    shares = []
+    real = restore_view.inpainting.posterior
+
+    def spied(model, image, mask, progress):
+        return real(model, image, mask, lambda share: (shares.append(share), progress(share)))
+
+    monkeypatch.setattr(restore_view.inpainting, "posterior", spied)
+    pictures = len(page.get("image"))
+    page.slider(key="restore_amount_dropout").set_value(0.7).run()
+    assert not page.exception
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert pictures == len(page.get("image")) == 2 + 2 * len(METHODS) + 1  # two given, repairs with their errors, the spread

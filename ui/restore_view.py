@@ -11,6 +11,7 @@ from ui.restore_source import Source
 from vae_core import inpainting
 from vae_core.errors import BadInput
 from vae_core.inpainting import DENOISERS, METHODS, MODELS
+from vae_core.latent_search import Found
 from vae_core.scores import scores
 
 TITLES = {
@@ -51,13 +52,33 @@ def comparison(source: Source) -> None:
         _picture(given, "Damaged", source.damaged)
         _picture(given, "The picture", source.truth)
         for column, method in zip(columns, asked, strict=True):
-            with column, st.spinner("…"):
+            if method == "vae":
+                found = _searched(column, source)
+                restored[method] = torch.where(source.mask, found.image, source.damaged)
+            else:
                 restored[method] = inpainting.restore(method, source.damaged, source.mask, models().get(method), source.holes)
             _picture(column, TITLES[method], restored[method])
             error = (restored[method] - source.truth).abs()
             column.image(sheet(_heat(error), 1, 6), width="stretch", alt=f"Error map of {TITLES[method]}.")
-        st.caption("Below each repair its absolute error, from 0 (black) to 1 (light yellow): one scale for all.")
+            if method == "vae":
+                column.image(
+                    sheet(_heat(2 * found.spread * source.mask), 1, 6), width="stretch", caption="Its spread",
+                    alt="Standard deviation of draws from the VAE's posterior, in the holes.",
+                )  # fmt: skip
+        st.caption(
+            "Below each repair its absolute error, from 0 (black) to 1 (light yellow): one scale for all."
+            + " The spread is what the known pixels leave open: the standard deviation of draws from the VAE's posterior; "
+            "light yellow is 0.5." * ("vae" in asked)
+        )
     _table(source, restored)
+
+
+def _searched(column, source: Source) -> Found:
+    """The VAE's answer; while its code is searched, a bar grows in its column."""
+    bar = column.progress(0.0)
+    found = inpainting.posterior(models()["vae"], source.damaged, source.mask, bar.progress)
+    bar.empty()
+    return found
 
 
 def _picture(column, title: str, image: torch.Tensor) -> None:

@@ -7,7 +7,7 @@ ever changed; known pixels come back as they were. Command line: `python -m vae_
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from vae_core import checkpoint
 from vae_core.checkpoint import Model
 from vae_core.corruption import BLANK, Corruption, blank
 from vae_core.errors import BadInput, in_range, shortly
-from vae_core.latent_search import search
+from vae_core.latent_search import Found, search
 from vae_core.scores import Scores, scores
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
@@ -100,10 +100,17 @@ def restore(
     elif method == "median":
         filled = median(damaged, mask)
     elif method == "vae":
-        filled = search(model, opencv(damaged, mask, "navier-stokes"), mask).image
+        filled = posterior(model, image, mask).image
     else:
         filled = _learned(model, damaged, mask)
     return torch.where(mask, filled, image)
+
+
+def posterior(
+    model: Model, image: Tensor, mask: Tensor, progress: Callable[[float], None] = lambda share: None
+) -> Found:  # fmt: skip
+    """What a VAE makes of the known pixels of images (N, C, H, W): the search of latent_search.py, begun at Navier-Stokes."""
+    return search(model, opencv(blank(image, mask), mask, "navier-stokes"), mask, progress=progress)
 
 
 def _check(image: Tensor, mask: Tensor) -> None:
