@@ -1,5 +1,6 @@
 """Train the checkpoints that ship: `make checkpoints`, or `python -m checkpoints.build NAME ...` for some of them."""
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from vae_core.train_cli import main as train
 FOLDER = Path(__file__).resolve().parent
 IMPORTANCE_SAMPLES = 100
 
-RECIPES = {  # name -> title and arguments of `python -m vae_core.train`
+RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a second training begins where the first one ended
     "mnist-2d": ("MNIST in 2 dimensions: the best map",
                  "--data mnist --architecture residual --depth 2 --latent-dim 2 --epochs 50 --lr 2e-3"),
     "mnist-20d": ("MNIST in 20 dimensions: sharp reconstructions",
@@ -28,7 +29,8 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`
                       "--data mnist --kind dae --hidden 500 --corruption dropout:0.5 --epochs 20 --batch-size 256 --lr 1e-3 "
                       "--schedule constant"),
     "mnist-restorer": ("A small U-Net that is told where the damage is",
-                       "--data mnist --kind restorer --epochs 10 --batch-size 64 --lr 3e-3"),
+                       "--data mnist --kind restorer --epochs 10 --batch-size 64 --lr 3e-3",
+                       "--data mnist --kind restorer --epochs 5 --batch-size 64 --lr 1.5e-3"),
     "mnist-conv-2d": ("MNIST in 2 dimensions by convolutions",
                       "--data mnist --architecture conv --depth 2 --latent-dim 2 --epochs 24 --lr 2e-3"),
     "shapes-conv": ("Coloured shapes in 6 dimensions, beta 4",
@@ -38,19 +40,30 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`
 
 def build(name: str) -> None:
     """Train one checkpoint and put it into this folder."""
-    title, arguments = RECIPES[name]
-    with tempfile.TemporaryDirectory() as folder:
-        if train([*arguments.split(), "--title", title, "--out", f"{folder}/{name}"]):
-            raise SystemExit(f"training {name} failed")
-        ship(name, checkpoint.open_file(Path(folder) / name / "checkpoint"))
+    title = RECIPES[name][0]
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for arguments in trainings(name):
+            if train([*arguments.split(), "--title", title]):
+                raise SystemExit(f"training {name} failed")
+        out = Path(arguments.split()[-1])
+        ship(name, checkpoint.open_file(out / "checkpoint"))
+
+
+def trainings(name: str) -> list[str]:
+    """The arguments of `python -m vae_core.train`, one training after the other."""
+    words, begin = [], ""
+    for number, arguments in enumerate(RECIPES[name][1:], start=1):
+        out = f"runs/{name}" if number == 1 else f"runs/{name}-{number}"
+        words.append(f"{arguments}{begin} --out {out}")
+        begin = f" --init {out}/checkpoint"
+    return words
 
 
 def ship(name: str, trained: checkpoint.Checkpoint) -> None:
     """Evaluate what was trained by the recipe called `name` in full, and put it into this folder."""
     metrics = dict(trained.recipe.metrics) | measure(trained.model, data.load(trained.recipe.data.name))
-    recipe = trained.recipe.model_copy(update={
-        "metrics": metrics, "command": f"python -m vae_core.train {RECIPES[name][1]} --out runs/{name}",
-    })  # fmt: skip
+    command = " && ".join(f"python -m vae_core.train {words}" for words in trainings(name))
+    recipe = trained.recipe.model_copy(update={"metrics": metrics, "command": command})
     checkpoint.save(FOLDER, name, checkpoint.to_bytes(trained.model, recipe, trained.half), recipe)
     print(name, {key: round(value, 3) for key, value in metrics.items()})
 
