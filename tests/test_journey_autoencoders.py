@@ -17,7 +17,7 @@ def test_kernels_are_drawn_and_the_merge_slider_changes_the_energies(page, serve
     sentence = page.locator(".st-key-ae_energy [data-testid=stText]").first
     before, answers = sentence.inner_text(), page.locator(".st-key-ae_merge").inner_text()
     assert "This merged picture" in before
-    page.locator(".st-key-ae_share [role=slider]").press("ArrowRight")
+    page.locator(".st-key-ae_share").get_by_role("slider").press("ArrowRight")
     page.wait_for_function(
         "([sentence, answers]) => document.querySelector('.st-key-ae_energy [data-testid=stText]').innerText !== sentence"
         " && document.querySelector('.st-key-ae_merge').innerText !== answers",

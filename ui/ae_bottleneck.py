@@ -15,7 +15,7 @@ def section() -> None:
     """The curve, trained on request."""
     request = Request(
         "ae_sizes", "Train them",
-        f"An autoencoder of each of {len(SIZES)} sizes is trained for {EPOCHS} epochs on {IMAGES:,} digits: a minute or two.",
+        f"An autoencoder of each of {len(SIZES)} sizes is trained for {EPOCHS} epochs on {IMAGES:,} digits: a few minutes.",
         analysis_worker.bottleneck, (SIZES, EPOCHS, IMAGES),
     )  # fmt: skip
     st.markdown(
