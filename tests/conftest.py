@@ -36,13 +36,6 @@ def no_cluster(monkeypatch):
     monkeypatch.setattr(jobs.Jobs, "warm_up", lambda self: None)
 
 
-def pytest_collection_modifyitems(items):
-    """One process drives the browser and the server behind it, so that there is one of each."""
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as listener:

@@ -102,7 +102,7 @@ def test_a_walk_along_the_decoder_is_drawn_on_the_plane_and_taken_along(page, se
     bent = page.evaluate(path)
     assert bent[0] == pytest.approx(straight[0], abs=1e-4)
     assert bent[-1] == pytest.approx(straight[-1], abs=1e-4)
-    with page.expect_download() as download:
+    with page.expect_download(timeout=120_000) as download:
         page.click(".st-key-explore_strip button")
     with Image.open(download.value.path()) as strip:
         assert strip.width > 10 * strip.height
