@@ -43,8 +43,8 @@ def models() -> dict:
     return found
 
 
-def repairs(source: Source) -> dict[str, torch.Tensor]:
-    """The row of pictures and the row of their errors; returns method -> repaired picture (1, 1, 28, 28) in [0, 1]."""
+def comparison(source: Source) -> None:
+    """The row of pictures, the row of their errors, and the table."""
     asked = [m for m in (METHODS if source.holes else DENOISERS) if m not in MODELS or m in models()]
     restored: dict[str, torch.Tensor] = {}
     with st.container(key="restore_methods"):
@@ -70,7 +70,7 @@ def repairs(source: Source) -> dict[str, torch.Tensor]:
             + " The spread is what the known pixels leave open: the standard deviation of draws from the VAE's posterior; "
             "light yellow is 0.5." * ("vae" in asked)
         )
-    return restored
+    _table(source, restored)
 
 
 def _searched(column, source: Source) -> Found:
@@ -92,20 +92,19 @@ def _heat(error: torch.Tensor) -> np.ndarray:
     return coloured[..., ::-1].transpose(2, 0, 1)[None]
 
 
-def table(source: Source, restored: dict[str, torch.Tensor]) -> None:
-    """The scores of every method, to sort and to take along."""
+def _table(source: Source, restored: dict[str, torch.Tensor]) -> None:
     scored = source.mask if source.holes else torch.zeros_like(source.mask)
     rows = []
     for method, image in restored.items():
         values = scores(image, source.truth, scored)
         rows.append({"Method": TITLES[method]} | {title: getattr(values, name).item() for name, title in COLUMNS.items()})
-    scored_rows = pd.DataFrame(rows).dropna(axis=1, how="all")
-    best = next(title for title in (COLUMNS["psnr_hole"], COLUMNS["psnr_image"]) if title in scored_rows)
-    scored_rows = scored_rows.sort_values(best, ascending=False)
+    table = pd.DataFrame(rows).dropna(axis=1, how="all")
+    best = next(title for title in (COLUMNS["psnr_hole"], COLUMNS["psnr_image"]) if title in table)
+    table = table.sort_values(best, ascending=False)
     with st.container(key="restore_scores"):
-        st.dataframe(scored_rows, hide_index=True, width="stretch", column_config={
+        st.dataframe(table, hide_index=True, width="stretch", column_config={
             title: st.column_config.NumberColumn(format="%.2f" if "dB" in title else "%.3f") for title in COLUMNS.values()
         })  # fmt: skip
         st.download_button(
-            "Download CSV", scored_rows.to_csv(index=False), "restore.csv", "text/csv", key="restore_csv", on_click="ignore"
+            "Download CSV", table.to_csv(index=False), "restore.csv", "text/csv", key="restore_csv", on_click="ignore"
         )
