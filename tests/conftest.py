@@ -36,6 +36,26 @@ def no_cluster(monkeypatch):
     monkeypatch.setattr(jobs.Jobs, "warm_up", lambda self: None)
 
 
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Makes the shipped models be one of the small digits with so many latent dimensions, called "small"."""
+    from ui import picker
+    from vae_core import checkpoint, data, train
+    from vae_core.vae import VAEConfig
+
+    def make(latent_dim: int) -> None:
+        digits = data.load("digits")
+        model = VAEConfig(image_shape=digits.image_shape, latent_dim=latent_dim, hidden=16)
+        state = train.start(model, digits, train.TrainConfig(epochs=1))
+        for _ in train.fit(state, digits):
+            pass
+        weights, recipe = train.finish(state, digits, "digits", "train")
+        checkpoint.save(tmp_path, "small", weights, recipe)
+        monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+
+    return make
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as listener:

@@ -14,8 +14,7 @@ from latent_pad import Plane, parcel
 from latent_pad.decoder_plan import Unsupported
 from ui import explore_plane, picker
 from ui.explore_plane import AXES, COMPONENTS, IMAGES
-from vae_core import checkpoint, data, evaluate, train
-from vae_core.vae import VAEConfig
+from vae_core import checkpoint, data, evaluate
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
 
@@ -98,15 +97,8 @@ def test_three_images_on_one_point_are_refused_in_a_sentence():
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3, 64])
-def test_every_latent_dimension_opens(latent_dim, monkeypatch, tmp_path):
-    digits = data.load("digits")
-    model = VAEConfig(image_shape=digits.image_shape, latent_dim=latent_dim, hidden=16)
-    state = train.start(model, digits, train.TrainConfig(epochs=1))
-    for _ in train.fit(state, digits):
-        pass
-    weights, recipe = train.finish(state, digits, "digits", "train")
-    checkpoint.save(tmp_path, "small", weights, recipe)
-    monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+def test_every_latent_dimension_opens(latent_dim, small):
+    small(latent_dim)
     at = open_explore("small")
     assert len(boxes(at, latent_dim)) == latent_dim
 

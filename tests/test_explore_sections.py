@@ -12,8 +12,7 @@ from PIL import Image
 
 from ui import picker
 from ui.explore_walk import DECODER, SPHERICAL
-from vae_core import checkpoint, data, evaluate, train
-from vae_core.vae import VAEConfig
+from vae_core import checkpoint, data, evaluate
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
 
@@ -31,23 +30,6 @@ def drawing(raw: bytes) -> dict:
 
 def digit(index: int) -> np.ndarray:
     return data.load("mnist").test_images[index, 0].numpy()
-
-
-@pytest.fixture
-def small(monkeypatch, tmp_path):
-    """Makes the shipped models be one of the small digits with so many latent dimensions, called "small"."""
-
-    def make(latent_dim: int) -> None:
-        digits = data.load("digits")
-        model = VAEConfig(image_shape=digits.image_shape, latent_dim=latent_dim, hidden=16)
-        state = train.start(model, digits, train.TrainConfig(epochs=1))
-        for _ in train.fit(state, digits):
-            pass
-        weights, recipe = train.finish(state, digits, "digits", "train")
-        checkpoint.save(tmp_path, "small", weights, recipe)
-        monkeypatch.setattr(picker, "SHIPPED", tmp_path)
-
-    return make
 
 
 def test_an_own_drawing_appears_at_its_code_with_its_posterior_and_terms(monkeypatch):

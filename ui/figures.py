@@ -63,14 +63,11 @@ def latent_map(
             continue
         colour, symbol = marks.mark(index)
         figure.add_scattergl(
-            x=own[:, 0], y=own[:, 1], name=name, mode="markers", hovertemplate="%{x:.2f}, %{y:.2f}<extra>" + name + "</extra>",
+            x=own[:, 0], y=own[:, 1], name=_escaped(name), mode="markers",
+            hovertemplate="%{x:.2f}, %{y:.2f}<extra>" + _escaped(name) + "</extra>",
             marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
         )  # fmt: skip
-        centre = np.median(own, axis=0)
-        figure.add_annotation(
-            x=centre[0], y=centre[1], text=f"<b>{name}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
-            bgcolor=colour, borderpad=2, opacity=0.9,
-        )  # fmt: skip
+        _name_at_centre(figure, name, own, colour)
     if latent_dim > 2:
         shares = explained or (0.0, 0.0)
         titles = [f"principal component {i} ({share:.0%} of variance)" for i, share in enumerate(shares, start=1)]
@@ -115,11 +112,7 @@ def projection_map(
             hovertemplate="image %{customdata[0]}<br>recon %{customdata[1]:.1f} nats<br>KL %{customdata[2]:.1f} nats"
             "<extra>" + _escaped(name) + "</extra>",
         )  # fmt: skip
-        centre = np.median(points[own], axis=0)
-        figure.add_annotation(
-            x=centre[0], y=centre[1], text=f"<b>{_escaped(name)}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
-            bgcolor=colour if shade is None else "#444450", borderpad=2, opacity=0.9,
-        )  # fmt: skip
+        _name_at_centre(figure, name, points[own], colour if shade is None else "#444450")
     if draws is not None:
         figure.add_scattergl(
             x=draws[:, 0], y=draws[:, 1], name="from the prior", mode="markers",
@@ -152,6 +145,15 @@ def kl_bars(kl: np.ndarray) -> go.Figure:
     )
     figure.update_layout(height=170, margin={"l": 10, "r": 10, "t": 10, "b": 10}, yaxis_title="KL, nats", bargap=0.25)
     return figure
+
+
+def _name_at_centre(figure: go.Figure, name: str, points: np.ndarray, colour: str) -> None:
+    """A class's name at the median of its points (N, 2)."""
+    centre = np.median(points, axis=0)
+    figure.add_annotation(
+        x=centre[0], y=centre[1], text=f"<b>{_escaped(name)}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
+        bgcolor=colour, borderpad=2, opacity=0.9,
+    )  # fmt: skip
 
 
 def _escaped(name: str) -> str:

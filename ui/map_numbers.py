@@ -17,13 +17,13 @@ FEW_LABELS, ALL_LABELS = (100, 1000), (0,)
 
 def numbers(model: Checkpoint, known: Mapped, choice: Choice) -> None:
     """Neighbours, KL per dimension and probes; redraws itself while they are being computed."""
-    found = [_trust(model, known, choice), *_probes(model, known)]
+    found = [_trust(model, known, choice), *_probes(model)]
     active = any(analysis is not None and analysis.active for analysis in found)
     st.fragment(_draw_numbers, run_every=REFRESH_SECONDS if active else None)(model, known, choice, active)
 
 
 def _draw_numbers(model: Checkpoint, known: Mapped, choice: Choice, was_active: bool) -> None:
-    trust, probes = _trust(model, known, choice), _probes(model, known)
+    trust, probes = _trust(model, known, choice), _probes(model)
     if any(analysis is not None and analysis.active for analysis in (trust, *probes)) != was_active:
         st.rerun()
     _draw_trust(trust)
@@ -34,7 +34,7 @@ def _draw_numbers(model: Checkpoint, known: Mapped, choice: Choice, was_active: 
     )  # fmt: skip
     if not known.active:
         st.warning("No dimension is active: posterior collapse. Every image gets (nearly) the same code.")
-    _draw_probes(model, known, probes)
+    _draw_probes(model, probes)
 
 
 def _trust(model: Checkpoint, known: Mapped, choice: Choice) -> Analysis | None:
@@ -69,7 +69,7 @@ def _draw_trust(analysis: Analysis | None) -> None:
         st.caption(analysis.reason)
 
 
-def _probes(model: Checkpoint, known: Mapped) -> list[Analysis]:
+def _probes(model: Checkpoint) -> list[Analysis]:
     """The linear probes: with few labels by themselves, with all of them when asked for."""
     few, every = _probe_key(model, FEW_LABELS), _probe_key(model, ALL_LABELS)
     found = [analyses().find(key, tab()) for key in (few, every)]
@@ -91,7 +91,7 @@ def _ask_probe(model: Checkpoint, shown: tuple[int, ...]) -> Analysis | None:
         return None
 
 
-def _draw_probes(model: Checkpoint, known: Mapped, probes: list[Analysis]) -> None:
+def _draw_probes(model: Checkpoint, probes: list[Analysis]) -> None:
     st.markdown("**Linear probe** · what the codes are good for without the decoder")
     found = {}
     for analysis in probes:
