@@ -7,6 +7,7 @@ one worker for each; the analysis worker starts when it is first needed.
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
@@ -21,6 +22,7 @@ from vae_core.errors import BadInput
 
 log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
+REPLACE_SECONDS = 20  # in which a killed worker must have left the cluster
 
 # One core stays free for the page server and a browser on the same machine: OpenMP threads that wait for one that has lost
 # its core train many times slower than one thread less.
@@ -98,9 +100,15 @@ class Cluster:
                 self._local.sync(self._local._correct_state)
 
     def replace_worker(self, address: str) -> None:
-        """End the worker process at `address`, whatever it is doing; its nanny starts a new one."""
-        if self.connected:
-            self._client.restart_workers([address], timeout=20, raise_for_error=False)
+        """Kill the worker process at `address`, whatever it is doing, and wait until the cluster knows; its nanny starts a
+        new one, as after any crash. (Dask's own restart_workers asks the process to leave first, and may lose it.)
+        """
+        if not self.connected:
+            return
+        self._client.run(_kill, workers=[address], nanny=True, on_error="ignore")
+        end = time.monotonic() + REPLACE_SECONDS
+        while self.connected and address in self._workers() and time.monotonic() < end:
+            time.sleep(0.1)
 
     def close(self) -> None:
         """Disconnect, and end a local cluster's processes."""
@@ -113,10 +121,10 @@ class Cluster:
         self._client.subscribe_topic(topic, lambda event: handler(event[1]))
 
     def _workers_with(self, resource: str) -> int:
-        if not self.connected:
-            return 0
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return sum(resource in worker.get("resources", {}) for worker in workers)
+        return sum(resource in worker.get("resources", {}) for worker in self._workers().values())
+
+    def _workers(self) -> dict[str, dict]:
+        return self._client.scheduler_info(n_workers=-1)["workers"] if self.connected else {}
 
     def _drop(self) -> None:
         for part in (self._client, self._local):
@@ -134,13 +142,18 @@ def _settle(topic: str, dask_scheduler=None) -> None:
     dask_scheduler._broker._topics[topic].events = deque(maxlen=1)
 
 
+def _kill(dask_worker) -> None:
+    """Runs on a nanny."""
+    psutil.Process(dask_worker.pid).kill()
+
+
 def _worker_spec(resource: str) -> dict:
     memory = psutil.virtual_memory().total
     # One task thread: with a second, OpenMP sees more teams than cores, stops spinning, and a step takes twice as long.
     options = {
         "host": "127.0.0.1", "nthreads": 1, "name": resource, "resources": {resource: 1}, "silence_logs": logging.ERROR,
         "memory_limit": memory * 6 // 10 if resource == "train" else memory * 3 // 10,
-        "death_timeout": 30, "preload_nanny": ["ui.orphan"],
+        "death_timeout": 120, "preload_nanny": ["ui.orphan"],
     }  # fmt: skip
     return {"cls": SubprocessWorker, "options": {"worker_kwargs": options}}
 
