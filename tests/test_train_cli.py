@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import wait_until
 from PIL import Image
 
 from vae_core import checkpoint, evaluate, train, train_cli, vae
@@ -395,15 +396,17 @@ def test_a_bad_value_in_a_shell_shows_no_traceback(tmp_path):
 
 def test_ctrl_c_leaves_a_checkpoint_that_opens_and_can_be_resumed(tmp_path, capsys):
     arguments = [*QUICK, "--epochs", "1000", "--out", tmp_path / "r", "--json"]
-    process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = tmp_path / "out", tmp_path / "err"
+    with out.open("w") as stdout, err.open("w") as stderr:
+        process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=stdout, stderr=stderr)
     try:
-        first = process.stdout.readline()
+        wait_until(lambda: "\n" in out.read_text(), 120, "a first epoch")
         process.send_signal(signal.SIGINT)
-        rest, err = process.communicate(timeout=60)
+        process.wait(timeout=60)
     finally:
         process.kill()
-    told = losses([first, *rest.splitlines()])
-    assert (process.returncode, err) == (130, "")
+    told = losses(out.read_text().splitlines())
+    assert (process.returncode, err.read_text()) == (130, "")
     assert told[0][0] == 1
     assert len(told) < 1000
     opened = checkpoint.open_file(tmp_path / "r" / "checkpoint")
