@@ -48,6 +48,8 @@ explore_address.write(here, second)
 with st.expander("Coordinates, as numbers", expanded=len(here.z) <= 2):
     explore_view.coordinates(here, known)
 for name, tab in zip(names, st.tabs(names, key="explore_section", on_change="rerun"), strict=True):
+    if not (tab.open or (name == DRAW and explore_draw.is_begun())):  # a drawing stays on its canvas
+        continue
     with tab:
         if name == "A test image":
             index = explore_view.image_choice(known)

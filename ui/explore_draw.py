@@ -34,6 +34,11 @@ def own(model: Checkpoint, known: Encoded | None) -> tuple[Seen | None, bool]:
     return mine, is_new and mine is not None
 
 
+def is_begun() -> bool:
+    """Whether something is drawn or uploaded, which would be lost if the panel went away."""
+    return bool(png_of("explore_draw") or _uploaded())
+
+
 def panel(model: Checkpoint, known: Encoded | None, mine: Seen | None) -> None:
     """The canvas, the uploader, and what the model makes of the picture."""
     left, right = st.columns([1, 1.9], gap="large")

@@ -88,10 +88,11 @@ def traversals(model: Checkpoint, z: tuple[float, ...], known: Encoded | None) -
 def grid(model: Checkpoint, plane: Plane) -> None:
     """The plane decoded on a grid, to look at and to take along."""
     left, right = st.columns(2)
-    side = left.slider("Pictures a side", 5, 30, 15, key="explore_side")
+    side = left.slider("Pictures a side", 5, 30, 15, key="explore_side", persist_state="session")
     spread = right.segmented_control(
-        "Spacing", ["Uniform", "Prior quantiles"], default="Uniform", key="explore_spacing", required=True
-    )
+        "Spacing", ["Uniform", "Prior quantiles"], default="Uniform", key="explore_spacing", required=True,
+        persist_state="session",
+    )  # fmt: skip
     ticks = torch.linspace(-3, 3, side) if spread == "Uniform" else prior_quantiles(side)
     rows = [0.0] if plane.v is None else ticks.flip(0).tolist()
     z = torch.tensor([plane.point(x, y) for y in rows for x in ticks.tolist()])

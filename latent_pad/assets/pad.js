@@ -3,6 +3,19 @@
 
 import { LatentPad } from "./instance.js";
 import { receive, release } from "./store.js";
+// Every other module by name, so that the browser asks for all at once and not for one level after the other.
+import "./content.js";
+import "./controls.js";
+import "./decoder.js";
+import "./draw.js";
+import "./glyphs.js";
+import "./layers.js";
+import "./pixels.js";
+import "./plane.js";
+import "./readout.js";
+import "./safetensors.js";
+import "./template.js";
+import "./tiles.js";
 
 const pads = new WeakMap(); // parentElement -> LatentPad
 
