@@ -18,6 +18,12 @@ def open_explore(model: str = "mnist-2d", **query: str) -> AppTest:
     return at
 
 
+def show(at: AppTest, section: str) -> AppTest:
+    """Open one of the sections below the pad."""
+    at.session_state["explore_section"] = section
+    return at.run()
+
+
 def sent_to_the_pad(monkeypatch) -> list[dict]:
     """What the page sends to the pads from now on, the latest last."""
     sent = []

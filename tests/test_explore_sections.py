@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from explore_page import open_explore, place, sent_to_the_pad, spoken
+from explore_page import open_explore, place, sent_to_the_pad, show, spoken
 from PIL import Image
 
 from ui import picker
@@ -59,7 +59,7 @@ def test_an_own_drawing_appears_at_its_code_with_its_posterior_and_terms(monkeyp
 def test_an_upload_does_the_same_and_an_erased_drawing_goes(monkeypatch):
     sent = sent_to_the_pad(monkeypatch)
     at = open_explore()
-    at.file_uploader(key="explore_upload").set_value(("one.png", png(255 - digit(2)), "image/png")).run()
+    show(at, "Your own digit").file_uploader(key="explore_upload").set_value(("one.png", png(255 - digit(2)), "image/png")).run()
     assert not at.exception
     uploaded = place(at).z
     assert uploaded != (0.0, 0.0)
@@ -77,7 +77,7 @@ def test_an_upload_does_the_same_and_an_erased_drawing_goes(monkeypatch):
 )
 def test_a_broken_picture_is_one_sentence(raw, says):
     at = open_explore()
-    at.file_uploader(key="explore_upload").set_value(("x.png", raw, "image/png")).run()
+    show(at, "Your own digit").file_uploader(key="explore_upload").set_value(("x.png", raw, "image/png")).run()
     assert not at.exception
     assert says in spoken(at)
     assert place(at).z == (0.0, 0.0)
@@ -91,12 +91,23 @@ def test_nonsense_from_the_canvas_is_no_drawing(state):
     assert place(at).z == (0.0, 0.0)
 
 
+def test_only_the_open_section_is_computed():
+    at = open_explore()
+    assert not any(button.key == "explore_png" for button in at.get("download_button"))
+    assert at.number_input(key="explore_image").value is None
+    at.session_state["explore_draw"] = drawing(png(digit(0)))
+    show(at, "Grid").slider(key="explore_side").set_value(9).run()
+    assert at.file_uploader(key="explore_upload").value is None  # the panel with the drawing stays where it is
+    show(at, "Traversals")
+    assert not any(slider.key == "explore_side" for slider in at.slider)
+    assert show(at, "Grid").slider(key="explore_side").value == 9
+
+
 def test_a_walk_is_drawn_on_the_plane_and_the_decoder_s_is_shorter(monkeypatch):
     sent = sent_to_the_pad(monkeypatch)
     at = open_explore()
     assert sent[-1]["path"] is None
-    at.session_state["explore_section"] = "Walk"
-    at.run()
+    show(at, "Walk")
     straight = np.array(sent[-1]["path"])
     mu, _ = evaluate.encode(checkpoint.open_file(picker.SHIPPED / "mnist-2d").model, data.load("mnist").test_images[:4])
     np.testing.assert_allclose(straight[[0, -1]], mu[[3, 2]], atol=1e-4)
@@ -167,8 +178,9 @@ def test_every_section_lives_in_every_latent_dimension(small, latent_dim):
     small(latent_dim)
     at = open_explore("small")
     at.session_state["explore_draw"] = drawing(png(digit(0)))
-    at.session_state["explore_section"] = "Walk"
-    at.run()
+    for section in ("A test image", "Your own digit", "Traversals", "Grid", "Walk"):
+        show(at, section)
+        assert not at.exception
     for path in (SPHERICAL, DECODER) if latent_dim > 1 else (SPHERICAL,):
         at.segmented_control(key="explore_path").set_value(path).run()
         assert not at.exception
@@ -184,13 +196,13 @@ def test_every_section_lives_in_every_latent_dimension(small, latent_dim):
 def test_a_smaller_data_set_takes_no_number_that_it_has_not(small):
     at = open_explore()
     at.number_input(key="explore_image").set_value(1999).run()
-    at.number_input(key="explore_from").set_value(1999).run()
+    show(at, "Walk").number_input(key="explore_from").set_value(1999).run()
     small(2)
     at.session_state["checkpoint_wanted"] = "small"
     at.run()
     assert not at.exception
-    assert at.number_input(key="explore_image").value is None
     assert at.number_input(key="explore_from").value < 360
+    assert show(at, "A test image").number_input(key="explore_image").value is None
 
 
 def test_collapsed_codes_are_a_sentence(small, monkeypatch):
