@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vae_core import checkpoint, data, disentanglement, evaluate
+from vae_core import checkpoint, data, evaluate
 from vae_core.train_cli import main as train
 
 FOLDER = Path(__file__).resolve().parent
@@ -34,6 +34,12 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a seco
                        "--data mnist --kind restorer --epochs 8 --batch-size 64 --lr 2e-3"),
     "mnist-conv-2d": ("MNIST in 2 dimensions by convolutions",
                       "--data mnist --architecture conv --depth 2 --latent-dim 2 --epochs 24 --lr 2e-3"),
+    "fashion-2d": ("Fashion-MNIST in 2 dimensions",
+                   "--data fashion-mnist --architecture residual --depth 2 --latent-dim 2 --epochs 24 --lr 2e-3"),
+    "shapes-2d": ("Coloured shapes in 2 dimensions",
+                  "--data shapes --architecture conv --latent-dim 2 --epochs 10"),
+    "shapes-conv-beta1": ("Coloured shapes in 6 dimensions, beta 1: beside shapes-conv, what beta is good for",
+                          "--data shapes --architecture conv --latent-dim 6 --epochs 16"),
     "shapes-conv": ("Coloured shapes in 6 dimensions, beta 4",
                     "--data shapes --architecture conv --latent-dim 6 --beta 4 --epochs 16"),
 }  # fmt: skip
@@ -70,17 +76,13 @@ def ship(name: str, trained: checkpoint.Checkpoint) -> None:
 
 
 def measure(model, images: data.ImageSet) -> dict[str, float]:
-    """The figures of `evaluate` that say what a VAE's code is good for; the gap where factors are known; the log-likelihood
-    bound where pixels are binary."""
+    """The figures of `evaluate` that say what a VAE's code is good for; the log-likelihood bound where pixels are binary."""
     if model.config.kind != "vae":
         return {}
     train_mu, _ = evaluate.encode(model, images.train_images)
     test_mu, _ = evaluate.encode(model, images.test_images)
     labels = images.train_labels, images.test_labels
     figures = {"knn_accuracy": evaluate.knn_accuracy(train_mu, labels[0], test_mu, labels[1])}
-    if images.test_factors is not None:
-        shares = disentanglement.shared_information(test_mu.numpy(), images.test_factors.numpy())
-        figures["mutual_information_gap"] = disentanglement.mutual_information_gap(shares)
     if model.config.binarize:
         bound = evaluate.importance_weighted_bound(model, images.test_images, IMPORTANCE_SAMPLES)
         figures["importance_weighted_bound"] = bound.mean().item()

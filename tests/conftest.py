@@ -56,6 +56,39 @@ def small(monkeypatch, tmp_path):
     return make
 
 
+@pytest.fixture
+def jobs(monkeypatch):
+    """Jobs whose cluster never answers and whose queue is never dispatched."""
+    from ui import jobs as jobs_module
+    from ui.cluster import Cluster
+    from ui.jobs import Jobs
+    from vae_core.errors import BadInput
+
+    def nobody(self):
+        raise BadInput("The cluster cannot be reached.")
+
+    monkeypatch.setattr(Cluster, "client", nobody)
+    monkeypatch.setattr(Jobs, "_dispatch", lambda self: None)
+    made = Jobs(Cluster())
+    monkeypatch.setattr(jobs_module, "jobs", lambda: made)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def weights():
+    """The checkpoint of a tiny model of the digits."""
+    from vae_core import data, train
+    from vae_core.vae import VAEConfig
+
+    digits = data.load("digits")
+    model = VAEConfig(image_shape=digits.image_shape, latent_dim=2, hidden=8)
+    state = train.start(model, digits, train.TrainConfig(epochs=1))
+    for _ in train.fit(state, digits):
+        pass
+    return train.finish(state, digits, "digits", "train")[0]
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as listener:

@@ -59,7 +59,9 @@ def test_an_own_drawing_appears_at_its_code_with_its_posterior_and_terms(monkeyp
 def test_an_upload_does_the_same_and_an_erased_drawing_goes(monkeypatch):
     sent = sent_to_the_pad(monkeypatch)
     at = open_explore()
-    show(at, "Your own digit").file_uploader(key="explore_upload").set_value(("one.png", png(255 - digit(2)), "image/png")).run()
+    show(at, "Your own digit").file_uploader(key="explore_upload").set_value(
+        ("one.png", png(255 - digit(2)), "image/png")
+    ).run()
     assert not at.exception
     uploaded = place(at).z
     assert uploaded != (0.0, 0.0)
@@ -230,3 +232,12 @@ def test_an_own_checkpoint_is_opened_once_for_its_bytes(monkeypatch):
         assert not at.exception
         assert place(at).signature[0] == hashlib.sha256(raw).hexdigest()
     assert opened.count("This model") == 1
+
+
+def test_a_traversal_is_named_after_the_factor_that_it_moves():
+    at = show(open_explore("shapes-conv"), "Traversals")
+    assert not at.exception
+    names = [value.split("  \n") for value in at.markdown.values if value.startswith("**z")]
+    told = {lines[1] for lines in names if len(lines) == 3}
+    assert {"hue", "x", "y"} <= told
+    assert not any(len(value.split("  \n")) == 3 for value in show(open_explore(), "Traversals").markdown.values)

@@ -8,41 +8,10 @@ import pytest
 from conftest import ROOT
 from streamlit.testing.v1 import AppTest
 
-from ui import jobs as jobs_module
 from ui import picker
-from ui.cluster import Cluster
-from ui.jobs import Jobs
 from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
 from ui.train_form import PRESETS
-from vae_core import checkpoint, data, train
-from vae_core.errors import BadInput
-from vae_core.vae import VAEConfig
-
-
-@pytest.fixture
-def jobs(monkeypatch):
-    """Jobs whose cluster never answers and whose queue is never dispatched."""
-
-    def nobody(self):
-        raise BadInput("The cluster cannot be reached.")
-
-    monkeypatch.setattr(Cluster, "client", nobody)
-    monkeypatch.setattr(Jobs, "_dispatch", lambda self: None)
-    made = Jobs(Cluster())
-    monkeypatch.setattr(jobs_module, "jobs", lambda: made)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def weights():
-    """The checkpoint of a tiny model of the digits."""
-    digits = data.load("digits")
-    model = VAEConfig(image_shape=digits.image_shape, latent_dim=2, hidden=8)
-    state = train.start(model, digits, train.TrainConfig(epochs=1))
-    for _ in train.fit(state, digits):
-        pass
-    return train.finish(state, digits, "digits", "train")[0]
+from vae_core import checkpoint, train
 
 
 def open_app(page: str = "", **query: str) -> AppTest:

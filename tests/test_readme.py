@@ -48,7 +48,7 @@ def test_the_python_example_runs_as_far_as_its_first_record():
 
 
 def test_every_page_has_a_row_and_every_row_a_page():
-    rows = re.findall(r"^\| (\w+) \| `(/\w*)` \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| ([\w ]+) \| `(/\w*)` \|", README, re.MULTILINE)
     assert rows == [(title, "/" + address) for title, _, address in PAGES.values()]
     assert {path.name for path in (ROOT / "pages").glob("*.py")} == {path.removeprefix("pages/") for path in PAGES}
 
@@ -68,7 +68,7 @@ def test_every_link_leads_somewhere(link):
 
 
 def test_the_table_of_models_is_that_of_the_files():
-    rows = dict(re.findall(r"^\| `((?:mnist|shapes)-[\w-]*)` \| .* \| ([\d.]+)", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `((?:mnist|fashion|shapes)-[\w-]*)` \| .* \| ([\d.]+)", README, re.MULTILINE))
     files = {path.stem: json.loads(path.read_text()) for path in (ROOT / "checkpoints").glob("*.json")}
     assert rows == {name: f"{recipe['metrics']['test_loss']:.2f}" for name, recipe in files.items()}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from vae_core import data, evaluate
+from vae_core import data, disentanglement, evaluate
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 from vae_core.evaluate import ELBOTerms
@@ -23,6 +23,7 @@ class Codes:
     mu: torch.Tensor  # (N, L)
     logvar: torch.Tensor  # (N, L)
     terms: ELBOTerms  # (N,) nats each
+    meanings: list[str | None]  # (L,): the known factor that a dimension tells most about
 
 
 def codes_of_test_images(model: Checkpoint, count: int) -> Codes:
@@ -38,7 +39,15 @@ def codes_of_test_images(model: Checkpoint, count: int) -> Codes:
     if not torch.isfinite(torch.stack([mu, logvar])).all():
         raise BadInput(f"{model.name} encodes some test images as no finite number: its training has diverged.")
     terms = evaluate.elbo_terms(model.model, images)
-    return Codes(image_set.name, image_set.digest, images, labels, image_set.classes, mu, logvar, terms)
+    meanings = _meanings(mu.numpy(), image_set)
+    return Codes(image_set.name, image_set.digest, images, labels, image_set.classes, mu, logvar, terms, meanings)
+
+
+def _meanings(mu: np.ndarray, image_set: data.ImageSet) -> list[str | None]:
+    if image_set.test_factors is None:
+        return [None] * mu.shape[1]
+    shares = disentanglement.shared_information(mu, image_set.test_factors[: len(mu)].numpy())
+    return disentanglement.names_of_dimensions(shares, image_set.factors)
 
 
 @torch.no_grad()

@@ -27,6 +27,7 @@ class Encoded:
     sigma: np.ndarray  # (N, L)
     terms: ELBOTerms  # (N,) nats each
     kl: np.ndarray  # (L,) nats, averaged over the images
+    meanings: list[str | None]  # (L,): the known factor that a dimension tells most about
     points: PadPoints
 
 
@@ -63,6 +64,6 @@ def _encoded(digest: str, _model: Checkpoint) -> Encoded:
     mu, labels, images = codes.mu.numpy(), codes.labels, codes.images
     return Encoded(
         images, labels, codes.classes, mu, torch.exp(0.5 * codes.logvar).numpy(), codes.terms,
-        evaluate.kl_per_dimension(codes.mu, codes.logvar).numpy(),
+        evaluate.kl_per_dimension(codes.mu, codes.logvar).numpy(), codes.meanings,
         pack_points(mu, labels.numpy(), codes.classes, images.numpy()),
     )  # fmt: skip

@@ -80,7 +80,8 @@ def traversals(model: Checkpoint, z: tuple[float, ...], known: Encoded | None) -
     values = torch.linspace(-3, 3, STEPS)
     for dimension in order[:ROWS]:
         name, row = st.columns([1, 9], vertical_alignment="center")
-        name.markdown(f"**z{dimension + 1}**" + (f"  \n{known.kl[dimension]:.2f} nats" if known is not None else ""))
+        about = [] if known is None else [known.meanings[dimension] or "", f"{known.kl[dimension]:.2f} nats"]
+        name.markdown("  \n".join([f"**z{dimension + 1}**", *filter(None, about)]))
         pictures = decode(model, traversal(torch.tensor(z), dimension, values))
         row.image(sheet(pictures, STEPS, 3), width="stretch", alt=f"Traversal of z{dimension + 1} from -3 to 3.")
 

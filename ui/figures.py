@@ -168,6 +168,71 @@ def _round_up(value: float) -> float:
     return power if value == power else power * 1.5 if value <= power * 1.5 else power * 2
 
 
+def rate_distortion(points: dict[str, list[tuple[str, float, float]]]) -> go.Figure:
+    """KL (rate) against reconstruction (distortion), both nats per image: line name -> (label, KL, recon) of each model.
+
+    At least one model. All models of one loss at beta 1 lie on a line of slope -1, of which the best is drawn.
+
+    Source: Alemi et al. 2018 (arXiv:1711.00464).
+    """
+    figure = go.Figure()
+    rates, distortions = np.array([point[1:] for own in points.values() for point in own]).T
+    best = (rates + distortions).min()
+    across = np.array([0.0, 1.1 * max(rates.max(), 1.0)])
+    figure.add_scatter(
+        x=across, y=best - across, mode="lines", line={"color": "#9a9a9a", "dash": "dot", "width": 1.5},
+        name=f"-ELBO {best:.1f}: the best here", hoverinfo="skip",
+    )  # fmt: skip
+    margin = 0.15 * np.ptp(distortions) + 2
+    figure.update_yaxes(range=[distortions.min() - margin, distortions.max() + margin])
+    for index, (name, own) in enumerate(points.items()):
+        own = sorted(own, key=lambda point: point[1])
+        colour, shape = marks.mark(index)
+        figure.add_scatter(
+            x=[rate for _, rate, _ in own], y=[distortion for *_, distortion in own],
+            text=[_escaped(label) for label, *_ in own], mode="lines+markers+text", textposition="top right",
+            name=_escaped(name), line={"color": colour, "width": 2},
+            marker={"symbol": shape, "size": 10}, cliponaxis=False,
+            hovertemplate="%{text}<br>KL %{x:.1f} nats<br>recon %{y:.1f} nats<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        height=380, margin={"l": 10, "r": 10, "t": 10, "b": 10}, uirevision="rate",
+        xaxis_title="rate: KL, nats per image", yaxis_title="distortion: recon, nats per image",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )  # fmt: skip
+    figure.update_xaxes(rangemode="tozero")
+    return figure
+
+
+def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str], columns: int = 3) -> go.Figure:
+    """Several maps of the same classes in one picture: (title, points (N, 2), labels) of each, to the same scale."""
+    rows = -(-len(maps) // columns)
+    figure = make_subplots(
+        rows=rows, cols=columns, subplot_titles=[_escaped(title) for title, *_ in maps], horizontal_spacing=0.04,
+        vertical_spacing=0.12 / rows,
+    )  # fmt: skip
+    finite = [points for _, points, _ in maps if len(points) and np.isfinite(points).all()]
+    extent = _round_up(max((np.percentile(np.abs(points), 99.5) for points in finite), default=1.0))
+    for number, (_, points, labels) in enumerate(maps):
+        row, column = number // columns + 1, number % columns + 1
+        for index, name in enumerate(classes):
+            own = points[np.asarray(labels) == index]
+            colour, symbol = marks.mark(index)
+            figure.add_scattergl(
+                x=own[:, 0], y=own[:, 1], name=_escaped(name), mode="markers", legendgroup=name, showlegend=number == 0,
+                hovertemplate="%{x:.2f}, %{y:.2f}<extra>" + _escaped(name) + "</extra>",
+                marker={"color": colour, "symbol": symbol, "size": 4, "opacity": 0.7}, row=row, col=column,
+            )  # fmt: skip
+        axis = "x" if number == 0 else f"x{number + 1}"
+        figure.update_xaxes(range=[-extent, extent], constrain="domain", row=row, col=column)
+        figure.update_yaxes(range=[-extent, extent], scaleanchor=axis, constrain="domain", row=row, col=column)
+    figure.update_layout(
+        height=60 + 330 * rows, margin={"l": 10, "r": 10, "t": 60, "b": 10}, uirevision=f"maps{extent}", dragmode="pan",
+        legend={"itemsizing": "constant", "orientation": "h", "y": 1 + 0.12 / rows, "yanchor": "bottom", "x": 0},
+    )  # fmt: skip
+    return figure
+
+
 def damage_curves(points: list[dict], titles: dict[str, str], amount: str) -> go.Figure:
     """PSNR against the amount of damage, a line a method with its 95 % confidence: points as those of inpainting.CurvePoint."""
     figure = go.Figure()

@@ -26,6 +26,7 @@ PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/map.py": ("Map", ":material/scatter_plot:", "map"),
     "pages/explore.py": ("Explore", ":material/touch_app:", "explore"),
     "pages/train.py": ("Train", ":material/model_training:", "train"),
+    "pages/sweep.py": ("Sweep beta", ":material/ssid_chart:", "sweep"),
     "pages/restore.py": ("Restore", ":material/healing:", "restore"),
     "pages/autoencoders.py": ("Autoencoders", ":material/hourglass:", "autoencoders"),
 }

@@ -200,19 +200,25 @@ def settings_form(status: str | None) -> Press:
 
 
 def _request() -> dict | None:
-    values = {field: st.session_state[_key(field)] for field in PLAIN}
+    try:
+        return request_of({field: st.session_state[_key(field)] for field in PLAIN})
+    except BadInput as error:
+        st.error(str(error))
+        return None
+
+
+def request_of(values: dict) -> dict:
+    """What a job is made of: `values` as in PLAIN. Raises BadInput where they fit no model."""
     kind = KINDS[values["kind"]]
     own = {field.name for field in fields(kind)}
     model = {name: value for name, value in values.items() if name in own and value is not None}
     training = {field: values[field] for field in TRAINING_FIELDS}
-    try:
-        config = kind(**model)
-        TrainConfig(**training)
-    except BadInput as error:
-        st.error(str(error))
-        return None
+    config = kind(**model)
+    TrainConfig(**training)
     size = f"{config.architecture} {config.latent_dim}-D" if kind.kind == "vae" else f"{kind.kind} {config.hidden}"
     title = f"{values['data']} {size}"
+    if kind.kind == "vae" and config.beta != 1:
+        title += f" beta {config.beta:g}"
     asked = {"data": values["data"], "kind": kind.kind} | model | training
     return {
         "data": values["data"], "kind": kind.kind, "model": model, "training": training, "title": title,

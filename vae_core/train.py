@@ -25,7 +25,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from vae_core import checkpoint, evaluate
+from vae_core import checkpoint, disentanglement, evaluate
 from vae_core.augment import flip_and_shift
 from vae_core.checkpoint import KINDS, Config, Model
 from vae_core.data import ImageSet, to_float
@@ -376,7 +376,11 @@ def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: b
             "test_kl": terms.kl.mean().item(),
         }
         if model.config.kind == "vae":
-            metrics["active_units"] = evaluate.active_units(evaluate.encode(model, images)[0])
+            mu = evaluate.encode(model, images)[0]
+            metrics["active_units"] = evaluate.active_units(mu)
+            if data.test_factors is not None and mu.isfinite().all():
+                shares = disentanglement.shared_information(mu.numpy(), data.test_factors.numpy())
+                metrics["mutual_information_gap"] = disentanglement.mutual_information_gap(shares)
             if model.log_sigma is not None:
                 metrics["bits_per_dimension"] = evaluate.bits_per_dimension(metrics["test_loss"], model.config.pixels)
                 metrics["sigma"] = model.log_sigma.exp().item()

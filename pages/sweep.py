@@ -1,0 +1,44 @@
+"""Sweep: the same training with several betas, and what each pays for a bit of detail."""
+
+import streamlit as st
+
+from ui.jobs import jobs
+from ui.runs import ACTIVE, PAUSED
+from ui.shell import inside_app, tab
+from ui.sweep_form import MOST, settings_form
+from ui.sweep_view import compared, sweep_view
+from vae_core.errors import BadInput
+
+inside_app()
+st.title("Sweep beta")
+st.markdown("The same training with several weights β of the KL term: what does each pay for detail, and for order?")
+
+tokens = [token for token in str(st.query_params.get("runs", "")).split(",") if token] or st.session_state.get("sweep", [])
+tokens = tokens[:MOST]
+tokens = tokens[:MOST]
+found = [jobs().store.find(token) for token in tokens]
+if tokens and not any(run for run, _ in found):
+    st.info("These trainings are no longer here: a run is kept until half an hour after its last viewer left.")
+    tokens, found = [], []
+    st.session_state.pop("sweep", None)
+    st.query_params.pop("runs", None)
+
+settings, view = st.columns([1, 2.6], gap="medium")
+with settings:
+    requests = settings_form(any(run and controls and run.status in (*ACTIVE, PAUSED) for run, controls in found))
+if requests is not None:
+    try:
+        runs = [jobs().submit(request, f"{tab()} beta {request['model']['beta']:g}") for request in requests]
+        st.session_state["sweep"] = [run.id for run in runs]
+        st.session_state["sweep_models"] = []  # nats of other pictures would not compare
+        st.query_params["runs"] = ",".join(run.id for run in runs)
+        st.rerun()
+    except BadInput as error:
+        settings.error(str(error))
+if tokens:
+    st.session_state["sweep"] = tokens
+    st.query_params["runs"] = ",".join(tokens)
+with settings:
+    models = compared([run for run, _ in found if run])
+with view:
+    sweep_view(jobs(), tokens, models)

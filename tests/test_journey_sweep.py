@@ -1,0 +1,34 @@
+"""Sweep beta, as a newcomer does it, in a real Chromium."""
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.browser
+HAS_STATUS = "word => document.querySelector('.st-key-sweep_status')?.innerText.startsWith(word)"
+
+
+def test_three_betas_are_trained_compared_and_found_again(page, server):
+    page.goto(f"{server.url}/sweep")
+    page.wait_for_selector(".st-key-sweep_start button", timeout=60_000)
+    page.get_by_label("Data set").click()
+    page.get_by_role("option", name="Small digits").click()
+    betas = page.locator(".st-key-sweep_betas")
+    betas.get_by_role("button", name=re.compile("0.25")).click()
+    page.click(".st-key-sweep_start button")
+    page.wait_for_function(HAS_STATUS, arg="Running", timeout=60_000)
+    page.wait_for_function(HAS_STATUS, arg="Done", timeout=120_000)
+    page.wait_for_selector(".st-key-sweep_chart .js-plotly-plot", timeout=30_000)
+    labels = page.locator(".st-key-sweep_chart .textpoint text").all_text_contents()
+    assert list(dict.fromkeys(labels)) == ["β = 16", "β = 4", "β = 1"]  # by rate: the larger beta tells less
+    assert page.locator(".st-key-sweep_map_digits .js-plotly-plot").count() == 1
+    assert page.locator(".st-key-sweep_pictures img").count() == 7  # the originals once, two rows a model
+    page.reload()
+    page.wait_for_function(HAS_STATUS, arg="Done", timeout=60_000)
+    assert "runs=" in page.url
+    page.locator(".st-key-sweep_epochs input").fill("900")
+    page.click(".st-key-sweep_start button")
+    page.wait_for_function(HAS_STATUS, arg="Running", timeout=60_000)
+    page.click(".st-key-sweep_stop button")
+    page.wait_for_function(HAS_STATUS, arg="Stopped", timeout=60_000)
+    assert "4 of 4 trainings over" in page.locator(".st-key-sweep_status").inner_text()
