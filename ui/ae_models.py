@@ -38,7 +38,7 @@ def shipped() -> dict[str, Checkpoint]:
 
 def others() -> tuple[str, ...]:
     """Names of the visitor's own autoencoders and of those kept here."""
-    return tuple(name for name in choices(KINDS) if "/" in name)
+    return tuple(name for name in choices(KINDS, SHAPE) if "/" in name)
 
 
 def title(name: str) -> str:

@@ -16,6 +16,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 KEPT = SHIPPED / "kept"
 FIRST = "mnist-2d"
 EXPLORED = ("vae",)  # kinds of model with a prior to explore: what the sidebar offers
+ELSEWHERE = {"ae": "Autoencoders", "dae": "Autoencoders and Restore", "restorer": "Restore"}  # pages that offer the others
 MAX_OWN = 12  # checkpoints of one visitor that are held in memory
 
 
@@ -33,8 +34,9 @@ class Choice:
     weights: bytes | None = None
 
 
-def choices(kinds: tuple[str, ...] = EXPLORED) -> dict[str, Choice]:
-    """Name -> choice: shipped, kept on this machine (unless it is shared), the visitor's own of this session.
+def choices(kinds: tuple[str, ...] = EXPLORED, image_shape: tuple[int, int, int] | None = None) -> dict[str, Choice]:
+    """Name -> choice: shipped, kept on this machine (unless it is shared), the visitor's own of this session; of these kinds,
+    and of those that read images of image_shape (None: of any).
 
     A file whose recipe cannot be read is a choice too: opening it says why.
     """
@@ -42,7 +44,13 @@ def choices(kinds: tuple[str, ...] = EXPLORED) -> dict[str, Choice]:
     if not shared_server():
         found |= {f"kept/{path.stem}": Choice(f"{path.stem} (kept)", path) for path in sorted(KEPT.glob("*.json"))}
     found |= {f"own/{name}": Choice(f"{name} (yours)", weights=raw) for name, raw in own().items()}
-    return {name: choice for name, choice in found.items() if _recipe(choice).get("kind", kinds[0]) in kinds}
+    return {name: choice for name, choice in found.items() if _fits(_recipe(choice), kinds, image_shape)}
+
+
+def _fits(recipe: dict, kinds: tuple[str, ...], image_shape: tuple[int, int, int] | None) -> bool:
+    config = recipe.get("config")
+    shape = config.get("image_shape") if isinstance(config, dict) else None
+    return recipe.get("kind", kinds[0]) in kinds and (None in (shape, image_shape) or shape == list(image_shape))
 
 
 def own() -> dict[str, bytes]:
@@ -96,6 +104,8 @@ def checkpoint_picker() -> None:
                 max_upload_size=checkpoint.MAX_BYTES // 2**20,
                 help=f"At most {checkpoint.MAX_BYTES // 2**20} MB. It stays in this tab; other visitors do not see it.",
             )  # fmt: skip
+        if note := st.session_state.pop("checkpoint_note", None):
+            st.success(note)
         if problem := st.session_state.pop("checkpoint_problem", None):
             st.error("The file was not opened.")
             st.text(problem)  # plain text: the file's name is somebody's words
@@ -169,9 +179,9 @@ def _uploaded() -> None:
         return
     name = checkpoint.safe_name(Path(file.name).stem)
     try:
-        opened = checkpoint.open_bytes(file.getvalue(), file.name[:80])
-        if opened.recipe.kind not in EXPLORED:
-            raise BadInput(f"{file.name[:80]} is an autoencoder without a prior: it has no latent space to explore.")
+        kind = checkpoint.open_bytes(file.getvalue(), file.name[:80]).recipe.kind
         add_own(name, file.getvalue())
+        if kind in ELSEWHERE:
+            st.session_state["checkpoint_note"] = f"{name} is an autoencoder without a prior: choose it on {ELSEWHERE[kind]}."
     except BadInput as error:
         st.session_state["checkpoint_problem"] = str(error)

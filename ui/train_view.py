@@ -8,7 +8,7 @@ import streamlit as st
 
 from ui import figures
 from ui.jobs import Jobs
-from ui.picker import keep
+from ui.picker import ELSEWHERE, keep
 from ui.pictures import sheet
 from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
 from vae_core import checkpoint
@@ -227,7 +227,7 @@ def _take_away(run: Run, frame: Frame) -> None:
             icon=":material/bookmark:",
             help="Adds the model to the list in the sidebar."
             if _has_prior(run)
-            else "Adds the model to those on this machine.",
+            else f"Then it can be chosen on {ELSEWHERE[run.request['kind']]}.",
         ):
             try:
                 st.session_state["train_kept"] = keep(name, weights)
@@ -246,8 +246,8 @@ def _take_away(run: Run, frame: Frame) -> None:
             help="Weights, recipe and the command that trains it.",
         )
         if kept := st.session_state.pop("train_kept", None):
-            where = ": it is in the list in the sidebar" if _has_prior(run) else ""
-            st.success(f"Kept as {kept}{where}.")
+            where = "it is in the list in the sidebar" if _has_prior(run) else f"choose it on {ELSEWHERE[run.request['kind']]}"
+            st.success(f"Kept as {kept}: {where}.")
     st.code(run.request["command"], language="shell", wrap_lines=True)
 
 
