@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from ui import restore_models
 from ui.restore_curve import curve
 from ui.restore_source import source
 from ui.restore_view import WHY, comparison
@@ -9,10 +10,11 @@ from ui.shell import inside_app
 
 inside_app()
 st.title("Restore a damaged picture")
-controls, view = st.columns([1, 3], gap="medium")
+controls = st.container(key="restore_controls", horizontal=True, vertical_alignment="bottom", gap="xsmall")
+desk = st.container(key="restore_desk", horizontal=True)
+chosen = source(controls, desk)
 with controls:
-    chosen = source()
-with view:
-    comparison(chosen)
-    st.markdown(WHY)
-curve()
+    models = restore_models.choose()
+comparison(chosen, models, desk if chosen.hands == 1 else None)
+st.markdown(WHY)
+curve(models)

@@ -4,6 +4,8 @@ import pytest
 
 pytestmark = pytest.mark.browser
 ROW = ".st-key-restore_methods img"
+SCORES = """() => [...document.querySelectorAll('.st-key-restore_methods [class*=st-key-restore_card_] p')]
+    .map((line) => line.innerText).filter((words) => / dB$/.test(words))"""
 
 
 def pictures(page) -> list[str]:
@@ -19,7 +21,9 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
     canvas.wait_for(timeout=20_000)
     page.wait_for_function(f"() => new Set([...document.querySelectorAll('{ROW}')].map(i => i.src)).size < 5", timeout=20_000)
     before = pictures(page)
+    page.wait_for_function(f"() => ({SCORES})().length === 0", timeout=20_000)  # nothing is lost yet
     box = canvas.bounding_box()
+    assert box["y"] + box["height"] <= 900  # above the fold
     page.mouse.move(box["x"] + 60, box["y"] + 60)
     page.mouse.down()
     page.mouse.move(box["x"] + 200, box["y"] + 180, steps=10)
@@ -29,3 +33,33 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
         " return now.length === before.length && now.filter((src, at) => src !== before[at]).length > 2 * 6 }",
         arg=[ROW, before], timeout=30_000,
     )  # fmt: skip
+    page.wait_for_function(f"() => ({SCORES})().length === 7", timeout=20_000)
+    first = page.evaluate(SCORES)
+    page.mouse.move(box["x"] + 60, box["y"] + 240)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 220, box["y"] + 40, steps=10)
+    page.mouse.up()
+    page.wait_for_function(
+        f"(first) => {{ const now = ({SCORES})(); "
+        "return now.length === 7 && now.filter((words, at) => words !== first[at]).length > 5 }",
+        arg=first, timeout=30_000,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "across", "least"), [(1400, 8, 110), (400, 3, 100)])
+def test_the_pictures_are_as_large_as_the_window_allows_and_in_line(page, server, width, across, least):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{server.url}/restore")
+    page.wait_for_selector(".st-key-restore_scores [data-testid=stDataFrame]", timeout=90_000)
+    cards = page.evaluate(
+        """() => [...document.querySelectorAll('[class*=st-key-restore_card_]')].map((card) =>
+            [...card.querySelectorAll('img')].map((image) => image.getBoundingClientRect()).map((box) => [box.y, box.width]))"""
+    )
+    assert len(cards) == 8
+    for row in range(0, 8, across):
+        tops = {tuple(round(y) for y, _ in card) for card in cards[row : row + across]}
+        assert len(tops) == 1  # repairs in one line, their errors in another
+    assert all(wide >= least for card in cards for _, wide in card)
+    segments = "[...document.querySelectorAll('.st-key-restore_source *')]"
+    assert page.evaluate(f"() => {segments}.every((part) => part.scrollWidth <= part.clientWidth + 1)")  # none is cut off
+    assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")

@@ -9,15 +9,17 @@ from conftest import ROOT, wait_until
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from ui import computed, restore_curve, restore_view
+from ui import computed, picker, restore_curve, restore_source, restore_view
 from ui.analyses import DONE, FAILED, Analyses
 from ui.canvas import shrunk
 from ui.cluster import Cluster
-from ui.restore_source import DAMAGES
+from ui.restore_models import TITLES
+from ui.restore_source import DAMAGES, photograph
+from vae_core import checkpoint
 from vae_core.corruption import KINDS, parse
 from vae_core.data import load
 from vae_core.errors import BadInput
-from vae_core.inpainting import DENOISERS, METHODS, restore
+from vae_core.inpainting import DENOISERS, METHODS, MODELS, load_models, restore
 from vae_core.scores import scores
 
 
@@ -37,12 +39,16 @@ def here(monkeypatch, no_cluster):
     monkeypatch.setattr(computed, "analyses", lambda: made)
 
 
-@pytest.fixture
-def page():
+def open_page() -> AppTest:
     at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
     at.switch_page("pages/restore.py").run()
     assert not at.exception
     return at
+
+
+@pytest.fixture
+def page():
+    return open_page()
 
 
 def names(at: AppTest) -> list[str]:
@@ -50,7 +56,7 @@ def names(at: AppTest) -> list[str]:
 
 
 def test_every_method_stands_in_the_table_best_first_with_its_score(page):
-    assert sorted(names(page)) == sorted(restore_view.TITLES[method] for method in METHODS)
+    assert sorted(names(page)) == sorted(TITLES[method] for method in METHODS)
     table = page.dataframe[0].value.set_index("Method")["PSNR in holes, dB"]
     assert list(table) == sorted(table, reverse=True)
     truth = load("mnist").test_images[:1].float() / 255
@@ -64,7 +70,7 @@ def test_every_damage_is_repaired_by_those_that_can(page, damage):
     page.selectbox(key="restore_damage").select(damage).run()
     assert not page.exception
     asked = METHODS if KINDS[damage].holes else DENOISERS
-    assert sorted(names(page)) == sorted(restore_view.TITLES[method] for method in asked)
+    assert sorted(names(page)) == sorted(TITLES[method] for method in asked)
     assert ("PSNR in holes, dB" in page.dataframe[0].value) == KINDS[damage].holes
 
 
@@ -79,19 +85,96 @@ def test_before_anything_is_painted_drawn_or_uploaded_the_page_stands(page):
     page.selectbox(key="restore_damage").select("painted").run()
     assert not page.exception
     assert set(page.dataframe[0].value["PSNR, dB"]) == {100.0}
+    assert [caption.value for caption in page.caption].count("nothing to fill") == len(METHODS)
     for source in ("Drawing", "Upload"):
         page.segmented_control(key="restore_source").set_value(source).run()
         assert not page.exception
+        assert not page.dataframe
+        assert "no picture yet" in page.info[0].value
 
 
 def test_without_models_the_classic_methods_stay(monkeypatch, tmp_path):
-    restore_view.models.clear()
-    monkeypatch.setattr(restore_view.inpainting.load_models, "__defaults__", (METHODS, tmp_path))
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
-    at.switch_page("pages/restore.py").run()
-    assert not at.exception
+    monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+    at = open_page()
     assert sorted(names(at)) == ["Biharmonic", "Median", "Navier-Stokes", "Telea"]
-    restore_view.models.clear()
+
+
+# Models of the visitor's own.
+
+
+def made(kind: str, side: int = 28) -> tuple[torch.nn.Module, bytes]:
+    """An untrained model and its file: what it paints does not matter here."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = checkpoint.KINDS[kind](image_shape=(1, side, side), hidden=8).build().eval()
+    recipe = checkpoint.make_recipe(model, kind, load("digits"), {}, "train", [], {})
+    return model, checkpoint.to_bytes(model, recipe)
+
+
+def bring(at: AppTest, **files: bytes) -> AppTest:
+    """Open files in the sidebar, one after the other."""
+    for name, content in files.items():
+        at.file_uploader(key="checkpoint_upload").set_value((f"{name}.safetensors", content, "application/octet-stream")).run()
+    assert not at.exception
+    return at
+
+
+def psnr(at: AppTest, method: str) -> float:
+    return at.dataframe[0].value.set_index("Method").loc[method, "PSNR in holes, dB"]
+
+
+@pytest.mark.parametrize("method", ["dae", "restorer", "vae"])
+def test_a_model_of_the_visitors_own_takes_the_place_of_the_shipped_one(page, method):
+    model, content = made(method)
+    box = f"restore_model_{method}"
+    assert page.selectbox(key=box).value == MODELS[method]
+    bring(page, mine=content)
+    assert page.selectbox(key=box).value == MODELS[method]  # until it is chosen
+    page.selectbox(key=box).select("own/mine").run()
+    assert not page.exception
+    truth = load("mnist").test_images[:1].float() / 255
+    damaged, mask = parse("dropout:0.5")(truth, 0)
+    expected = scores(restore(method, damaged, mask, model), truth, mask).psnr_hole.item()
+    assert psnr(page, TITLES[method]) == pytest.approx(expected, abs=1e-3)
+    assert f"{TITLES[method]}: mine (yours)" in [text.value for text in page.text]
+
+
+def test_a_model_is_offered_only_for_what_it_is_and_what_it_reads(page):
+    bring(page, denoiser=made("dae")[1], small=made("dae", 8)[1], plain=made("ae")[1], unet=made("restorer")[1])
+    options = {method: page.selectbox(key=f"restore_model_{method}").options for method in MODELS}
+    assert options["dae"] == ["mnist-dae-500", "denoiser (yours)"]
+    assert options["restorer"] == ["mnist-restorer", "unet (yours)"]
+    assert "shapes-conv" not in options["vae"]
+    assert "mnist-2d" in options["vae"]
+
+
+def test_a_restorer_opened_in_the_sidebar_is_said_to_be_found_here(page):
+    bring(page, mine=made("restorer")[1])
+    assert [note.value for note in page.success] == ["mine is an autoencoder without a prior: choose it on Restore."]
+
+
+def test_models_and_pictures_are_their_visitors_alone(page):
+    bring(page, mine=made("dae")[1])
+    upload(page, file_of(SLOPE))
+    assert page.dataframe
+    other = open_page()
+    assert other.selectbox(key="restore_model_dae").options == ["mnist-dae-500"]
+    other.segmented_control(key="restore_source").set_value("Upload").run()
+    assert not other.dataframe
+    assert other.file_uploader(key="restore_upload").value is None
+
+
+def test_a_kept_file_that_is_damaged_is_told_and_the_other_methods_stay(monkeypatch, tmp_path):
+    monkeypatch.setattr(picker, "KEPT", tmp_path)
+    content = made("dae")[1]
+    checkpoint.save(tmp_path, "mine", content, checkpoint.open_bytes(content, "mine").recipe)
+    (tmp_path / "mine.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    at = open_page()
+    at.selectbox(key="restore_model_dae").select("kept/mine").run()
+    assert not at.exception
+    assert [error.value for error in at.error] == ["This model was not opened."]
+    assert "DAE" not in names(at)
+    assert "Restorer" in names(at)
 
 
 def file_of(image: Image.Image) -> bytes:
@@ -107,12 +190,34 @@ def upload(page: AppTest, content: bytes) -> AppTest:
     return page
 
 
+SLOPE = Image.fromarray(np.tile(np.linspace(60, 200, 280, dtype=np.uint8), (280, 1)))
+
+
 def test_an_upload_is_repaired_and_a_smooth_one_best_by_interpolation(page):
-    slope = Image.fromarray(np.tile(np.linspace(60, 200, 280, dtype=np.uint8), (280, 1)))
-    upload(page, file_of(slope))
+    upload(page, file_of(SLOPE))
     best = names(page)
     assert best[0] in ("Biharmonic", "Telea", "Navier-Stokes", "Median")
     assert best[-1] in ("DAE", "VAE prior", "Restorer")
+
+
+CLASSIC = ("telea", "navier-stokes", "biharmonic", "median")
+
+
+@pytest.mark.parametrize("damage", ["dropout:0.1", "dropout:0.5", "block:10", "stroke", "half"])
+def test_on_a_photograph_every_classic_method_beats_every_model_as_the_page_says(damage):
+    tiles, models = photograph().float() / 255, load_models()
+    damaged, mask = parse(damage)(tiles, 0)
+    means = {m: scores(restore(m, damaged, mask, models.get(m)), tiles, mask).psnr_hole.mean() for m in METHODS}
+    assert min(means[m] for m in CLASSIC) > max(means[m] for m in MODELS)
+
+
+def test_a_tile_of_the_photograph_is_shown_and_repaired(page):
+    page.segmented_control(key="restore_source").set_value("Photo").run()
+    page.number_input(key="restore_tile").set_value(0).run()
+    assert not page.exception
+    truth = photograph()[:1].float() / 255
+    damaged, mask = parse("dropout:0.5")(truth, 0)
+    assert psnr(page, "Telea") == pytest.approx(scores(restore("telea", damaged, mask), truth, mask).psnr_hole.item())
 
 
 @pytest.mark.parametrize("content", [b" ", b"<html>", file_of(Image.new("L", (40, 40)))[:50]], ids=["empty", "html", "cut"])
@@ -142,6 +247,30 @@ def test_a_curve_that_failed_says_why_and_can_be_asked_for_again(page, monkeypat
     page.run()
     assert [error.value for error in page.error] == ["There is no room."]
     assert page.button(key="restore_curve_start")
+
+
+def test_the_curve_is_of_the_models_that_are_chosen(page, monkeypatch):
+    monkeypatch.setattr(restore_curve, "SAMPLE", 5)
+    monkeypatch.setitem(restore_curve.AMOUNTS, "dropout", (0.5,))
+    curves = []
+    for chosen in (MODELS["dae"], "own/mine"):
+        if chosen == "own/mine":
+            bring(page, mine=made("dae")[1])
+        page.selectbox(key="restore_model_dae").select(chosen).run()
+        page.button(key="restore_curve_start").click().run()
+        wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), 60, "the curve")
+        found = list(computed.analyses()._known.values())[-1].result["points"]
+        curves.append({point["method"]: point["psnr"] for point in found})
+    assert {method for method in METHODS if curves[0][method] != curves[1][method]} == {"dae"}
+
+
+@pytest.mark.parametrize("brush", [1, 2])
+def test_the_thinnest_brush_leaves_a_line_wherever_it_lies(brush):
+    for offset in range(10):
+        pixels = np.zeros((280, 280, 4), np.uint8)
+        pixels[:, 100 + offset : 100 + offset + 10 * brush, 3] = 255
+        widths = (shrunk(pixels, 3, 28) > restore_source.COVERED)[0, 0].sum(1)
+        assert brush <= widths.min() <= widths.max() <= brush + 1
 
 
 def test_a_canvas_is_averaged_down_to_the_pixels_of_the_models():

@@ -67,8 +67,11 @@ def probe(tell, stopped, model, data_set: str, shown: tuple[int, ...]) -> dict |
     return {"found": found}
 
 
-def damage_curve(tell, stopped, kind: str, amounts: tuple, methods: tuple[str, ...], count: int) -> dict | None:
-    """How each method fares on the first `count` test images of MNIST as the damage grows: see inpainting.damage_curve.
+def damage_curve(
+    tell, stopped, kind: str, amounts: tuple, methods: tuple[str, ...], count: int, models: dict
+) -> dict | None:  # fmt: skip
+    """How each method, with its model in `models` if it needs one, fares on the first `count` test images of MNIST as the
+    damage grows: see inpainting.damage_curve.
 
     Tells "points", a list of CurvePoints as dictionaries, as it grows. Returns the same, or None when it was stopped.
     """
@@ -77,7 +80,7 @@ def damage_curve(tell, stopped, kind: str, amounts: tuple, methods: tuple[str, .
     from vae_core import data, inpainting
 
     images, points = data.load("mnist").test_images[:count], []
-    for point in inpainting.damage_curve(images, kind, amounts, 0, inpainting.load_models(methods), methods):
+    for point in inpainting.damage_curve(images, kind, amounts, 0, models, methods):
         if stopped():
             return None
         points.append(asdict(point))

@@ -11,7 +11,6 @@ import torch
 from vae_core import picture
 
 ZOOM = 10
-BRUSH = 20  # screen pixels of a brush that paints a mask: two of a picture's
 DIGIT = {"stroke_width": 22, "stroke_color": "#ffffff", "background_color": "#000000"}  # MNIST's strokes: a tenth of a digit
 
 

@@ -20,10 +20,11 @@ class Request(NamedTuple):
     about: str  # what will be computed, in a sentence
     task: Callable
     arguments: tuple
+    known_by: tuple | None = None  # what tells it from others where that is less than the arguments: digests of models
 
     @property
     def key(self) -> tuple:
-        return self.name, *self.arguments
+        return self.name, *(self.arguments if self.known_by is None else self.known_by)
 
 
 def computed(request: Request, progress: Callable[[dict], tuple[float, str]], draw: Callable[[dict], None]) -> None:

@@ -4,7 +4,8 @@ import streamlit as st
 
 from ui import analysis_worker, figures
 from ui.computed import Request, computed
-from ui.restore_view import TITLES, models
+from ui.restore_models import TITLES
+from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import KINDS
 from vae_core.inpainting import DENOISERS, METHODS, MODELS
 
@@ -18,20 +19,22 @@ AMOUNTS = {
 }
 
 
-def curve() -> None:
-    """The choice of damage, and its curve as it is computed."""
+def curve(models: dict[str, Checkpoint]) -> None:
+    """The choice of damage, and its curve with these models as it is computed."""
     st.subheader("As the damage grows")
     with st.container(key="restore_curve"):
         kind = st.selectbox(
             "Damage of the curve", list(AMOUNTS), format_func=lambda k: KINDS[k].title, key="restore_curve_kind"
         )
         possible = METHODS if KINDS[kind].holes else DENOISERS
-        methods = tuple(method for method in possible if method not in MODELS or method in models())
+        methods = tuple(method for method in possible if method not in MODELS or method in models)
+        asked = {method: models[method].model for method in methods if method in models}
         total = len(AMOUNTS[kind]) * len(methods)
         request = Request(
             "restore_curve", "Compute the curve",
             f"Every method on the same {SAMPLE} test images: the mean of their PSNR with its 95 % confidence.",
-            analysis_worker.damage_curve, (kind, AMOUNTS[kind], methods, SAMPLE),
+            analysis_worker.damage_curve, (kind, AMOUNTS[kind], methods, SAMPLE, asked),
+            (kind, AMOUNTS[kind], methods, SAMPLE, tuple(models[method].digest for method in asked)),
         )  # fmt: skip
         computed(
             request,

@@ -15,6 +15,8 @@ CSS = """
 .stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 3rem) 3rem; }
 [data-testid="stImage"] img { image-rendering: pixelated; border-radius: 6px; }
 [data-testid="stMetricValue"] { font-size: 1.45rem; font-variant-numeric: tabular-nums; }
+.st-key-restore_methods { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: 1rem 0.75rem; }
+.st-key-restore_methods > * { max-width: 16rem; }
 .st-key-train_status p { font-variant-numeric: tabular-nums; }
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 </style>
