@@ -10,6 +10,7 @@ from conftest import ROOT, wait_until
 from streamlit.testing.v1 import AppTest
 
 from ui import ae_bottleneck, ae_kernels, ae_merge, analysis_worker, computed, picker
+from ui.ae_models import TITLES
 from ui.analyses import DONE, FAILED, STOPPED, Analyses
 from ui.cluster import Cluster
 from vae_core import checkpoint, data, energy
@@ -115,6 +116,16 @@ def test_the_histogram_holds_every_kind_and_the_point_where_the_blend_is():
     assert traces[-1]["x"][0] == pytest.approx(np.log10(expected), abs=1e-3)
 
 
+def test_a_scribble_is_rebuilt_by_each_model_and_marked_in_the_histogram(monkeypatch):
+    monkeypatch.setattr(ae_merge, "digit", lambda key: digits(3))
+    at = open_page("Merged digits")
+    captions = [image.proto.imgs[0].caption for image in at.get("image")]
+    assert captions[7] == "Your scribble"
+    for caption, name in zip(captions[8:], (*TITLES,), strict=True):
+        assert caption == f"{TITLES[name]}: {energy.energies(model(name), digits(3)).item():.1f} nats"
+    assert json.loads(at.get("plotly_chart")[0].proto.spec)["data"][-1]["name"] == "your scribble"
+
+
 def test_the_table_has_the_separation_of_each_kind_and_says_where_it_fails():
     at = open_page("Merged digits")
     table = at.dataframe[0].value
@@ -148,6 +159,7 @@ def test_the_sizes_are_trained_on_request(here, monkeypatch):
     monkeypatch.setattr(ae_bottleneck, "SIZES", (2, 8))
     monkeypatch.setattr(ae_bottleneck, "IMAGES", 500)
     at = open_page("Bottleneck")
+    assert len(json.loads(at.get("plotly_chart")[0].proto.spec)["data"]) == 3  # what needs no training
     at.button(key="ae_sizes_start").click().run()
     wait_until(lambda: not any(known.active for known in here._known.values()), 60, "the sizes")
     at.run()
@@ -155,8 +167,8 @@ def test_the_sizes_are_trained_on_request(here, monkeypatch):
     (found,) = here._known.values()
     assert [size for size, _ in found.result["trained"]] == [2, 8]
     traces = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
-    assert len(traces) == 4  # trained, principal components, and two that ship
-    assert [trace["y"][0] for trace in traces[2:]] == [
+    assert len(traces) == 4  # principal components, two that ship, and those trained
+    assert [trace["y"][0] for trace in traces[1:3]] == [
         pytest.approx(checkpoint.open_file(picker.SHIPPED / name).recipe.metrics["test_loss"])
         for name in ("mnist-ae-30", "mnist-ae-500")
     ]

@@ -211,6 +211,17 @@ def test_on_a_photograph_every_classic_method_beats_every_model_as_the_page_says
     assert min(means[m] for m in CLASSIC) > max(means[m] for m in MODELS)
 
 
+def test_on_digits_the_restorer_wins_and_the_denoiser_stays_behind_the_biharmonic_equation_as_the_page_says():
+    truth, models = load("mnist").test_images[:60].float() / 255, load_models()
+    for rate in (0.1, 0.5, 0.9):
+        damaged, mask = parse(f"dropout:{rate}")(truth, 0)
+        means = {
+            m: scores(restore(m, damaged, mask, models.get(m)), truth, mask).psnr_hole.mean()
+            for m in ("biharmonic", "dae", "restorer")
+        }
+        assert means["dae"] < means["biharmonic"] < means["restorer"]
+
+
 def test_a_tile_of_the_photograph_is_shown_and_repaired(page):
     page.segmented_control(key="restore_source").set_value("Photo").run()
     page.number_input(key="restore_tile").set_value(0).run()

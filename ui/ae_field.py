@@ -4,9 +4,10 @@ import numpy as np
 import streamlit as st
 
 from ui import analysis_worker
-from ui.ae_figures import PLOT, arrows
+from ui.ae_figures import arrows
 from ui.ae_models import models, test_images
 from ui.computed import Request, computed
+from ui.figures import PLOT
 from vae_core import energy
 from vae_core.corruption import Corruption
 from vae_core.data import to_float

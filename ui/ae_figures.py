@@ -4,11 +4,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from latent_pad import marks
+from ui.figures import LEGEND
 
 BINS = 60
-PLOT = {"displayModeBar": False}  # its buttons would cover the legend
 MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
-LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
 
 
 def energy_histogram(energies: dict[str, np.ndarray], points: dict[str, float]) -> go.Figure:

@@ -30,7 +30,8 @@ def section() -> None:
         z = prior_draws(SIDE**2, found[VAE].model.config.latent_dim, int(seed))
         draws[f"{title(VAE)}: its prior"] = found[VAE], z
     with st.container(key="ae_latent"):
-        for column, (name, (model, z)) in zip(st.columns(max(len(draws), 1), gap="medium"), draws.items(), strict=False):
+        columns = st.columns(max(len(draws), 1), gap="medium", vertical_alignment="bottom")
+        for column, (name, (model, z)) in zip(columns, draws.items(), strict=False):
             with torch.no_grad():
                 pictures = model.model.decode(z)
             column.markdown(f"**{name}**")

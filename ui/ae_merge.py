@@ -6,9 +6,10 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from ui.ae_figures import PLOT, energy_histogram
+from ui.ae_figures import energy_histogram
 from ui.ae_models import TITLES, as_bytes, models, test_images
 from ui.canvas import digit
+from ui.figures import PLOT
 from ui.pictures import single
 from vae_core import data, energy
 from vae_core.checkpoint import Checkpoint
@@ -17,6 +18,7 @@ from vae_core.data import to_float
 from vae_core.errors import BadInput
 
 WIDTH = 124  # screen pixels of a picture: seven in a row, two on a telephone
+CANVAS = 300  # of the place for the scribble
 SAMPLE = 1000  # pictures of each kind that is no digit
 DIGITS, MERGED, OVERLAID, EMPTY, NOISE, FASHION = (
     "Test digits", "Merged half and half", "Overlaid", "Nearly empty", "Noise", "Fashion-MNIST",
@@ -29,9 +31,17 @@ def section() -> None:
     found = models(tuple(TITLES))
     one, other, blend = _choose()
     with st.container(key="ae_merge"):
-        _answers(found, one, other, blend)
-    with st.expander("Your own scribble", expanded=False):
-        scribble = digit("ae_scribble")
+        _answers(found, [("First", one), ("Second", other), ("Merged", blend)])
+        st.caption(
+            "Under each answer its **reconstruction energy**: half the squared difference from the merged picture, pixels in "
+            "[-1, 1], summed."
+        )
+    with st.expander("Your own scribble", expanded=False), st.container(horizontal=True):
+        with st.container(width=CANVAS):
+            scribble = digit("ae_scribble")
+        if scribble.any():
+            with st.container(key="ae_scribbled"):
+                _answers(found, [("Your scribble", scribble)])
     _histogram(found, blend, scribble if scribble.any() else None)
     _table(found)
 
@@ -48,18 +58,15 @@ def _choose() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return one, other, merge(one, other, share)
 
 
-def _answers(found: dict[str, Checkpoint], one: torch.Tensor, other: torch.Tensor, blend: torch.Tensor) -> None:
-    pictures = [("First", one), ("Second", other), ("Merged", blend)]
+def _answers(found: dict[str, Checkpoint], given: list[tuple[str, torch.Tensor]]) -> None:
+    """The given pictures, and what each model makes of the last of them."""
+    pictures, asked = list(given), given[-1][1]
     for name, model in found.items():
-        nats = energy.energies(model.model, blend).item()
-        pictures.append((f"{TITLES[name]}: {nats:.1f} nats", energy.reconstruct(model.model, blend)))
+        nats = energy.energies(model.model, asked).item()
+        pictures.append((f"{TITLES[name]}: {nats:.1f} nats", energy.reconstruct(model.model, asked)))
     with st.container(horizontal=True, gap="small"):
         for words, picture in pictures:
             st.image(single(as_bytes(picture)[0]), width=WIDTH, caption=words, alt=words)
-    st.caption(
-        "Under each answer its **reconstruction energy**: half the squared difference from the merged picture, pixels in "
-        "[-1, 1], summed."
-    )
 
 
 def _histogram(found: dict[str, Checkpoint], blend: torch.Tensor, scribble: torch.Tensor | None) -> None:
@@ -88,7 +95,8 @@ def _table(found: dict[str, Checkpoint]) -> None:
         rows[TITLES[name]] = {kind: energy.separation(usual, odd) for kind, odd in by_kind.items() if kind != DIGITS}
     table = pd.DataFrame(rows).T.rename_axis("Model")
     st.markdown("**Does a high energy mean: no digit?** ROC-AUC, test digits against each kind: 1 finds all, 0.5 is a coin.")
-    st.dataframe(table.round(3), width="stretch", key="ae_auc")
+    three = st.column_config.NumberColumn(format="%.3f")
+    st.dataframe(table, width="stretch", key="ae_auc", column_config=dict.fromkeys(table.columns, three))
     st.markdown(honest(table))
     if FASHION not in table:
         st.caption("Fashion-MNIST is not on this machine and is left out; DATASETS.md says where its files go.")

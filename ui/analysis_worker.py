@@ -89,20 +89,19 @@ def damage_curve(
 
 
 def bottleneck(tell, stopped, sizes: tuple[int, ...], epochs: int, images: int) -> dict | None:
-    """Autoencoders of each size trained quickly on MNIST, and principal components: see vae_core.bottleneck.
+    """Autoencoders of each size trained quickly on MNIST: see vae_core.bottleneck.
 
-    Tells "trained" and "linear", lists of (size, nats), as they grow. Returns the same, or None when it was stopped.
+    Tells "trained", a list of (size, nats), as it grows. Returns the same, or None when it was stopped.
     """
     from vae_core import data
-    from vae_core.bottleneck import pca_errors, trained_errors
+    from vae_core.bottleneck import trained_errors
 
-    mnist, trained = data.load("mnist"), []
-    linear = pca_errors(mnist.train_images[:images], mnist.test_images, sizes)
-    tell(trained=[], linear=linear)
-    for point in trained_errors(mnist, sizes, epochs, images, stopped=stopped):
+    trained = []
+    tell(trained=[])
+    for point in trained_errors(data.load("mnist"), sizes, epochs, images, stopped=stopped):
         trained.append(point)
-        tell(trained=list(trained), linear=linear)
-    return None if stopped() else {"trained": trained, "linear": linear}
+        tell(trained=list(trained))
+    return None if stopped() else {"trained": trained}
 
 
 def toy_field(tell, stopped, name: str, reach: float, side: int) -> dict | None:

@@ -27,14 +27,17 @@ class Request(NamedTuple):
         return self.name, *(self.arguments if self.known_by is None else self.known_by)
 
 
-def computed(request: Request, progress: Callable[[dict], tuple[float, str]], draw: Callable[[dict], None]) -> None:
-    """Draw it. `progress` makes a share from 0 to 1 and words of what was told, `draw` shows what was told or returned."""
+def computed(
+    request: Request, progress: Callable[[dict], tuple[float, str]], draw: Callable[[dict], None], nothing: dict | None = None
+) -> None:  # fmt: skip
+    """Draw it. `progress` makes a share from 0 to 1 and words of what was told, `draw` shows what was told or returned, and
+    `nothing`, where there is that, as long as nothing is."""
     analysis = analyses().find(request.key, tab())
     active = analysis is not None and analysis.active
-    st.fragment(_draw, run_every=REFRESH_SECONDS if active else None)(request, progress, draw, active)
+    st.fragment(_draw, run_every=REFRESH_SECONDS if active else None)(request, progress, draw, nothing, active)
 
 
-def _draw(request: Request, progress: Callable, draw: Callable, was_active: bool) -> None:
+def _draw(request: Request, progress: Callable, draw: Callable, nothing: dict | None, was_active: bool) -> None:
     analysis = analyses().find(request.key, tab())
     if (analysis is not None and analysis.active) != was_active:
         st.rerun()
@@ -43,10 +46,12 @@ def _draw(request: Request, progress: Callable, draw: Callable, was_active: bool
             st.error(analysis.reason)
         st.caption(request.about)
         st.button(request.label, key=f"{request.name}_start", icon=":material/play_arrow:", on_click=_ask, args=(request,))
-        return
-    if analysis.active:
-        _progress(request, analysis, progress)
-    if found := analysis.result or analysis.told:
+        found = nothing
+    else:
+        if analysis.active:
+            _progress(request, analysis, progress)
+        found = analysis.result or analysis.told or nothing
+    if found:
         draw(found)
 
 

@@ -8,6 +8,8 @@ from plotly.subplots import make_subplots
 
 from latent_pad import marks
 
+PLOT = {"displayModeBar": False}  # its buttons would cover the legend
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}  # above the plot
 TRAIN, TEST = "#8f8bd8", "#e07a1f"
 TERMS = (("loss", "loss (-ELBO)"), ("recon", "recon"), ("kl", "KL"))
 
@@ -253,6 +255,7 @@ def damage_curves(points: list[dict], titles: dict[str, str], amount: str) -> go
             hovertemplate="%{y:.2f} dB<extra>" + title + "</extra>",
         )  # fmt: skip
     figure.update_layout(
-        height=380, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title=amount, yaxis_title="PSNR, dB", uirevision="curve"
-    )
+        height=380, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title=amount, yaxis_title="PSNR, dB", uirevision="curve",
+        legend=LEGEND,
+    )  # fmt: skip
     return figure

@@ -46,7 +46,7 @@ def curve(models: dict[str, Checkpoint]) -> None:
 def _draw(kind: str, points: list[dict]) -> None:
     chart = figures.damage_curves(points, TITLES, KINDS[kind].amount)
     where = "inside the holes" if KINDS[kind].holes else "over the image"
-    st.plotly_chart(chart, key="restore_curve_chart", config={"displaylogo": False}, alt=_in_words(points, where))
+    st.plotly_chart(chart, key="restore_curve_chart", config=figures.PLOT, alt=_in_words(points, where))
     st.caption(f"PSNR {where}, mean of {SAMPLE} test images; the bands are its 95 % confidence.")
 
 

@@ -25,8 +25,9 @@ WHY = """
 **What learning buys.** Telea, Navier-Stokes and the biharmonic equation carry the rim of a hole inwards: they know nothing of
 digits. They win where that is all there is to know: thin scratches on smooth pictures, and anything that is no digit. Choose
 the photograph, or upload one of yours, and see. The models fill a hole with what digits look like, so that a stroke goes on
-through it, and they paint strokes into a photograph too. The denoising autoencoder (DAE) is not told where the damage is; the
-restorer is. The VAE was never trained to repair: a code is searched whose picture fits the known pixels.
+through it, and they paint strokes into a photograph too. Learning alone does not win: the denoising autoencoder (DAE) is not
+told where the damage is, repaints everything through its 500 units, and with dropped pixels stays behind the biharmonic
+equation. The restorer is told. The VAE was never trained to repair: a code is searched whose picture fits the known pixels.
 """
 
 
