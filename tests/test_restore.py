@@ -245,6 +245,10 @@ def test_the_curve_is_computed_on_request_with_a_band_for_every_method(page, mon
     assert not page.exception
     (found,) = computed.analyses()._known.values()
     assert [(p["amount"], p["method"]) for p in found.result["points"]] == [(a, m) for a in (0.2, 0.8) for m in METHODS]
+    truth = load("mnist").test_images[:5].float() / 255  # no model was trained on these
+    damaged, mask = parse("dropout:0.2")(truth, 0)
+    expected = scores(restore("telea", damaged, mask), truth, mask).psnr_hole.mean().item()
+    assert found.result["points"][0]["psnr"] == pytest.approx(expected)
     assert "mean of 5 test images" in "\n".join(caption.value for caption in page.caption)
 
 

@@ -24,6 +24,10 @@ BRUSH, WIDEST = 2, 6  # pixels of a picture that the brush is wide: at first, at
 COVERED = 0.4  # of a pixel: from there on it counts as painted; a line of one pixel's width between two pixels takes both
 INK = "#e07a1f"
 HAND = 300  # screen pixels of the place for canvases and uploads
+RESCALED = (
+    "Kept pixels keep their value. *Rescaled* ones are moved away from mid-grey by 1 / (1 - rate), as torch's nn.Dropout does, "
+    "so that each pixel's mean stays; then no pixel is as it was, and only methods that repair whole pictures are asked."
+)
 KEEP = {"persist_state": "session"}
 
 
@@ -47,7 +51,9 @@ def source(controls, hand) -> Source:
     }  # fmt: skip
     truth, hands = find[where](), int(where in (DRAWING, UPLOAD))
     label = {name: KINDS[name].title for name in DAMAGES} | {PAINTED: "Paint it by hand"}
-    kind = controls.selectbox("Damage", [*DAMAGES, PAINTED], format_func=label.get, key="restore_damage", width=200, **KEEP)
+    kind = controls.selectbox(
+        "Damage", [*DAMAGES, PAINTED], format_func=label.get, key="restore_damage", width=200, help=RESCALED, **KEEP
+    )
     if kind == PAINTED:
         brush = controls.slider(
             "Brush, pixels", 1, WIDEST, BRUSH, key="restore_brush", width=120, help="1 makes a scratch.", **KEEP
