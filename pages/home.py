@@ -12,19 +12,22 @@ SHAPES = {1: "The latent line", 2: "The latent plane"}
 
 inside_app()
 st.title("Latentscape")
-words, doors = st.columns([1.7, 1], gap="large", vertical_alignment="center")
-words.markdown(
-    """
+with st.container(key="home_words"):  # on a telephone below the pad: ui/shell.py
+    words, doors = st.columns([1.7, 1], gap="large", vertical_alignment="center")
+    words.markdown(
+        """
 A variational autoencoder squeezes every image through a few numbers and learns to paint it again from them.
 Train one here, in this tab, and watch the space of those numbers pull itself apart into shapes.
 Everything is real: real data, real PyTorch, real losses in nats, and a checkpoint you can take with you.
 """
-)
-with doors:
-    if st.button("Train a model and watch its map form", type="primary", icon=":material/model_training:", key="home_train"):
-        st.switch_page("pages/train.py")
-    if st.button("Drag through a trained one", icon=":material/touch_app:", key="home_explore"):
-        st.switch_page("pages/explore.py")
+    )
+    with doors:
+        if st.button(
+            "Train a model and watch its map form", type="primary", icon=":material/model_training:", key="home_train"
+        ):
+            st.switch_page("pages/train.py")
+        if st.button("Drag through a trained one", icon=":material/touch_app:", key="home_explore"):
+            st.switch_page("pages/explore.py")
 try:
     model = chosen()
 except BadInput as error:

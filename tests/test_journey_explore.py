@@ -145,6 +145,18 @@ def test_a_second_model_shows_the_same_image_and_a_link_opens_both(page, server,
     guest.context.close()
 
 
+def test_two_models_of_many_dimensions_are_whole_above_the_fold(page, server):
+    open_pad(page, f"{server.url}/explore?checkpoint=mnist-20d&beside=mnist-20d-binary")
+    page.wait_for_function(
+        f"() => {{ const pads = [...document.querySelectorAll('{PAD}')];"
+        " return pads.length === 2 && pads.every((pad) => +pad.dataset.decodes) }",
+        timeout=60_000,
+    )
+    for index in (0, 1):
+        box = page.locator(PAD).nth(index).bounding_box()
+        assert box["y"] + box["height"] <= 900
+
+
 def url_of(page) -> dict[str, list[str]]:
     return parse_qs(urlparse(page.url).query)
 

@@ -29,6 +29,16 @@ def test_home_is_a_pad_that_can_be_dragged_at_once_and_leads_to_train(page, serv
     assert page.url.endswith("/train")
 
 
+def test_on_a_telephone_the_pad_comes_first_and_fits_the_screen(page, server):
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto(server.url)
+    page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=60_000)
+    pad = page.locator(PAD).bounding_box()
+    assert pad["y"] + pad["height"] <= 900
+    assert pad["y"] < page.locator(".st-key-home_train button").bounding_box()["y"]
+    assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
+
+
 def test_a_deep_link_is_the_first_thing_a_fresh_server_is_asked(page, tmp_path):
     fresh = Server(ROOT / "streamlit_app.py", tmp_path / "log")
     try:

@@ -23,6 +23,7 @@ CSS = """
 [data-testid="stMetricValue"] { font-size: 1.45rem; font-variant-numeric: tabular-nums; }
 .st-key-restore_methods { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: 1rem 0.75rem; }
 .st-key-restore_methods > * { max-width: 16rem; }
+@media (max-width: 40rem) { :has(> .st-key-home_words) { order: 1; } }
 .st-key-train_status p { font-variant-numeric: tabular-nums; }
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 </style>
