@@ -166,8 +166,8 @@ def _component() -> Callable:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _packed(digest: str, _checkpoint: "Checkpoint") -> PadDecoder:
-    config = _checkpoint.model.config
-    return pack_decoder(_checkpoint.model.decoder, config.latent_dim, config.image_shape, half=_checkpoint.half)
+    config, output = _checkpoint.model.config, "sigmoid" if _checkpoint.has_prior else "signed"
+    return pack_decoder(_checkpoint.model.decoder, config.latent_dim, config.image_shape, _checkpoint.half, output)
 
 
 def _send(parcel: Parcel, key: str) -> None:

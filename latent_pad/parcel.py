@@ -19,7 +19,7 @@ from torch import nn
 from latent_pad.decoder_plan import Unsupported, decoder_plan
 
 MAX_DECODER = 64 * 2**20  # bytes: beyond it a frame takes longer than a screen shows it
-OUTPUTS = ("sigmoid", "none")
+OUTPUTS = {"sigmoid": [{"op": "sigmoid"}], "signed": [{"op": "unsigned"}], "none": []}  # steps after the last layer
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def pack_decoder(
 ) -> PadDecoder:
     """The decoder's weights (float16 with `half`) and steps, ready to travel.
 
-    decoder maps z (B, L) to C*H*W numbers; output "sigmoid" turns those into pixels in [0, 1], "none" leaves them.
+    decoder maps z (B, L) to C*H*W numbers; output "sigmoid" turns those into pixels in [0, 1], so does "signed" with numbers
+    in [-1, 1], "none" leaves them.
     A decoder the runtime lacks, or one above 64 MiB, gives a PadDecoder without a parcel.
     """
     if output not in OUTPUTS:
@@ -74,7 +75,7 @@ def pack_decoder(
     }  # fmt: skip
     if sum(tensor.nbytes for tensor in tensors.values()) > MAX_DECODER:
         return PadDecoder(latent_dim, image_shape, None, f"it is larger than {MAX_DECODER // 2**20} MB")
-    plan = steps + ([{"op": "sigmoid"}] if output == "sigmoid" else [])
+    plan = steps + OUTPUTS[output]
     description = {"plan": plan, "image_shape": list(image_shape), "latent_dim": latent_dim}
     metadata = {"pad": json.dumps(description)}  # one entry: safetensors writes several in any order
     return PadDecoder(latent_dim, image_shape, Parcel.of(safetensors.torch.save(tensors, metadata)), None)

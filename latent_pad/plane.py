@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MOST = 4096  # dimensions of a latent space
+
 
 def numbers(name: str, values: Sequence[float], count: int | None = None) -> tuple[float, ...]:
     """`values` as plain floats; raises ValueError unless all are finite and there are `count` of them."""
@@ -19,7 +21,7 @@ def numbers(name: str, values: Sequence[float], count: int | None = None) -> tup
 
 @dataclass(frozen=True)
 class Plane:
-    """z = origin + x*u + y*v in an L-dimensional latent space, L from 1 to 256.
+    """z = origin + x*u + y*v in an L-dimensional latent space, L from 1 to MOST.
 
     Distances on the screen are true where u and v are orthonormal; `Plane.through` makes them so. v None: a line.
     """
@@ -31,8 +33,8 @@ class Plane:
 
     def __post_init__(self):
         origin = numbers("plane's origin", self.origin)
-        if not 1 <= len(origin) <= 256:
-            raise ValueError(f"A plane lies in 1 to 256 dimensions, not {len(origin)}.")
+        if not 1 <= len(origin) <= MOST:
+            raise ValueError(f"A plane lies in 1 to {MOST:,} dimensions, not {len(origin)}.")
         u = numbers("plane's u", self.u, len(origin))
         v = None if self.v is None else numbers("plane's v", self.v, len(origin))
         if v is None:

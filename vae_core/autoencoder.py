@@ -39,6 +39,16 @@ class AutoencoderConfig:
         in_range("hidden width", self.hidden, 1, 4096, whole=True)
         check_weights(2 * math.prod(self.image_shape) * self.hidden)
 
+    @property
+    def latent_dim(self) -> int:
+        """The size of the code, by the name that it has in a VAE."""
+        return self.hidden
+
+    @property
+    def pixels(self) -> int:
+        """C * H * W."""
+        return math.prod(self.image_shape)
+
     def build(self) -> "Autoencoder":
         """The model, with its first weights drawn from torch's global random state."""
         return Autoencoder(self)

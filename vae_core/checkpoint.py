@@ -74,6 +74,11 @@ class Checkpoint:
     digest: str
     half: bool  # whether the file holds float16
 
+    @property
+    def has_prior(self) -> bool:
+        """Whether codes have a prior and a posterior: those of a VAE do, those of other autoencoders are points."""
+        return isinstance(self.model, VAE)
+
 
 def make_recipe(model: Model, title: str, data, training: dict, command: str, epochs: list[dict], metrics: dict) -> Recipe:
     """The recipe of `model` trained on `data` (an ImageSet) with settings `training`; versions are filled in."""

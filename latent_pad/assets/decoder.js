@@ -7,7 +7,7 @@
 
 import { activation, channelAffine, convTranspose, expect, layerNorm, linear, reshape, residual } from "./layers.js";
 
-const ACTIVATIONS = ["relu", "silu", "tanh", "sigmoid"];
+const ACTIVATIONS = ["relu", "silu", "tanh", "sigmoid", "unsigned"];
 
 export function buildDecoder({ metadata, tensors }) {
   const { plan, image_shape: imageShape, latent_dim: latentDim } = JSON.parse(metadata.pad);

@@ -111,6 +111,7 @@ const FUNCTIONS = {
   silu: (x) => x / (1 + Math.exp(-x)),
   tanh: Math.tanh,
   sigmoid: (x) => 1 / (1 + Math.exp(-x)),
+  unsigned: (x) => (x + 1) / 2, // pixels in [-1, 1] -> [0, 1]
 };
 
 export function activation(name, shape) {
