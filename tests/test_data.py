@@ -1,6 +1,7 @@
 """Image sets: the embedded MNIST is the published one, damaged files are told, missing sets are named, offline."""
 
 import gzip
+import pickle
 import shutil
 import struct
 from types import SimpleNamespace
@@ -363,3 +364,13 @@ def test_cifar10_comes_with_its_channels_first(monkeypatch):
     assert loaded.train_images[2, 1, 30, 4] == stored[2, 30, 4, 1]
     assert loaded.train_images.is_contiguous()
     assert loaded.train_labels.tolist() == [3, 0, 9]
+
+
+def test_an_image_set_travels_between_processes_without_its_bytes_being_copied():
+    digits, buffers = data.load("digits"), []
+    head = pickle.dumps(digits, protocol=5, buffer_callback=buffers.append)
+    assert len(head) < 2000
+    back = pickle.loads(head, buffers=buffers)
+    assert (back.name, back.classes, back.digest) == (digits.name, digits.classes, digits.digest)
+    assert torch.equal(back.train_images, digits.train_images)
+    assert digits.size == digits.train_images.nbytes + digits.test_images.nbytes + 8 * 1797

@@ -101,6 +101,15 @@ def test_the_split_is_seeded_and_disjoint():
     assert len(torch.unique(all_images(first).flatten(1), dim=0)) == 30
 
 
+def test_progress_is_told_file_by_file_and_the_set_has_the_name_of_the_file():
+    told = []
+    images, _ = read_pictures(zipped(several(6)), name="my flags.ZIP", each=lambda done, of: told.append((done, of)))
+    assert told == [(done, 6) for done in range(6)]
+    assert images.name == "folder:my flags" == folder.set_name("my flags")
+    with pytest.raises(BadInput, match=r"my flags\.ZIP is no intact zip"):
+        read_pictures(b"PK", name="my flags.ZIP")
+
+
 def test_exact_copies_are_left_out():
     files = several(8) | {f"copies/{i}.png": picture(100) for i in range(5)}
     images, report = read_pictures(zipped(files))

@@ -298,7 +298,7 @@ def test_a_folder_of_pictures_is_trained_on_and_what_was_read_is_told(tmp_path, 
     (pictures / "cat" / "page.png").write_text("<html>")
     model = ["--architecture", "conv", "--hidden", "8", "--latent-dim", "3", "--likelihood", "gaussian"]
     training = ["--epochs", "1", "--device", "cpu", "--flip", "--shift", "1"]
-    arguments = ["--data", f"folder:{pictures}", "--image-size", "28", *model, *training]
+    arguments = ["--data", f"folder:{pictures}", "--image-size", "28", "--split-seed", "5", *model, *training]
     code, out, err = run(capsys, *arguments, "--json", "--out", tmp_path / "r")
     assert (code, len(out)) == (0, 1)
     assert err[0] == "40 pictures were read."

@@ -11,7 +11,7 @@ import math
 import os
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,6 +53,20 @@ class ImageSet:
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every image."""
         return tuple(self.train_images.shape[1:])
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(t.nbytes for t in (self.train_images, self.train_labels, self.test_images, self.test_labels))
+
+    def __reduce__(self):
+        """Between processes the tensors go as arrays, whose bytes pickle need not copy."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return _from_arrays, tuple(value.numpy() if isinstance(value, Tensor) else value for value in values)
+
+
+def _from_arrays(*values) -> ImageSet:
+    return ImageSet(*(torch.from_numpy(value) if isinstance(value, np.ndarray) else value for value in values))
 
 
 def to_float(images: Tensor) -> Tensor:

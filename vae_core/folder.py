@@ -84,26 +84,36 @@ class _File(NamedTuple):
 
 
 def read_pictures(
-    source: Path | bytes, image_size: int = 32, fit: str = "crop", name: str | None = None, seed: int = 0
-) -> tuple[ImageSet, Report]:
+    source: Path | bytes, image_size: int = 32, fit: str = "crop", name: str | None = None, seed: int = 0,
+    each: Callable[[int, int], None] = lambda done, of: None,
+) -> tuple[ImageSet, Report]:  # fmt: skip
     """The pictures in `source` (a folder, or a zip file as path or bytes) as image_size x image_size, and what was done.
 
     uint8, three channels, or one where every picture is grey. `fit` is crop (the middle square) or letterbox (all of it, on
-    white); transparent parts become white. A seeded sixth is the test set; the order is a seeded draw too. Raises BadInput
-    where nothing can be read, or where a limit of this file is passed.
+    white); transparent parts become white. A seeded sixth is the test set; the order is a seeded draw too. `name` is the
+    file's for people, by default the path's. `each(done, of)` is called before each file. Raises BadInput where nothing can be
+    read, or where a limit of this file is passed.
     """
     in_range("image size", image_size, 8, 64, whole=True)
     if fit not in FITS:
         raise BadInput(f"There is no fit called {fit!r}; choose crop or letterbox.")
-    name = name or (source.stem if isinstance(source, Path) else "pictures")
+    in_range("seed of the split", seed, 0, 2**31 - 1, whole=True)
+    name = name or (Path(os.path.abspath(source)).name if isinstance(source, Path) else "pictures.zip")
     if isinstance(source, Path) and source.is_dir():
-        return _read(_in_folder(source), [], image_size, fit, name, seed)
+        return _read(_in_folder(source), [], image_size, fit, name, seed, each)
     with _open_zip(source, name) as archive:
         files, skipped = _in_zip(archive, name)
-        return _read(files, skipped, image_size, fit, name, seed)
+        return _read(files, skipped, image_size, fit, name, seed, each)
 
 
-def _read(files: list[_File], skipped: list[Skipped], size: int, fit: str, name: str, seed: int) -> tuple[ImageSet, Report]:
+def set_name(name: str) -> str:
+    """What the pictures of the folder or zip file called `name` are called as a data set."""
+    return f"folder:{_short(name[:-4] if name.lower().endswith('.zip') else name)}"
+
+
+def _read(
+    files: list[_File], skipped: list[Skipped], size: int, fit: str, name: str, seed: int, each: Callable[[int, int], None]
+) -> tuple[ImageSet, Report]:
     if not files:
         raise BadInput(f"{_short(name)} holds no pictures; put PNG, JPEG, WebP, GIF or BMP files into it.")
     if len(files) > MAX_PICTURES:
@@ -119,6 +129,7 @@ def _read(files: list[_File], skipped: list[Skipped], size: int, fit: str, name:
     counts: Counter[str] = Counter()
     grey = True
     for position, file in enumerate(files):
+        each(position, len(files))
         try:
             raw = file.read()
             digest = hashlib.sha256(raw).digest()
@@ -144,7 +155,7 @@ def _read(files: list[_File], skipped: list[Skipped], size: int, fit: str, name:
     images, labels = _both_sides(images, labels, tests, train_from)
     if grey:
         images = [np.ascontiguousarray(part[:, :1]) for part in images]
-    parts = image_set(f"folder:{_short(name)}", images[1], labels[1], images[0], labels[0], classes)
+    parts = image_set(set_name(name), images[1], labels[1], images[0], labels[0], classes)
     kept = Counter(np.concatenate(labels).tolist())
     balance = {title: kept[label] for label, title in enumerate(classes)}
     return parts, Report(len(seen), tuple(sorted(skipped)), *(counts[what] for what in ("duplicates", *NOTES)), balance)

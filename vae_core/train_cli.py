@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "--image-size", type=int, default=32, metavar="PIXELS", help="a side of the pictures of a folder: 32, 64"
     )
     parser.add_argument("--fit", default="crop", help=f"of the pictures of a folder: {', '.join(folder.FITS)}")
+    parser.add_argument("--split-seed", type=int, default=0, help="of the draw of the test pictures of a folder")
     parser.add_argument("--kind", default="vae", help=", ".join(KINDS))
     parser.add_argument("--architecture", help=f"vae: {', '.join(ARCHITECTURES)}")
     parser.add_argument("--latent-dim", type=int, metavar="L", help="vae: size of the code")
@@ -159,7 +160,8 @@ def _images(arguments: argparse.Namespace, main_process: bool) -> data.ImageSet:
     """The data set by its name, or the pictures in folder:PATH; what was read of these is said on stderr."""
     if not arguments.data.startswith("folder:"):
         return data.load(arguments.data)
-    images, report = folder.read_pictures(Path(arguments.data.removeprefix("folder:")), arguments.image_size, arguments.fit)
+    path = Path(arguments.data.removeprefix("folder:"))
+    images, report = folder.read_pictures(path, arguments.image_size, arguments.fit, seed=arguments.split_seed)
     if main_process:
         print(*report.sentences(), *(f"{name!r}: {reason}" for name, reason in report.skipped[:10]), sep="\n", file=sys.stderr)
     return images
