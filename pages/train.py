@@ -29,7 +29,7 @@ if press.step and run is not None and controls and run.status == PAUSED:
     st.rerun()
 if press.request is not None:
     try:
-        run, controls = jobs().submit(press.request, tab(), press.step), True
+        run, controls = jobs().submit(press.request, tab(), press.step, press.pictures), True
         st.session_state["run"] = st.query_params["run"] = run.id
         st.session_state["train_following"] = True
         st.rerun()

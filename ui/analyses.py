@@ -22,6 +22,7 @@ from distributed.scheduler import KilledWorker
 
 from ui.cluster import Cluster, cluster
 from ui.worker import pack, unpack
+from vae_core.data import ImageSet
 from vae_core.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,8 @@ class Analyses:
     def ask(self, key: tuple, viewer: str, task: Callable, *arguments) -> Analysis:
         """The analysis `key`, started as task(tell, stopped, *arguments) in the worker where it is not known or was stopped.
 
-        `tell(**content)` shows arrays and plain values to the viewers, `stopped()` says whether to leave.
+        An ImageSet among the arguments is brought to the worker first. `tell(**content)` shows arrays and plain values to the
+        viewers, `stopped()` says whether to leave.
         Raises BadInput where too many wait.
         """
         with self._lock:
@@ -125,11 +127,12 @@ class Analyses:
     def _start(self, analysis: Analysis, task: Callable, arguments: tuple) -> None:
         try:
             self._cluster.ensure_analysis()
+            arguments = [self._cluster.send(part, "analysis") if isinstance(part, ImageSet) else part for part in arguments]
             with self._lock:
                 if not analysis.active:
                     return
                 future = self._futures[analysis.id] = self._cluster.client().submit(
-                    run_analysis, analysis.id, self._topic, task, arguments,
+                    run_analysis, analysis.id, self._topic, task, *arguments,
                     resources={"analysis": 1}, pure=False, retries=0, key=f"analysis-{analysis.id}",
                 )  # fmt: skip
         except BadInput as error:
@@ -187,7 +190,7 @@ def event_name(identity: str) -> str:
     return f"latentscape-stop-{identity}"
 
 
-def run_analysis(identity: str, topic: str, task: Callable, arguments: tuple) -> dict | None:
+def run_analysis(identity: str, topic: str, task: Callable, *arguments) -> dict | None:
     """Runs in the worker: task(tell, stopped, *arguments)."""
     with contextlib.suppress(AttributeError, OSError):  # Windows has no nice; a container may forbid it
         os.setpriority(os.PRIO_PROCESS, 0, 10)

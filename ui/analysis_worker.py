@@ -42,15 +42,15 @@ def trust(tell, stopped, codes: np.ndarray, points: np.ndarray, labels: np.ndarr
     }  # fmt: skip
 
 
-def probe(tell, stopped, model, data_set: str, shown: tuple[int, ...]) -> dict | None:
-    """Linear probes on the model's codes and on pixels of the data set of that name, with `shown` labels each (0: all).
+def probe(tell, stopped, model, data_set, shown: tuple[int, ...]) -> dict | None:
+    """Linear probes on the model's codes and on pixels, with `shown` labels each (0: all), of a data set or the one so named.
 
     Tells "found", a list of (shown, "codes" or "pixels", accuracy), as it grows.
     Returns the same, or None when it was stopped.
     """
     from vae_core import data, evaluate
 
-    images = data.load(data_set)
+    images = data.load(data_set) if isinstance(data_set, str) else data_set
     train, test = (evaluate.encode(model, part)[0] for part in (images.train_images, images.test_images))
     features = {"codes": (train, test), "pixels": (images.train_images / 255, images.test_images / 255)}
     found = []

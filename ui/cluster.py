@@ -13,11 +13,12 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import psutil
-from distributed import Client, SpecCluster
+from distributed import Client, Future, SpecCluster
 from distributed.deploy import LocalCluster
 from distributed.deploy.subprocess import SubprocessScheduler, SubprocessWorker
 
 from ui import orphan
+from vae_core.data import ImageSet
 from vae_core.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,19 @@ class Cluster:
 
     def training_slots(self) -> int:
         """How many trainings can run at once: workers that have the resource "train"."""
-        return self._workers_with("train")
+        return len(self._workers_with("train"))
+
+    def send(self, images: ImageSet, resource: str) -> Future:
+        """Bring images to a worker that has the resource, for tasks that get the Future as an argument; they leave it when
+        the Future is released. Raises BadInput where no worker takes them."""
+        try:
+            (sent,) = self.client().scatter([images], workers=self._workers_with(resource), hash=False)
+        except BadInput:
+            raise
+        except Exception as error:
+            log.warning("no worker takes the images", exc_info=error)
+            raise BadInput("The pictures could not be sent to the process that computes; try again.") from error
+        return sent
 
     def ensure_analysis(self) -> None:
         """Start the local analysis worker if it is not there yet.
@@ -120,8 +133,8 @@ class Cluster:
         self._client.run_on_scheduler(_settle, topic=topic)
         self._client.subscribe_topic(topic, lambda event: handler(event[1]))
 
-    def _workers_with(self, resource: str) -> int:
-        return sum(resource in worker.get("resources", {}) for worker in self._workers().values())
+    def _workers_with(self, resource: str) -> list[str]:
+        return [address for address, worker in self._workers().items() if resource in worker.get("resources", {})]
 
     def _workers(self) -> dict[str, dict]:
         return self._client.scheduler_info(n_workers=-1)["workers"] if self.connected else {}

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ui.own import mine
 from vae_core import data, disentanglement, evaluate
 from vae_core.checkpoint import Checkpoint
+from vae_core.data import ImageSet
 from vae_core.errors import BadInput
 from vae_core.evaluate import ELBOTerms
 
@@ -19,7 +21,7 @@ class Codes:
     digest: str  # of the data set
     images: torch.Tensor  # uint8 (N, C, H, W)
     labels: torch.Tensor  # (N,)
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # empty where there are none
     mu: torch.Tensor  # (N, L)
     logvar: torch.Tensor  # (N, L)
     terms: ELBOTerms  # (N,) nats each
@@ -31,10 +33,10 @@ def codes_of_test_images(model: Checkpoint, count: int) -> Codes:
 
     Raises BadInput where the data set cannot be had here, is another one, or is encoded as no finite numbers.
     """
-    image_set = data.load(model.recipe.data.name)
-    if image_set.digest != model.recipe.data.digest:
-        raise BadInput(f"The data set {image_set.name} is not the one that {model.name} was trained on.")
+    image_set = data_set(model)
     images, labels = image_set.test_images[:count], image_set.test_labels[:count]
+    if is_own(model):
+        images = images.clone()  # a view would keep all of them
     mu, logvar = evaluate.encode(model.model, images)
     if not torch.isfinite(torch.stack([mu, logvar])).all():
         raise BadInput(f"{model.name} encodes some test images as no finite number: its training has diverged.")
@@ -43,11 +45,36 @@ def codes_of_test_images(model: Checkpoint, count: int) -> Codes:
     return Codes(image_set.name, image_set.digest, images, labels, image_set.classes, mu, logvar, terms, meanings)
 
 
-def _meanings(mu: np.ndarray, image_set: data.ImageSet) -> list[str | None]:
+def _meanings(mu: np.ndarray, image_set: ImageSet) -> list[str | None]:
     if image_set.test_factors is None:
         return [None] * mu.shape[1]
     shares = disentanglement.shared_information(mu, image_set.test_factors[: len(mu)].numpy())
     return disentanglement.names_of_dimensions(shares, image_set.factors)
+
+
+def data_set(model: Checkpoint) -> ImageSet:
+    """The data set that the model was trained on: one with a name, or this visitor's own pictures.
+
+    Raises BadInput where it cannot be had here, or is another one.
+    """
+    name, digest = model.recipe.data.name, model.recipe.data.digest
+    if is_own(model):
+        own = next((pictures.images for pictures in mine() if pictures.images.digest == digest), None)
+        if own is None:
+            raise BadInput(
+                f"{model.name} was trained on somebody's own pictures ({name.removeprefix('folder:')}), which are not "
+                "here now; upload them on Your pictures, read in the same way, to see them."
+            )
+        return own
+    image_set = data.load(name)
+    if image_set.digest != digest:
+        raise BadInput(f"The data set {image_set.name} is not the one that {model.name} was trained on.")
+    return image_set
+
+
+def is_own(model: Checkpoint) -> bool:
+    """Whether the model was trained on somebody's own pictures: what is made of them is for one visitor's eyes."""
+    return model.recipe.data.name.startswith("folder:")
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import streamlit as st
 import torch
 
 from latent_pad import PadPoints, Posterior, pack_points
-from ui.codes import codes_of_test_images
+from ui.codes import codes_of_test_images, data_set, is_own
 from vae_core import evaluate
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
@@ -22,7 +22,7 @@ class Encoded:
 
     images: torch.Tensor  # uint8 (N, C, H, W)
     labels: torch.Tensor  # (N,)
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # empty where there are none
     mu: np.ndarray  # (N, L)
     sigma: np.ndarray  # (N, L)
     terms: ELBOTerms  # (N,) nats each
@@ -34,7 +34,10 @@ class Encoded:
 def encoded(model: Checkpoint) -> Encoded | None:
     """The encoded test images; None where the model's data set cannot be had here."""
     try:
-        return _encoded(model.digest, model)
+        if not is_own(model):
+            return _encoded(model.digest, model)
+        data_set(model)  # what is gone is gone, whatever is remembered
+        return _encoded_own(model.digest, model)
     except BadInput:
         return None
 
@@ -60,10 +63,19 @@ def seen(model: Checkpoint, image: torch.Tensor) -> Seen:
 
 @st.cache_resource(max_entries=6, show_spinner="Encoding the test images …")
 def _encoded(digest: str, _model: Checkpoint) -> Encoded:
-    codes = codes_of_test_images(_model, SHOWN)
+    return _encode(_model)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Encoding the test images …", scope="session")
+def _encoded_own(digest: str, _model: Checkpoint) -> Encoded:
+    return _encode(_model)
+
+
+def _encode(model: Checkpoint) -> Encoded:
+    codes = codes_of_test_images(model, SHOWN)
     mu, labels, images = codes.mu.numpy(), codes.labels, codes.images
     return Encoded(
         images, labels, codes.classes, mu, torch.exp(0.5 * codes.logvar).numpy(), codes.terms,
         evaluate.kl_per_dimension(codes.mu, codes.logvar).numpy(), codes.meanings,
-        pack_points(mu, labels.numpy(), codes.classes, images.numpy()),
+        pack_points(mu, labels.numpy() if codes.classes else None, codes.classes, images.numpy()),
     )  # fmt: skip

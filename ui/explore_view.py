@@ -56,8 +56,8 @@ def image_panel(model: Checkpoint, known: Encoded, index: int) -> None:
     middle.image(single(decode(model, mu[None])[0]), caption="Reconstruction of mu", alt="Its reconstruction.")
     with right:
         numbers = st.columns(4)
-        label = known.classes[int(known.labels[index])]
-        numbers[0].metric("Class", label)
+        if known.classes:
+            numbers[0].metric("Class", known.classes[int(known.labels[index])])
         for column, name, value in zip(numbers[1:], ("-ELBO", "recon", "KL"), (recon + kl, recon, kl), strict=True):
             column.metric(name, f"{value:.1f} nats")
         if st.button(

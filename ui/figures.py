@@ -11,6 +11,9 @@ from latent_pad import marks
 PLOT = {"displayModeBar": False}  # its buttons would cover the legend
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}  # above the plot
 TRAIN, TEST = "#8f8bd8", "#e07a1f"
+LONGEST_NAME = 24  # letters of a class beside an axis
+MOST_NAMED = 20  # classes that a map names; of more, only the point under the cursor says its own
+NO_CLASS = "test images"
 TERMS = (("loss", "loss (-ELBO)"), ("recon", "recon"), ("kl", "KL"))
 
 
@@ -59,7 +62,7 @@ def latent_map(
     figure = go.Figure()
     labels_array = np.asarray(labels)
     extent = _round_up(np.percentile(np.abs(points), 99.5) if np.isfinite(points).all() else 1.0)
-    for index, name in enumerate(classes):
+    for index, name in enumerate(classes or [NO_CLASS]):
         own = points[labels_array == index]
         if not len(own):
             continue
@@ -69,7 +72,8 @@ def latent_map(
             hovertemplate="%{x:.2f}, %{y:.2f}<extra>" + _escaped(name) + "</extra>",
             marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
         )  # fmt: skip
-        _name_at_centre(figure, name, own, colour)
+        if 0 < len(classes) <= MOST_NAMED:
+            _name_at_centre(figure, name, own, colour)
     if latent_dim > 2:
         shares = explained or (0.0, 0.0)
         titles = [f"principal component {i} ({share:.0%} of variance)" for i, share in enumerate(shares, start=1)]
@@ -79,7 +83,7 @@ def latent_map(
     figure.update_yaxes(title_text=titles[1], range=[-extent, extent], scaleanchor="x", constrain="domain", zeroline=True)
     figure.update_layout(
         height=480, margin={"l": 10, "r": 10, "t": 10, "b": 10}, uirevision=f"map{extent}",
-        dragmode="pan",
+        dragmode="pan", showlegend=0 < len(classes) <= MOST_NAMED,
         legend={"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center"}
     )  # fmt: skip
     return figure
@@ -99,7 +103,7 @@ def projection_map(
     figure = go.Figure()
     numbers = np.arange(len(points))
     chosen = None if selected is None else np.isin(numbers, selected)
-    for index, name in enumerate(classes):
+    for index, name in enumerate(classes or [NO_CLASS]):
         own = numbers[labels == index]
         if not len(own):
             continue
@@ -114,7 +118,8 @@ def projection_map(
             hovertemplate="image %{customdata[0]}<br>recon %{customdata[1]:.1f} nats<br>KL %{customdata[2]:.1f} nats"
             "<extra>" + _escaped(name) + "</extra>",
         )  # fmt: skip
-        _name_at_centre(figure, name, points[own], colour if shade is None else "#444450")
+        if 0 < len(classes) <= MOST_NAMED:
+            _name_at_centre(figure, name, points[own], colour if shade is None else "#444450")
     if draws is not None:
         figure.add_scattergl(
             x=draws[:, 0], y=draws[:, 1], name="from the prior", mode="markers",
@@ -133,6 +138,7 @@ def projection_map(
     figure.update_yaxes(title_text=titles[1], zeroline=True, constrain="domain", **({"scaleanchor": "x"} if equal else {}))
     figure.update_layout(
         height=560, margin={"l": 10, "r": 10, "t": 34, "b": 10}, uirevision=revision, dragmode="lasso", hovermode="closest",
+        showlegend=draws is not None or 0 < len(classes) <= MOST_NAMED,
         legend={"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
     )  # fmt: skip
     return figure
@@ -146,6 +152,21 @@ def kl_bars(kl: np.ndarray) -> go.Figure:
         x=[f"z{d + 1}" for d in order], y=kl[order], marker={"color": TRAIN}, hovertemplate="%{x}: %{y:.2f} nats<extra></extra>"
     )
     figure.update_layout(height=170, margin={"l": 10, "r": 10, "t": 10, "b": 10}, yaxis_title="KL, nats", bargap=0.25)
+    return figure
+
+
+def class_bars(balance: dict[str, int]) -> go.Figure:
+    """How many pictures there are of each class, in the order given."""
+    names = [_escaped(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…") for name in balance]
+    rows = list(range(len(names)))
+    figure = go.Figure(go.Bar(
+        x=list(balance.values()), y=rows, orientation="h", marker={"color": TRAIN}, customdata=[*map(_escaped, balance)],
+        hovertemplate="%{x:,} pictures<extra>%{customdata}</extra>",
+    ))  # fmt: skip
+    figure.update_yaxes(tickvals=rows, ticktext=names, autorange="reversed", automargin=True)
+    figure.update_layout(
+        height=60 + max(110, 20 * len(names)), margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="pictures", bargap=0.25
+    )
     return figure
 
 

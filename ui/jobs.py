@@ -17,6 +17,7 @@ from distributed.scheduler import KilledWorker
 
 from ui import worker
 from ui.cluster import Cluster, cluster
+from ui.own import Pictures
 from ui.runs import ACTIVE, DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run, RunStore
 from vae_core.errors import BadInput
 
@@ -69,8 +70,9 @@ class Jobs:
 
         threading.Thread(target=begin, daemon=True).start()
 
-    def submit(self, request: dict, owner: str, one_epoch: bool = False) -> Run:
-        """Queue a training for the browser tab `owner`, for good or to pause after one epoch.
+    def submit(self, request: dict, owner: str, one_epoch: bool = False, pictures: Pictures | None = None) -> Run:
+        """Queue a training for the browser tab `owner`, for good or to pause after one epoch; on `pictures`, where it is not
+        on a data set with a name.
 
         A tab with a run that is not over gets that run back.
 
@@ -82,9 +84,11 @@ class Jobs:
                     return run
             if len(self._queue) >= MAX_QUEUE:
                 raise BadInput(f"{MAX_QUEUE} trainings are waiting already; try again in a few minutes.")
-            run = Run(request, owner, stop_after=1 if one_epoch else None)
+            run = Run(request, owner, stop_after=1 if one_epoch else None, pictures=pictures)
             if not self.store.add(run):
                 raise BadInput("Too many trainings are paused or waiting on this server; try again in a few minutes.")
+            if pictures is not None:
+                pictures.runs.add(run.id)
             self._queue.append(run)
             return run
 
@@ -145,6 +149,9 @@ class Jobs:
         run.status, run.reason, run.wanted = status, reason, ""
         if status != PAUSED:
             run.state = None
+            if run.pictures is not None:
+                run.pictures.runs.discard(run.id)
+                run.pictures = None
         run.worker = None
         run.changed += 1
 
@@ -232,12 +239,25 @@ class Jobs:
             with self.lock:
                 if not self._queue or len(self._futures) >= slots:
                     return
-                run = self._queue.pop(0)
+                run = self._queue[0]
+                pictures = run.pictures
+            try:
+                sent = pictures and self._cluster.send(pictures.images, "train")  # waits for the client: not inside the lock
+            except BadInput as error:
+                with self.lock:
+                    if run in self._queue:
+                        self._queue.remove(run)
+                        self._end(run, FAILED, str(error))
+                continue
+            with self.lock:
+                if run not in self._queue:  # stopped meanwhile
+                    continue
+                self._queue.remove(run)
                 run.attempt += 1
                 run.last_sign = time.monotonic()
                 run.about.pop("kind", None)
                 future = client.submit(
-                    worker.train_job, run.id, run.attempt, self._topic, run.request, run.state, run.stop_after,
+                    worker.train_job, run.id, run.attempt, self._topic, run.request, run.state, run.stop_after, sent,
                     resources={"train": 1}, pure=False, retries=0, key=f"train-{run.id}-{run.attempt}",
                 )  # fmt: skip
                 self._futures[run.id] = future

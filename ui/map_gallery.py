@@ -41,8 +41,9 @@ def gallery(model: Checkpoint, known: Mapped) -> None:
         if numbers is None:
             st.caption("Nothing is selected.")
             return
+        names = {"class": [known.classes[label] for label in known.labels[numbers]]} if known.classes else {}
         table = pd.DataFrame({
-            "image": numbers, "class": [known.classes[label] for label in known.labels[numbers]],
+            "image": numbers, **names,
             "-ELBO": known.recon[numbers] + known.kl[numbers], "recon": known.recon[numbers], "KL": known.kl[numbers],
         })  # fmt: skip
         left, middle, right, clear = st.columns([2.2, 1.2, 0.8, 0.8], vertical_alignment="bottom")
@@ -63,9 +64,9 @@ def gallery(model: Checkpoint, known: Mapped) -> None:
         page = st.pagination(pages, key="map_page") if pages > 1 else 1
         shown = table.iloc[(page - 1) * PAGE : page * PAGE]
         rows = shown["image"].to_numpy()
+        title = "{class} · image {image}" if known.classes else "Image {image}"
         words = [
-            (f"{row['class']} · image {row['image']}", f"recon {row['recon']:.1f} · KL {row['KL']:.1f} nats")
-            for row in shown.to_dict("records")
+            (title.format(**row), f"recon {row['recon']:.1f} · KL {row['KL']:.1f} nats") for row in shown.to_dict("records")
         ]
         st.html(pairs(known.images[rows], decode(model, torch.tensor(known.mu[rows])), words, ("Original", "Reconstruction")))
 

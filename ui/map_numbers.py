@@ -5,6 +5,7 @@ import streamlit as st
 
 from ui import analysis_worker, figures, map_projection
 from ui.analyses import FAILED, Analysis, analyses
+from ui.codes import data_set, is_own
 from ui.map_data import Mapped
 from ui.map_projection import Choice
 from ui.shell import tab
@@ -17,16 +18,16 @@ FEW_LABELS, ALL_LABELS = (100, 1000), (0,)
 
 def numbers(model: Checkpoint, known: Mapped, choice: Choice) -> None:
     """Neighbours, KL per dimension and probes; redraws itself while they are being computed."""
-    found = [_trust(model, known, choice), *_probes(model)]
+    found = [_trust(model, known, choice), *_probes(model, known)]
     active = any(analysis is not None and analysis.active for analysis in found)
     st.fragment(_draw_numbers, run_every=REFRESH_SECONDS if active else None)(model, known, choice, active)
 
 
 def _draw_numbers(model: Checkpoint, known: Mapped, choice: Choice, was_active: bool) -> None:
-    trust, probes = _trust(model, known, choice), _probes(model)
+    trust, probes = _trust(model, known, choice), _probes(model, known)
     if any(analysis is not None and analysis.active for analysis in (trust, *probes)) != was_active:
         st.rerun()
-    _draw_trust(trust)
+    _draw_trust(trust, known)
     st.markdown(f"**KL per dimension** · {known.active} of {len(known.kl_per_dimension)} active")
     st.plotly_chart(
         figures.kl_bars(known.kl_per_dimension), key="map_kl", config={"displaylogo": False},
@@ -34,7 +35,8 @@ def _draw_numbers(model: Checkpoint, known: Mapped, choice: Choice, was_active: 
     )  # fmt: skip
     if not known.active:
         st.warning("No dimension is active: posterior collapse. Every image gets (nearly) the same code.")
-    _draw_probes(model, probes)
+    if known.classes:
+        _draw_probes(model, probes)
 
 
 def _trust(model: Checkpoint, known: Mapped, choice: Choice) -> Analysis | None:
@@ -51,15 +53,17 @@ def _trust(model: Checkpoint, known: Mapped, choice: Choice) -> Analysis | None:
         return None
 
 
-def _draw_trust(analysis: Analysis | None) -> None:
+def _draw_trust(analysis: Analysis | None, known: Mapped) -> None:
     result = analysis.result if analysis else None
     share = lambda name: f"{result[name]:.1%}" if result else "…"  # noqa: E731
-    st.markdown("**Neighbours** · accuracy of a 10-NN vote, trustworthiness")
-    codes, points, trust = st.columns(3)
-    codes.metric(
-        "Codes", share("knn_codes"), help="How often the ten nearest other codes vote for the right class, in all dimensions."
-    )
-    points.metric("Picture", share("knn_points"), help="The same vote among the points of this picture.")
+    st.markdown("**Neighbours** · " + "accuracy of a 10-NN vote, " * bool(known.classes) + "trustworthiness")
+    codes, points, trust = st.columns(3) if known.classes else (None, None, st.container())
+    if known.classes:
+        codes.metric(
+            "Codes", share("knn_codes"),
+            help="How often the ten nearest other codes vote for the right class, in all dimensions.",
+        )  # fmt: skip
+        points.metric("Picture", share("knn_points"), help="The same vote among the points of this picture.")
     trust.metric(
         "Trust", f"{result['trustworthiness']:.3f}" if result else "…",
         help="1 where every neighbour in the picture is a neighbour in the latent space too (Venna & Kaski 2001), on a sample "
@@ -69,8 +73,10 @@ def _draw_trust(analysis: Analysis | None) -> None:
         st.caption(analysis.reason)
 
 
-def _probes(model: Checkpoint) -> list[Analysis]:
-    """The linear probes: with few labels by themselves, with all of them when asked for."""
+def _probes(model: Checkpoint, known: Mapped) -> list[Analysis]:
+    """The linear probes: with few labels by themselves, with all of them when asked for. None without classes."""
+    if not known.classes:
+        return []
     few, every = _probe_key(model, FEW_LABELS), _probe_key(model, ALL_LABELS)
     found = [analyses().find(key, tab()) for key in (few, every)]
     if found[0] is None:
@@ -84,9 +90,8 @@ def _probe_key(model: Checkpoint, shown: tuple[int, ...]) -> tuple:
 
 def _ask_probe(model: Checkpoint, shown: tuple[int, ...]) -> Analysis | None:
     try:
-        return analyses().ask(
-            _probe_key(model, shown), tab(), analysis_worker.probe, model.model, model.recipe.data.name, shown
-        )  # fmt: skip
+        images = data_set(model) if is_own(model) else model.recipe.data.name
+        return analyses().ask(_probe_key(model, shown), tab(), analysis_worker.probe, model.model, images, shown)
     except BadInput:
         return None
 

@@ -85,7 +85,7 @@ def _at_once(digest: str, choice: Choice, _known: Mapped) -> Picture:
     if len(choice.parameters) == 1:  # a line of codes: the classes in rows, so that they can be told apart
         random = np.random.default_rng(0)
         rows = _known.labels + random.uniform(-0.35, 0.35, len(mu))
-        above = len(_known.classes) + random.uniform(-0.35, 0.35, len(draws))
+        above = max(1, len(_known.classes)) + random.uniform(-0.35, 0.35, len(draws))
         return Picture(np.column_stack([mu[:, 0], rows]), np.column_stack([draws[:, 0], above]), ("z1", "class"), equal=False)
     across, up = choice.parameters
     return Picture(mu[:, [across, up]], draws[:, [across, up]], (f"z{across + 1}", f"z{up + 1}"))

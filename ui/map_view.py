@@ -41,9 +41,9 @@ def map_view(model: Checkpoint, known: Mapped) -> None:
 
 
 def _shade(known: Mapped) -> tuple[str, bool]:
-    names = [CLASS, RECON, KL, *(f"z{d + 1}" for d in range(known.mu.shape[1]))]
+    names = [*([CLASS] if known.classes else []), RECON, KL, *(f"z{d + 1}" for d in range(known.mu.shape[1]))]
     if st.session_state.get("map_colour") not in (None, *names):
-        st.session_state["map_colour"] = CLASS
+        st.session_state["map_colour"] = names[0]
     shade = st.selectbox("Colour by", names, key="map_colour", width=200)
     draws = st.toggle(
         "Samples of the prior", key="map_prior",

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,7 @@ class Run:
     stop_after: int | None = None
     state: bytes | None = None  # of a paused run: what the next worker starts from
     worker: str | None = None
+    pictures: Any = None  # a visitor's own that it trains on, an own.Pictures, until it is over
     about: dict = field(default_factory=dict)  # what the worker said when it started
     curve: list[list[float]] = field(default_factory=list)  # position in epochs, recon, kl: nats per image
     epochs: list[dict] = field(default_factory=list)

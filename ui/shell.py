@@ -8,6 +8,7 @@ import streamlit as st
 import torch
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ui.picker import checkpoint_picker
 
@@ -34,6 +35,7 @@ PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/home.py": ("Home", ":material/home:", ""),
     "pages/map.py": ("Map", ":material/scatter_plot:", "map"),
     "pages/explore.py": ("Explore", ":material/touch_app:", "explore"),
+    "pages/data.py": ("Your pictures", ":material/photo_library:", "data"),
     "pages/train.py": ("Train", ":material/model_training:", "train"),
     "pages/sweep.py": ("Sweep beta", ":material/ssid_chart:", "sweep"),
     "pages/restore.py": ("Restore", ":material/healing:", "restore"),
@@ -64,6 +66,11 @@ def inside_app() -> None:
             PagesManager.uses_pages_directory = False
             st.rerun()
         frame()
+
+
+def session() -> str:
+    """Streamlit's name of the connection that this page is drawn for: another one after a reload."""
+    return get_script_run_ctx().session_id
 
 
 def tab() -> str:

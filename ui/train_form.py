@@ -3,8 +3,10 @@
 from dataclasses import fields
 from typing import NamedTuple
 
+import numpy as np
 import streamlit as st
 
+from ui.own import Pictures, mine
 from ui.runs import ACTIVE, PAUSED
 from vae_core import data
 from vae_core.checkpoint import KINDS, safe_name
@@ -29,6 +31,8 @@ PRESETS = {  # name -> what it is for, and what differs from PLAIN
                  {"depth": 2, "lr": 2e-3, "epochs": 50}),
     "Colour": ("Drawn shapes whose six factors are known, a convolutional network, and a beta that keeps the factors apart.",
                {"data": "shapes", "architecture": "conv", "latent_dim": 6, "beta": 4.0}),
+    "Own pictures": ("What you brought to Your pictures (or MNIST, where that is nothing): convolutions, 32 dimensions.",
+                     {"architecture": "conv", "latent_dim": 32}),
     "Watch it collapse": ("The famous mistake: the reconstruction averaged over pixels, the KL summed. See the KL die.",
                           {"architecture": "mlp", "epochs": 3, "reduction": "mean"}),
     "Autoencoder": ("The course's network without a prior, 784-30-784 with tanh: thirty numbers, and holes between them.",
@@ -44,6 +48,8 @@ KIND_LABELS = {
     "dae": "Denoising autoencoder",
     "restorer": "Restorer that is told the mask",
 }
+OWN = "Own pictures"
+SEEN, BATCH = 150_000, 64  # images of a training on own pictures: in all, and a step
 DAMAGES = ("dropout:0.5", "dropout:0.25", "salt-pepper:0.1", "gaussian:0.3", "block:10", "stroke", "half", "mixed")
 TRAINING_FIELDS = ("epochs", "batch_size", "lr", "schedule", "kl_warmup", "seed", "flip", "shift")
 LIKELIHOOD_LABELS = {"bernoulli": "Bernoulli (grey BCE)", "gaussian": "Gaussian, its variance learned"}
@@ -56,9 +62,26 @@ def _key(field: str) -> str:
 
 def apply_preset() -> None:
     """Put the values of the chosen preset into the form."""
-    _, changes = PRESETS.get(st.session_state.get("train_preset"), ("", {}))
+    preset = st.session_state.get("train_preset")
+    _, changes = PRESETS.get(preset, ("", {}))
     for field, value in (PLAIN | changes).items():
         st.session_state[_key(field)] = value
+    if preset == OWN and (sets := mine()):
+        choose_pictures(sets[-1])
+
+
+def choose_pictures(pictures: Pictures) -> None:
+    """Fill the form with what suits a visitor's own pictures."""
+    st.session_state["train_preset"] = OWN
+    images = len(pictures.images.train_images)
+    suits = {"data": pictures.id, "epochs": epochs_for(images), "batch_size": BATCH if images >= BATCH else None}
+    for field, value in (PLAIN | PRESETS[OWN][1] | suits).items():
+        st.session_state[_key(field)] = value
+
+
+def epochs_for(images: int) -> int:
+    """Passes over so many training images that a convolutional model learns them in a few minutes on two cores."""
+    return int(np.clip(round(SEEN / images, -1), 10, 300))
 
 
 def _kind_chosen() -> None:
@@ -68,10 +91,11 @@ def _kind_chosen() -> None:
 
 
 class Press(NamedTuple):
-    """What was pressed: the request where a training is to start, and whether for one epoch only."""
+    """What was pressed: the request where a training is to start, whether for one epoch only, and on which own pictures."""
 
     request: dict | None
     step: bool
+    pictures: Pictures | None
 
 
 def settings_form(status: str | None) -> Press:
@@ -83,6 +107,10 @@ def settings_form(status: str | None) -> Press:
     for field, value in PLAIN.items():
         st.session_state.setdefault(_key(field), value)
     keep = {"persist_state": "session"}
+    titles = data.TITLES | {pictures.id: pictures.title for pictures in mine()}
+    if st.session_state[_key("data")] not in titles:
+        st.info("The pictures that were chosen are no longer here: bring them again on Your pictures.")
+        st.session_state[_key("data")] = PLAIN["data"]
     preset = st.selectbox("Start from", list(PRESETS), key="train_preset", on_change=apply_preset, **keep)
     st.caption(PRESETS[preset][0])
     kind = st.selectbox(
@@ -99,13 +127,10 @@ def settings_form(status: str | None) -> Press:
             "Step", key="train_step", width="stretch", disabled=status in ACTIVE, help="One epoch, then pause."
         )
         st.selectbox(
-            "Data set",
-            data.NAMES,
-            format_func=data.TITLES.get,
-            key=_key("data"),
-            **keep,
-            help="MNIST and Digits are here; the others are fetched once where the network allows.",
-        )
+            "Data set", list(titles), format_func=titles.get, key=_key("data"), **keep,
+            help="MNIST, Digits and Shapes are here, and what you brought to Your pictures; the others are fetched once where "
+            "the network allows.",
+        )  # fmt: skip
         if "architecture" in has:
             st.selectbox(
                 "Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, **keep,
@@ -196,32 +221,42 @@ def settings_form(status: str | None) -> Press:
                     "Black and white pixels", key=_key("binarize"), **keep,
                     help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.",
                 )  # fmt: skip
-    return Press(_request() if (train or step) and not busy else None, step)
+    pictures = next((pictures for pictures in mine() if pictures.id == st.session_state[_key("data")]), None)
+    return Press(_request(pictures) if (train or step) and not busy else None, step, pictures)
 
 
-def _request() -> dict | None:
+def _request(pictures: Pictures | None) -> dict | None:
     try:
-        return request_of({field: st.session_state[_key(field)] for field in PLAIN})
+        return request_of({field: st.session_state[_key(field)] for field in PLAIN}, pictures)
     except BadInput as error:
         st.error(str(error))
         return None
 
 
-def request_of(values: dict) -> dict:
-    """What a job is made of: `values` as in PLAIN. Raises BadInput where they fit no model."""
+def request_of(values: dict, pictures: Pictures | None = None) -> dict:
+    """What a job is made of: `values` as in PLAIN, and the visitor's own pictures where they are the data.
+
+    Raises BadInput where the values fit no model.
+    """
     kind = KINDS[values["kind"]]
     own = {field.name for field in fields(kind)}
     model = {name: value for name, value in values.items() if name in own and value is not None}
     training = {field: values[field] for field in TRAINING_FIELDS}
-    config = kind(**model)
+    shape, name, read = {}, values["data"], {}
+    if pictures is not None:
+        settings = pictures.settings
+        shape, name = {"image_shape": pictures.images.image_shape}, pictures.images.name.removeprefix("folder:")
+        read = {"image_size": settings.size, "fit": settings.fit, "split_seed": settings.seed}
+        read["data"] = f"folder:{pictures.name}"
+    config = kind(**model, **shape)
     TrainConfig(**training)
     size = f"{config.architecture} {config.latent_dim}-D" if kind.kind == "vae" else f"{kind.kind} {config.hidden}"
-    title = f"{values['data']} {size}"
+    title = f"{name} {size}"
     if kind.kind == "vae" and config.beta != 1:
         title += f" beta {config.beta:g}"
-    asked = {"data": values["data"], "kind": kind.kind} | model | training
+    asked = {"data": name, "kind": kind.kind} | read | model | training
     return {
-        "data": values["data"], "kind": kind.kind, "model": model, "training": training, "title": title,
+        "data": name, "kind": kind.kind, "model": model, "training": training, "title": title,
         "command": command_of(asked, title),
     }  # fmt: skip
 

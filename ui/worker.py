@@ -36,8 +36,11 @@ def warm_up() -> None:
     next(train.fit(train.start(model, digits, train.TrainConfig(epochs=1)), digits))
 
 
-def train_job(run_id: str, attempt: int, topic: str, request: dict, state: bytes | None, stop_after: int | None) -> dict:
-    """Train as `request` says (kind, model, training, data, title, command), from `state` where given.
+def train_job(
+    run_id: str, attempt: int, topic: str, request: dict, state: bytes | None, stop_after: int | None, images=None
+) -> dict:
+    """Train as `request` says (kind, model, training, data, title, command), from `state` where given, on `images` (an
+    ImageSet) or else on the data set of that name.
 
     Leaves after epoch `stop_after` or at the interrupt. Events go to `topic`; the return value says how it ended:
     outcome "done" or "left" with the state, or "failed" with a reason.
@@ -54,7 +57,7 @@ def train_job(run_id: str, attempt: int, topic: str, request: dict, state: bytes
     from vae_core.train import Diverged
 
     try:
-        return _train(tell, Event(interrupt_name(run_id, attempt)), request, state, stop_after)
+        return _train(tell, Event(interrupt_name(run_id, attempt)), request, state, stop_after, images)
     except (BadInput, Diverged) as error:
         return {"outcome": "failed", "reason": str(error)}
     except MemoryError:
@@ -68,12 +71,12 @@ def train_job(run_id: str, attempt: int, topic: str, request: dict, state: bytes
         raise
 
 
-def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int | None) -> dict:
+def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int | None, images) -> dict:
     from vae_core import data as image_sets
     from vae_core import train
     from vae_core.checkpoint import KINDS
 
-    data = image_sets.load(request["data"])
+    data = images or image_sets.load(request["data"])
     if saved is None:
         model = KINDS[request["kind"]](**request["model"], image_shape=data.image_shape)
         state = train.start(model, data, train.TrainConfig(**request["training"]))
@@ -158,7 +161,8 @@ class Watch:
         self.model, self.kind, self.plane_class, self.plane = model, model.config.kind, Plane, None
         self.latent_dim = model.config.latent_dim if self.kind == "vae" else model.config.hidden
         first = [int((data.test_labels == c).nonzero()[0]) for c in range(len(data.classes)) if (data.test_labels == c).any()]
-        self.shown, self.mask = to_float(data.test_images[(first + list(range(SHOWN)))[:SHOWN]]), None
+        some = [index % len(data.test_images) for index in range(SHOWN)]
+        self.shown, self.mask = to_float(data.test_images[(first + some)[:SHOWN]]), None
         if self.kind in ("dae", "restorer"):
             self.shown, self.mask = parse(model.config.corruption)(self.shown, 0)
         self.mapped = data.test_images[:MAPPED]

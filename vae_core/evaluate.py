@@ -152,14 +152,18 @@ def linear_probe(
     """Test accuracy, 0 to 1, of logistic regression on standardised features when `shown` labels are known (None: all).
 
     Features (N, F): codes, or pixels to compare with. The shown images are one seeded, class-balanced draw.
-    Raises BadInput where fewer labels are asked for than there are classes, or more than there are images.
+    Raises BadInput where a class has fewer than two training images, where fewer labels are asked for than there are classes,
+    or more than there are images.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    classes = len(np.unique(labels))
+    counts = np.unique(labels, return_counts=True)[1]
+    classes = len(counts)
+    if classes < 2 or counts.min() < 2:
+        raise BadInput("A probe needs two classes at least, and two training images of each.")
     chosen = np.arange(len(labels))
     if shown is not None and shown != len(labels):
         if not classes <= shown <= len(labels) - classes:

@@ -61,6 +61,17 @@ class Report:
 
     def sentences(self) -> list[str]:
         """The report for people, the few-pictures warning last."""
+        return [*self.facts(), *([self.warning] if self.warning else [])]
+
+    @property
+    def warning(self) -> str:
+        """What to expect of few pictures; empty of enough."""
+        if self.read >= FEW:
+            return ""
+        return f"Fewer than {FEW} pictures are soon known by heart: expect blurry samples, and bring more if you can."
+
+    def facts(self) -> list[str]:
+        """What was read, and what was done to it."""
         said = [f"{self.read:,} pictures were read."]
         if self.balance:
             said.append(
@@ -73,8 +84,6 @@ class Report:
         ):  # fmt: skip
             if count:
                 said.append(f"{count:,} {what}.")
-        if self.read < FEW:
-            said.append(f"Fewer than {FEW} pictures are soon known by heart: expect blurry samples, and bring more if you can.")
         return said
 
 

@@ -18,7 +18,8 @@ FFT_EXTENT = 125  # a wider layout costs Fourier interpolation more than Barnes-
 class Plane:
     """The plane of the first two principal components (Pearson 1901), with signs that do not flip between fits.
 
-    A 1-D code gets a second coordinate of zero, a 2-D code is shown as it is: its own plane, no rotation.
+    A 1-D code gets a second coordinate of zero, a 2-D code is shown as it is: its own plane, no rotation. A single code has no
+    plane of its own: its first two dimensions are shown.
     """
 
     def __init__(self, codes: np.ndarray, like: "Plane | None" = None):
@@ -26,7 +27,7 @@ class Plane:
         self.latent_dim = codes.shape[1]
         self.explained: tuple[float, float] | None = None  # share of the variance, 0 to 1, of each axis
         self.pca = None
-        if self.latent_dim > 2:
+        if self.latent_dim > 2 and len(codes) > 1:
             with np.errstate(invalid="ignore"):
                 self.pca = PCA(2, svd_solver="full").fit(codes)
             components = self.pca.components_  # (2, L)
@@ -40,7 +41,7 @@ class Plane:
         """Codes (N, L) -> points (N, 2)."""
         if self.pca is not None:
             return self.pca.transform(codes)
-        return codes if self.latent_dim == 2 else np.column_stack([codes, np.zeros(len(codes))])
+        return codes[:, :2] if self.latent_dim > 1 else np.column_stack([codes, np.zeros(len(codes))])
 
 
 def check_spread(codes: np.ndarray) -> None:

@@ -1,0 +1,10 @@
+"""Your pictures: a zip file or a folder of somebody's own becomes a data set to train on."""
+
+import streamlit as st
+
+from ui.data_view import data_view
+from ui.shell import inside_app
+
+inside_app()
+st.title("Your pictures")
+data_view()

@@ -1,0 +1,238 @@
+"""Your pictures by AppTest: what comes in, what is said of it, whose it is, and what the other pages make of it."""
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from streamlit.testing.v1 import AppTest
+from test_folder import picture, zipped
+from test_pages import jobs, texts  # noqa: F401
+
+from ui import data_view, own, picker
+from ui.train_form import BATCH, epochs_for
+from vae_core import checkpoint, train
+from vae_core.vae import VAEConfig
+
+
+@pytest.fixture(autouse=True)
+def store(monkeypatch):
+    """A store of the test's own."""
+    made = own.OwnStore(connected=lambda session: True)
+    monkeypatch.setattr(own.OwnStore, "_tick", lambda self: None)
+    monkeypatch.setattr(own, "store", lambda: made)
+    monkeypatch.setattr(data_view, "store", lambda: made)
+    return made
+
+
+def pets(count: int = 12, **more: bytes) -> bytes:
+    """A zip file of coloured pictures in two classes, names made to be harmful."""
+    files = {f"pets/{kind}/{i}.png": picture(i + 500 * (kind == "dog")) for kind in ("![x](y)", "dog") for i in range(count)}
+    return zipped(files | {name.replace("_", "."): raw for name, raw in more.items()})
+
+
+def open_data() -> AppTest:
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    at.run()
+    at.switch_page("pages/data.py").run()
+    assert not at.exception
+    return at
+
+
+def upload(at: AppTest, raw: bytes, name: str = "pets.zip") -> AppTest:
+    (uploader,) = [element for element in at.file_uploader if element.key.startswith("data_files")]
+    uploader.set_value((name, raw, "application/zip")).run()
+    assert not at.exception
+    return at
+
+
+def metrics(at: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in at.metric}
+
+
+def test_the_page_says_what_to_bring_and_that_it_stays_private(jobs):  # noqa: F811
+    at = open_data()
+    assert len(at.title) == 1
+    assert "a folder for each class" in texts(at)
+    assert "no other visitor sees them" in texts(at)
+
+
+def test_an_upload_is_reported_and_streamlit_keeps_no_copy(jobs, store):  # noqa: F811
+    raw = pets(x_png=b"<html>", z_png=b"", copy_png=picture(3))
+    at = upload(open_data(), raw)
+    assert metrics(at) == {"Pictures": "24", "To train on": "20", "To test on": "4", "Classes": "2"}
+    said = texts(at)
+    assert "2 classes, 12 to 12 each" in said
+    assert "1 left out as exact copies" in said
+    assert "32 x 32 pixels now, in colour" in said
+    assert "by heart" in at.warning[0].value
+    table = at.dataframe[0].value
+    assert table["files"].tolist() == [2]
+    assert "no intact picture" in table["why"][0]
+    mine = next(held for held in store._held.values() if isinstance(held, own.Pictures))
+    assert mine.images.classes == ("![x](y)", "dog")
+    assert "![x](y)" not in "".join(m.value for m in at.markdown)
+    assert not [element.value for element in at.file_uploader if element.value]
+    assert store.uploads(mine.owner, "s")[0].raw == raw
+
+
+def test_other_settings_read_the_same_file_in_another_way(jobs, store):  # noqa: F811
+    at = upload(open_data(), pets())
+    at.segmented_control(key="data_size").set_value(64).run()
+    assert "64 x 64 pixels now" in texts(at)
+    at.segmented_control(key="data_fit").set_value("letterbox").run()
+    at.number_input(key="data_seed").set_value(5).run()
+    assert not at.exception
+    owner = at.session_state["tab"]
+    sets = store.pictures(owner, "s")
+    assert [tuple(each.settings) for each in sets] == [(64, "crop", 0), (64, "letterbox", 0), (64, "letterbox", 5)]
+    assert sets[-1].title == "Yours: pets, 64 x 64, letter-boxed, split 5"
+    store.remove(store.uploads(owner, "s")[0])
+    at.number_input(key="data_seed").set_value(6).run()
+    assert "The zip file is no longer here" in texts(at)
+
+
+BAD = {
+    "no zip file": b"MZ this is a program",
+    "no pictures": zipped({"readme.txt": b"hello"}),
+    "empty": zipped({}),
+    "too few": zipped({"a.png": picture(1)}),
+    "cut off": pets()[:-300],
+    "a bomb": zipped({f"{i}.png": bytes(2**20) for i in range(20)}, 8),
+    "many entries": zipped({f"{i}": b"" for i in range(41_000)}),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_upload_is_one_sentence_that_names_it_and_nothing_is_lost(jobs, store, what):  # noqa: F811
+    at = upload(open_data(), pets())
+    upload(at, BAD[what], "<b>bad.zip")
+    assert at.error[0].value == "The pictures were not read."
+    (sentence,) = [text.value for text in at.text if "<b>bad.zip" in text.value]
+    assert sentence.endswith(".")
+    assert "Traceback" not in sentence
+    assert metrics(at)["Pictures"] == "24"  # those that were there
+    assert [upload.name for upload in store.uploads(at.session_state["tab"], "s")] == ["pets.zip"]
+    upload(at, pets(14))
+    assert not at.error
+    assert metrics(at)["Pictures"] == "28"
+    assert len(store.uploads(at.session_state["tab"], "s")) == 1
+
+
+def test_a_full_server_is_told(jobs, store, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(store, "_most", 1000)
+    at = upload(open_data(), pets())
+    assert "pets.zip does not fit beside them; try again later" in texts(at)
+    assert store.size() == 0
+
+
+def test_a_folder_is_read_too_and_a_large_one_refused(jobs, store, monkeypatch):  # noqa: F811
+    at = open_data()
+    at.segmented_control(key="data_form").set_value(data_view.FOLDER).run()
+    (uploader,) = [element for element in at.file_uploader if element.key.startswith("data_files")]
+    files = [(f"pets/{kind}/{i}.png", picture(i), "image/png") for i in range(6) for kind in "ab"[i % 2]]
+    uploader.set_value(files).run()
+    assert not at.exception
+    assert metrics(at)["Pictures"] == "6"
+    assert metrics(at)["Classes"] == "2"
+    monkeypatch.setattr(data_view, "MAX_FOLDER", 3)
+    (uploader,) = [element for element in at.file_uploader if element.key.startswith("data_files")]
+    uploader.set_value(files).run()
+    assert "pets holds 6 files, more than 3; make a zip file of it." in texts(at)
+
+
+def test_many_classes_and_many_reasons_are_bounded(jobs, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(data_view, "MOST_BARS", 3)
+    monkeypatch.setattr(data_view, "MOST_REASONS", 1)
+    at = upload(
+        open_data(), zipped({f"class {i}/{i}.png": picture(i) for i in range(30)} | {"a/x": b"x", "a/y": bytes(11 << 20)})
+    )
+    assert "The largest 3 of 30 classes" in texts(at)
+    assert len(at.dataframe[0].value) == 1
+    assert "1 more, for 1 other reasons" in texts(at)
+
+
+def test_another_visitor_sees_nothing_and_remove_removes(jobs, store):  # noqa: F811
+    at = upload(open_data(), pets())
+    other = open_data()
+    assert not other.metric
+    other.switch_page("pages/train.py").run()
+    assert not [option for option in other.selectbox(key="train_data").options if "Yours" in option]
+    at.button(key="data_remove").click().run()
+    assert not at.metric
+    assert store.size() == 0
+
+
+def test_train_offers_them_and_the_request_is_made_of_them(jobs, store):  # noqa: F811
+    at = upload(open_data(), pets(150))
+    at.button(key="data_train").click().run()
+    assert not at.exception
+    at.switch_page("pages/train.py").run()  # this harness does not follow the button
+    assert at.title[0].value == "Train a model"
+    assert "Yours: pets, 32 x 32" in at.selectbox(key="train_data").options
+    (mine,) = store.pictures(at.session_state["tab"], "s")
+    assert at.selectbox(key="train_data").value == mine.id
+    assert at.number_input(key="train_epochs").value == epochs_for(250)
+    at.button(key="train_start").click().run()
+    (run,) = jobs.store.all()
+    assert run.pictures is mine
+    assert mine.runs == {run.id}
+    assert run.request["model"]["architecture"] == "conv"
+    assert run.request["training"]["batch_size"] == BATCH
+    assert run.request["title"] == "pets conv 32-D"
+    assert "--data folder:pets.zip" in run.request["command"]
+    assert "--image-size 32 --fit crop --split-seed 0" in run.request["command"]
+    store.drop(mine.owner)
+    at.run()
+    assert "no longer here" in texts(at)
+    assert at.selectbox(key="train_data").value == "mnist"
+
+
+@pytest.fixture
+def trained(jobs, store, monkeypatch, tmp_path):  # noqa: F811
+    """A visitor with pictures of so many classes and a model of them, called "small"."""
+
+    def make(files: dict[str, bytes], size: int = 32) -> AppTest:
+        at = open_data()
+        at.segmented_control(key="data_size").set_value(size).run()
+        upload(at, zipped(files))
+        (mine,) = store.pictures(at.session_state["tab"], "s")
+        model = VAEConfig("conv", mine.images.image_shape, latent_dim=3, hidden=8)
+        state = train.start(model, mine.images, train.TrainConfig(epochs=1, device="cpu"))
+        for _ in train.fit(state, mine.images):
+            pass
+        weights, recipe = train.finish(state, mine.images, "small", "train", quick=True)
+        checkpoint.save(tmp_path, "small", weights, recipe)
+        monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+        at.session_state["checkpoint_wanted"] = "small"
+        return at.run()
+
+    return make
+
+
+@pytest.mark.parametrize(("folders", "size"), [("ab", 64), ([""], 32)])
+def test_explore_shows_them_to_their_owner_alone(trained, store, folders, size):
+    at = trained({f"{kind}/{i}.png": picture(100 * ord(kind or " ") + i) for i in range(20) for kind in folders}, size)
+    at.switch_page("pages/explore.py").run()
+    assert not at.exception
+    assert "shown without them" not in texts(at)
+    at.number_input(key="explore_image").set_value(0).run()
+    assert not at.exception
+    assert ("Class" in metrics(at)) == (folders == "ab")
+    other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    other.switch_page("pages/explore.py").run()
+    assert not other.exception
+    assert "shown without them" in texts(other)
+    store.drop(at.session_state["tab"])
+    at.run()
+    assert not at.exception
+    assert "shown without them" in texts(at)
+
+
+def test_the_contact_sheet_takes_all_classes_by_turns():
+    from vae_core.data import image_set
+
+    labels = np.array([0] * 90 + [1] * 5 + [2] * 90)
+    images = np.repeat(labels, 16).reshape(-1, 1, 4, 4).astype(np.uint8)
+    chosen = data_view._some(image_set("x", images, labels, images[:1], labels[:1], "abc"))
+    values, counts = np.unique(chosen[:, 0, 0, 0], return_counts=True)
+    assert values.tolist() == [0, 1, 2]
+    assert counts.tolist() == [34, 5, 33]

@@ -1,0 +1,276 @@
+"""What the page of a visitor's own pictures shows: the ways to bring them, the reading, and a report of what was read."""
+
+import io
+import time
+import zipfile
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.typing import UploadedFile
+
+from ui import figures
+from ui.own import Pictures, Settings, Upload, mine, store
+from ui.pictures import sheet
+from ui.shell import session, tab
+from ui.train_form import choose_pictures
+from vae_core import folder, picture
+from vae_core.data import ImageSet
+from vae_core.errors import BadInput
+from vae_core.folder import Report
+
+MB = 2**20
+MAX_FOLDER = 1000  # files: each travels on its own
+FITS = {"crop": "Middle square", "letterbox": "All of it, on white"}
+ZIP, FOLDER = "A zip file", "A folder"
+SHOWN = 72  # pictures of the contact sheet
+COLUMNS = 12
+MOST_BARS = 40  # classes in the chart
+MOST_REASONS = 30  # rows of the table of what was skipped
+TELL_SECONDS = 0.2
+ANY = "any settings"  # a problem that is not one of settings
+WHAT_TO_BRING = f"""
+Bring a zip file, or a small folder, of **{", ".join(picture.FORMATS[:-1])} or {picture.FORMATS[-1]}** pictures of any size,
+grey or in colour:
+
+- all in one place, or **a folder for each class**;
+- a few hundred at least, better some thousands, at most {folder.MAX_PICTURES:,}; things of one kind, seen alike, are learned
+  best: icons, faces, flags, leaves;
+- each of at most {picture.MAX_FILE // MB} MB and {picture.MAX_PIXELS // 10**6} million pixels, a zip file of at most
+  {folder.MAX_ARCHIVE // MB} MB.
+
+They are yours alone: no other visitor sees them, nothing is written to disk, and they leave the server with you.
+"""
+
+
+def data_view() -> None:
+    """Everything below the title."""
+    left, right = st.columns([1, 2.6], gap="medium")
+    with left:
+        settings = _settings()
+        _uploader()
+    with right:
+        try:
+            shown = _wanted(settings)
+        except BadInput as problem:
+            st.session_state["data_problem"] = settings, str(problem)
+            shown = None
+        _problem(settings)
+        if shown := shown or next(reversed(mine()), None):
+            _report(shown)
+        else:
+            st.markdown(WHAT_TO_BRING)
+
+
+def _problem(settings: Settings) -> None:
+    """What went wrong last, until other settings or another file are tried."""
+    asked, problem = st.session_state.get("data_problem", (None, ""))
+    if asked in (settings, ANY):
+        st.error("The pictures were not read.")
+        st.text(problem)  # plain text: names in it are somebody's words
+
+
+# Bringing them.
+
+
+def _settings() -> Settings:
+    keep = {"persist_state": "session"}
+    size = st.segmented_control(
+        "Image size", [32, 64], default=32, format_func=lambda side: f"{side} x {side}", key="data_size", required=True, **keep,
+        help="Pixels that a model sees of each picture. 64 x 64 takes about four times as long to train.",
+    )  # fmt: skip
+    fit = st.segmented_control(
+        "What of each picture", list(FITS), default="crop", format_func=FITS.get, key="data_fit", required=True, wrap=True,
+        **keep, help="Models want squares: of a longer picture its middle, or the whole with white margins.",
+    )  # fmt: skip
+    seed = st.number_input(
+        "Seed of the split", 0, 9999, 0, key="data_seed", **keep,
+        help="A sixth of the pictures, drawn with this seed, is kept to test on.",
+    )  # fmt: skip
+    return Settings(size, fit, seed)
+
+
+def _uploader() -> None:
+    form = st.segmented_control("Bring", [ZIP, FOLDER], default=ZIP, key="data_form", required=True)
+    key = f"data_files_{st.session_state.setdefault('data_uploads', 0)}"
+    if form == ZIP:
+        st.file_uploader(
+            "A zip file of pictures", ["zip"], key=key, max_upload_size=folder.MAX_ARCHIVE // MB, on_change=_arrived,
+            args=(key,), help="Flat, or with a folder for each class.",
+        )  # fmt: skip
+    else:
+        st.file_uploader(
+            "A folder of pictures", accept_multiple_files="directory", key=key, max_upload_size=picture.MAX_FILE // MB,
+            on_change=_arrived, args=(key,), help=f"At most {MAX_FOLDER:,} files; make a zip file of a larger one.",
+        )  # fmt: skip
+
+
+def _arrived(key: str) -> None:
+    """Take files over from Streamlit, which would keep them until the session ends: a callback. Under another key the
+    uploader is empty again."""
+    came = st.session_state[key]
+    if not came:
+        return
+    st.session_state["data_uploads"] += 1
+    st.session_state.pop("data_problem", None)
+    files = came if isinstance(came, list) else [came]
+    try:
+        name, raw = _zipped(files) if isinstance(came, list) else (came.name, came.getvalue())
+        store().add(Upload(owner=tab(), name=name, raw=raw), session())
+    except BadInput as problem:
+        st.session_state["data_problem"] = ANY, str(problem)
+    context = get_script_run_ctx()
+    for file in files:
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+
+
+def _zipped(files: list[UploadedFile]) -> tuple[str, bytes]:
+    """Name and bytes of an uploaded folder as a zip file that is not compressed."""
+    name = PurePosixPath(files[0].name).parts[0]
+    if len(files) > MAX_FOLDER:
+        raise BadInput(f"{name} holds {len(files):,} files, more than {MAX_FOLDER:,}; make a zip file of it.")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in files:
+            try:
+                archive.writestr(file.name, file.getvalue())
+            except (ValueError, zipfile.LargeZipFile) as error:
+                raise BadInput(f"{name} has a file whose name cannot be kept; make a zip file of it.") from error
+    return name, packed.getvalue()
+
+
+# Reading them.
+
+
+def _wanted(settings: Settings) -> Pictures | None:
+    """The visitor's last upload, read as the settings ask; None where there is none, or this was tried and failed.
+
+    Raises BadInput where it cannot be read; a file of which nothing could be read is not kept.
+    """
+    sets, uploads = mine(), store().uploads(tab(), session())
+    if not uploads:
+        if sets and sets[-1].settings != settings:
+            st.info("The zip file is no longer here; upload it again to read it in another way.")
+        return None
+    last = uploads[-1]
+    of_last = [pictures for pictures in sets if pictures.upload == last.id]
+    found = next((pictures for pictures in of_last if pictures.settings == settings), None)
+    if found or st.session_state.get("data_problem", (None, ""))[0] == settings:
+        return found
+    try:
+        pictures = _read(last, settings)
+    except BadInput:
+        if not of_last:
+            store().remove(last)
+        raise
+    st.session_state.pop("data_problem", None)
+    for older in uploads[:-1]:
+        store().remove(older)
+    return pictures
+
+
+def _read(upload: Upload, settings: Settings) -> Pictures:
+    """Read it here, one visitor's after the other, and keep what was read. Raises BadInput."""
+    place, waits, told = st.empty(), "Waits for another visitor's pictures", 0.0
+    place.progress(0.0, waits)
+    while not store().reading.acquire(timeout=TELL_SECONDS):
+        place.progress(0.0, waits)  # a closed tab leaves here
+
+    def each(done: int, of: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > TELL_SECONDS:
+            told = time.monotonic()
+            place.progress(done / of, f"{done:,} of {of:,} files are read")
+
+    try:
+        images, report = folder.read_pictures(upload.raw, settings.size, settings.fit, upload.name, settings.seed, each)
+        pictures = Pictures(
+            owner=upload.owner, name=upload.name, upload=upload.id, settings=settings, images=images, report=report
+        )
+        store().add(pictures, session())
+    finally:
+        store().reading.release()
+        place.empty()
+    return pictures
+
+
+# What was read.
+
+
+def _report(pictures: Pictures) -> None:
+    images, report = pictures.images, pictures.report
+    training, test = len(images.train_images), len(images.test_images)
+    _, height, width = images.image_shape
+    st.text(pictures.name)
+    numbers = st.columns(4)
+    numbers[0].metric("Pictures", f"{report.read:,}")
+    numbers[1].metric("To train on", f"{training:,}", help=f"Drawn with seed {pictures.settings.seed}.")
+    numbers[2].metric("To test on", f"{test:,}", help="A sixth: the model never trains on them.")
+    numbers[3].metric("Classes", len(images.classes) or "none", help="The folders in which the pictures differ.")
+    st.markdown("\n".join(f"- {fact}" for fact in [*report.facts(), _size(images)]))
+    if report.warning:
+        st.warning(report.warning)
+    with st.container(horizontal=True):
+        if st.button("Train on them", type="primary", icon=":material/model_training:", key="data_train"):
+            choose_pictures(pictures)
+            st.switch_page("pages/train.py")
+        st.button(
+            "Remove them", icon=":material/delete:", key="data_remove", on_click=store().drop, args=(tab(),),
+            help="From the server, at once. A training that runs keeps them until it ends.",
+        )  # fmt: skip
+    left, right = st.columns([1.3, 1], gap="medium") if images.classes else (st.container(), None)
+    chosen = _some(images)
+    left.image(
+        sheet(chosen, COLUMNS, max(1, 64 // height)), width="stretch",
+        alt=f"{len(chosen)} of the pictures as a model sees them, {width} x {height} pixels each.",
+    )  # fmt: skip
+    if right is not None:
+        _balance(right, report)
+    _skipped(report)
+
+
+def _size(images: ImageSet) -> str:
+    channels, height, width = images.image_shape
+    return f"Each is {width} x {height} pixels now, {'in colour' if channels == 3 else 'grey'}."
+
+
+def _some(images: ImageSet) -> np.ndarray:
+    """At most SHOWN pictures, of all classes by turns: uint8 (N, C, H, W)."""
+    labels = images.train_labels.numpy()
+    turn = np.zeros(len(labels), int)
+    for label in np.unique(labels):
+        turn[labels == label] = np.arange((labels == label).sum())
+    chosen = np.lexsort((labels, turn))[:SHOWN]
+    return images.train_images[chosen[np.argsort(labels[chosen], kind="stable")]].numpy()
+
+
+def _balance(place, report: Report) -> None:
+    largest = sorted(report.balance.items(), key=lambda item: -item[1])[:MOST_BARS]
+    place.plotly_chart(
+        figures.class_bars(dict(largest)), key="data_balance", config={"displaylogo": False},
+        alt=f"Pictures of each class, from {min(report.balance.values())} to {max(report.balance.values())}.",
+    )  # fmt: skip
+    if len(report.balance) > MOST_BARS:
+        place.caption(f"The largest {MOST_BARS} of {len(report.balance)} classes.")
+
+
+def _skipped(report: Report) -> None:
+    """What was left out and why, a row a reason."""
+    if not report.skipped:
+        return
+    why: dict[str, list[str]] = {}
+    for name, reason in report.skipped:
+        why.setdefault(reason, []).append(name)
+    rows = sorted(why.items(), key=lambda item: -len(item[1]))
+    st.markdown("**Skipped files**")
+    st.dataframe(
+        pd.DataFrame({
+            "files": [len(names) for _, names in rows[:MOST_REASONS]], "why": [reason for reason, _ in rows[:MOST_REASONS]],
+            "for example": [names[0] for _, names in rows[:MOST_REASONS]],
+        }), hide_index=True, width="stretch", key="data_skipped",
+    )  # fmt: skip
+    if len(rows) > MOST_REASONS:
+        rest = sum(len(names) for _, names in rows[MOST_REASONS:])
+        st.caption(f"And {rest:,} more, for {len(rows) - MOST_REASONS} other reasons.")
