@@ -13,13 +13,13 @@ import pytest
 from conftest import ROOT, free_port, wait_until
 
 from ui import jobs as jobs_module
-from ui import worker
 from ui.cluster import Cluster
 from ui.jobs import Jobs
 from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED
 from vae_core import checkpoint, data, train
 from vae_core.errors import BadInput
 from vae_core.vae import VAEConfig
+from vae_core.watch import Watch
 
 pytestmark = pytest.mark.xdist_group("jobs")
 READY = 240  # seconds in which a cold cluster must answer: importing torch takes a minute on a busy machine
@@ -68,13 +68,13 @@ def test_a_run_ends_done_with_a_frame_an_epoch_and_a_checkpoint_that_opens(local
 @pytest.mark.parametrize("kind", checkpoint.KINDS)
 def test_every_kind_of_model_can_be_watched(kind):
     digits = data.load("digits")
-    watch = worker.Watch(checkpoint.KINDS[kind](image_shape=(1, 8, 8), hidden=8).build(), digits)
-    frame = {name: worker.unpack(part) for name, part in watch.frame().items() if name != "explained"}
-    assert frame["reconstructions"].shape == worker.unpack(watch.originals).shape == (10, 1, 8, 8)
+    watch = Watch(checkpoint.KINDS[kind](image_shape=(1, 8, 8), hidden=8).build(), digits)
+    frame = watch.frame()
+    assert frame["reconstructions"].shape == watch.originals.shape == (10, 1, 8, 8)
     assert len(frame["points"]) == (0 if kind == "restorer" else 360)
     assert len(frame["samples"]) == (21 if kind == "vae" else 0)
     first = [int((digits.test_labels == c).nonzero()[0]) for c in range(10)]
-    whole = np.array_equal(worker.unpack(watch.originals), digits.test_images[first])
+    whole = np.array_equal(watch.originals, digits.test_images[first])
     assert whole == (kind in ("vae", "ae"))  # denoisers and restorers are shown damaged images
 
 

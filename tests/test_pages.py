@@ -1,14 +1,17 @@
 """The pages by AppTest: what is drawn, what is said, what a press does. No cluster runs: runs are put into the store."""
 
+import io
 import re
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from ui import picker
+from ui import picker, train_view
 from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
 from ui.train_form import PRESETS
 from vae_core import checkpoint, train
@@ -166,6 +169,18 @@ def test_a_finished_run_shows_numbers_pictures_and_what_can_be_taken_away(jobs, 
     at.select_slider(key="train_replay").set_value(1).run()
     assert "after 1.0 epochs" in texts(at)
     assert not at.exception
+
+
+def test_the_pictures_of_every_epoch_are_one_zip(weights):
+    run = finished_run(weights)
+    with zipfile.ZipFile(io.BytesIO(train_view.replay_zip(run))) as archive:
+        names = archive.namelist()
+        assert sorted(names) == sorted(f"{part}/{n:02d}.png" for part in ("actual", "recon", "samples") for n in range(4))
+        assert Image.open(archive.open("samples/03.png")).size == (7 * 26 - 2, 3 * 26 - 2)
+    empty = np.zeros((0, 1, 8, 8), np.uint8)
+    run.frames = [replace(frame, samples=empty) for frame in run.frames]  # an autoencoder has no prior to draw from
+    with zipfile.ZipFile(io.BytesIO(train_view.replay_zip(run))) as archive:
+        assert len(archive.namelist()) == 8
 
 
 @pytest.mark.parametrize("kind", ["ae", "dae", "restorer"])

@@ -1,6 +1,7 @@
 """Runs and their store: bounded, forgotten in time, controlled by the id and only watched by the view id."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -248,6 +249,15 @@ def test_frames_stay_within_their_bytes_and_keep_the_first_and_the_last(weights)
     assert kept == sorted(set(kept))
     if sum(weights) <= limit:
         assert len(kept) == len(weights)
+
+
+def test_weights_go_before_pictures_do():
+    run, picture = Run({"training": {"epochs": 99}}, "me"), np.zeros((1, 3, 64, 64), np.uint8)
+    for epoch in range(60):
+        run.add_frame(replace(frame(epoch, MAX_RUN_BYTES // 20), samples=picture))
+    assert [f.epoch for f in run.frames] == list(range(60))
+    assert run.frames[-1].weights
+    assert 5 < sum(f.weights is not None for f in run.frames) < 20
 
 
 def test_frames_too_heavy_for_the_bound_do_not_break_it():

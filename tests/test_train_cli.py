@@ -304,6 +304,9 @@ def test_a_folder_of_pictures_is_trained_on_and_what_was_read_is_told(tmp_path, 
     assert err[0] == "40 pictures were read."
     assert err[-1].startswith("'cat/page.png': ")
     opened = checkpoint.open_file(tmp_path / "r" / "checkpoint")
+    for name, size in (("actual", (428, 170)), ("recon", (428, 170)), ("samples", (600, 256))):
+        with Image.open(tmp_path / "r" / name / "01.png") as picture:
+            assert (picture.format, picture.size) == ("PNG", size)
     assert opened.recipe.data.name == "folder:my pictures"
     assert opened.recipe.data.classes == ["cat", "dog"]
     assert opened.model.config.image_shape == (3, 28, 28)

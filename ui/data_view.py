@@ -49,8 +49,8 @@ def data_view() -> None:
     """Everything below the title."""
     left, right = st.columns([1, 2.6], gap="medium")
     with left:
-        settings = _settings()
         _uploader()
+        settings = _settings()
     with right:
         try:
             shown = _wanted(settings)

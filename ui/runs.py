@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -85,8 +85,15 @@ class Run:
             self.curve = self.curve[::2]
 
     def add_frame(self, frame: Frame) -> None:
-        """Keep the frame of an epoch; every second one between first and last goes when they weigh too much."""
+        """Keep the frame of an epoch. Where they weigh too much, every second one that has weights and is not the last loses
+        them; then every second one between first and last goes."""
         self.frames.append(frame)
+        while sum(f.size for f in self.frames) > MAX_RUN_BYTES:
+            weighted = [index for index, f in enumerate(self.frames[:-1]) if f.weights]
+            if not weighted:
+                break
+            for index in weighted[::2]:
+                self.frames[index] = replace(self.frames[index], weights=None)
         while len(self.frames) > 3 and sum(f.size for f in self.frames) > MAX_RUN_BYTES:
             self.frames = [self.frames[0], *self.frames[1:-1][1::2], self.frames[-1]]
         while len(self.frames) > 1 and sum(f.size for f in self.frames) > MAX_RUN_BYTES:

@@ -14,6 +14,7 @@ from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
 from vae_core import checkpoint
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
+from vae_core.watch import grids
 
 REFRESH_SECONDS = 1.0
 WHAT_TO_LOOK_FOR = """
@@ -212,13 +213,15 @@ def _pairs(originals: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
 
 
 def _take_away(run: Run, frame: Frame) -> None:
-    """Keep or download the model: as it is now, or as it was at the replayed epoch."""
+    """Keep or download the model: as it is now, or as it was at the replayed epoch; and the pictures of all epochs."""
     last = frame.epoch >= len(run.epochs) or frame.weights is None
     weights = run.weights if last else frame.weights
     if weights is None:
         return
     name = safe_name(run.request["title"] + ("" if last else f" epoch {int(frame.epoch)}"))
     st.divider()
+    if frame.weights is None and 0 < frame.epoch < len(run.epochs):
+        st.caption(f"Of epoch {int(frame.epoch)} only the pictures were kept: this is the model as it stands.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
             "Keep it",
@@ -245,6 +248,11 @@ def _take_away(run: Run, frame: Frame) -> None:
             on_click="ignore",
             help="Weights, recipe and the command that trains it.",
         )
+        st.download_button(
+            "Pictures", lambda: replay_zip(run), f"{safe_name(run.request['title'])}-pictures.zip", "application/zip",
+            key="train_pictures", icon=":material/photo_library:", on_click="ignore",
+            help="Test images, reconstructions and samples of every epoch, as actual/NN.png, recon/NN.png and samples/NN.png.",
+        )  # fmt: skip
         if kept := st.session_state.pop("train_kept", None):
             where = "it is in the list in the sidebar" if _has_prior(run) else f"choose it on {ELSEWHERE[run.request['kind']]}"
             st.success(f"Kept as {kept}: {where}.")
@@ -259,6 +267,16 @@ def bundle(name: str, weights: bytes) -> bytes:
         archive.writestr(f"{name}.safetensors", weights)
         archive.writestr(f"{name}.json", checkpoint.recipe_json(recipe, weights))
         archive.writestr("train.sh", recipe.command + "\n")
+    return packed.getvalue()
+
+
+def replay_zip(run: Run) -> bytes:
+    """A zip with the pictures of every epoch that is kept, as the command line writes them; 00 is before the training."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for frame in list(run.frames):
+            for name, picture in grids(int(frame.epoch), run.about["originals"], frame.reconstructions, frame.samples).items():
+                archive.writestr(name, picture)
     return packed.getvalue()
 
 

@@ -12,9 +12,6 @@ from dataclasses import asdict
 import numpy as np
 from distributed import Event, get_worker
 
-SHOWN = 10  # test images whose reconstruction is watched
-MAPPED = 2000  # test images on the live map
-DRAWS = 21  # fixed prior draws whose decoding is watched
 FRAME_SECONDS = 1.0  # between live pictures
 LOOK_SECONDS = 0.5  # between looks at the interrupt
 CURVE_POINTS = 20  # of the training curve, an epoch
@@ -75,6 +72,7 @@ def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int 
     from vae_core import data as image_sets
     from vae_core import train
     from vae_core.checkpoint import KINDS
+    from vae_core.watch import Watch
 
     data = images or image_sets.load(request["data"])
     if saved is None:
@@ -83,11 +81,11 @@ def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int 
     else:
         state = train.from_bytes(saved, data)
     watch = Watch(state.model, data)
-    tell("started", epochs=state.config.epochs, originals=watch.originals, labels=watch.labels, classes=list(data.classes),
-         batch_size=state.config.batch_size, device=state.config.device, precision=state.config.precision,
-         train_images=len(data.train_images), latent_dim=watch.latent_dim)  # fmt: skip
+    tell("started", epochs=state.config.epochs, originals=pack(watch.originals), labels=watch.labels,
+         classes=list(data.classes), batch_size=state.config.batch_size, device=state.config.device,
+         precision=state.config.precision, train_images=len(data.train_images), latent_dim=watch.latent_dim)  # fmt: skip
     if saved is None:
-        tell("frame", epoch=0, **watch.frame())
+        tell("frame", epoch=0, **_packed(watch.frame()))
 
     curve = Curve(state.batches)
     looked = shown = time.monotonic()
@@ -97,12 +95,12 @@ def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int 
             curve.add(record)
             if now - shown > FRAME_SECONDS:
                 rate = record.images / record.seconds
-                tell("progress", curve=curve.take(), rate=rate, left=_left(state, record.seconds), **watch.frame())
+                tell("progress", curve=curve.take(), rate=rate, left=_left(state, record.seconds), **_packed(watch.frame()))
                 shown = now
         else:
             weights = train.finish(state, data, request["title"], request["command"], quick=True)[0]
             tell("epoch", record=asdict(record), curve=curve.take(), rate=record.images_per_second,
-                 left=_left(state, record.seconds), epoch=record.epoch, weights=weights, **watch.frame())  # fmt: skip
+                 left=_left(state, record.seconds), epoch=record.epoch, weights=weights, **_packed(watch.frame()))  # fmt: skip
             shown = now
             if stop_after is not None and record.epoch >= stop_after:
                 break
@@ -145,78 +143,13 @@ class Curve:
         return points
 
 
-class Watch:
-    """The same test images and the same prior draws, looked at again and again as the model learns.
-
-    A denoiser or restorer is shown the images damaged. What a model does not have is empty: a restorer has no codes to map,
-    and only a VAE has a prior to draw from.
-    """
-
-    def __init__(self, model, data):
-        from vae_core.corruption import parse
-        from vae_core.data import to_float
-        from vae_core.latent import prior_draws
-        from vae_core.projection import Plane
-
-        self.model, self.kind, self.plane_class, self.plane = model, model.config.kind, Plane, None
-        self.latent_dim = model.config.latent_dim if self.kind == "vae" else model.config.hidden
-        first = [int((data.test_labels == c).nonzero()[0]) for c in range(len(data.classes)) if (data.test_labels == c).any()]
-        some = [index % len(data.test_images) for index in range(SHOWN)]
-        self.shown, self.mask = to_float(data.test_images[(first + some)[:SHOWN]]), None
-        if self.kind in ("dae", "restorer"):
-            self.shown, self.mask = parse(model.config.corruption)(self.shown, 0)
-        self.mapped = data.test_images[:MAPPED]
-        self.originals = pack(_bytes(self.shown))
-        self.labels = data.test_labels[:MAPPED].tolist()
-        self.prior = prior_draws(DRAWS if self.kind == "vae" else 0, self.latent_dim, seed=1)
-
-    def frame(self) -> dict:
-        """Points of the map (float32), reconstructions and samples (uint8), as bytes with their shapes."""
-        import torch
-
-        self.model.eval()  # the next batch trains again
-        with torch.no_grad():
-            codes = self._codes()
-            recon, samples = self._painted()
-        self.plane = self.plane_class(codes, like=self.plane) if len(codes) else None
-        points = self.plane(codes) if len(codes) else codes
-        return {
-            "points": pack(points.astype(np.float32)), "explained": self.plane and self.plane.explained,
-            "reconstructions": pack(_bytes(recon)), "samples": pack(_bytes(samples)),
-        }  # fmt: skip
-
-    def _codes(self) -> np.ndarray:
-        """(N, L) for the map; none of a restorer."""
-        from vae_core import evaluate
-        from vae_core.data import to_float
-
-        if self.kind == "vae":
-            return evaluate.encode(self.model, self.mapped)[0].numpy()
-        if self.kind == "restorer":
-            return np.zeros((0, 2))
-        return self.model.encode(to_float(self.mapped).to(self._device)).cpu().numpy()
-
-    def _painted(self):
-        """What the model makes of the shown images, (N, C, H, W) in [0, 1], and its samples."""
-        x = self.shown.to(self._device)
-        if self.kind == "vae":
-            return self.model.decode(self.model.encode(x)[0]), self.model.decode(self.prior.to(x.device))
-        painted = self.model.restore(x, None if self.mask is None else self.mask.to(x.device))
-        return painted, painted[:0]
-
-    @property
-    def _device(self):
-        return next(self.model.parameters()).device
+def _packed(frame: dict) -> dict:
+    return {name: pack(value) if isinstance(value, np.ndarray) else value for name, value in frame.items()}
 
 
-def _bytes(images):
-    """Float images in [0, 1] -> uint8."""
-    return images.mul(255).round().clamp(0, 255).byte()
-
-
-def pack(array) -> dict:
-    """An array or tensor as {shape, dtype, bytes}: what an event can carry."""
-    array = np.ascontiguousarray(array.cpu().numpy() if hasattr(array, "cpu") else array)
+def pack(array: np.ndarray) -> dict:
+    """An array as {shape, dtype, bytes}: what an event can carry."""
+    array = np.ascontiguousarray(array)
     return {"shape": list(array.shape), "dtype": str(array.dtype), "bytes": array.tobytes()}
 
 

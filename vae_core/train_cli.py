@@ -30,6 +30,7 @@ from vae_core.train import (
     start,
 )
 from vae_core.vae import ARCHITECTURES
+from vae_core.watch import Watch, remove_grids, save_grids
 
 MODEL_OPTIONS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binarize", "reduction", "likelihood", "corruption")
 PRINTED = ("epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second")
@@ -125,6 +126,7 @@ def _train(arguments: argparse.Namespace, command: str) -> int:
     main_process = not dist.is_initialized() or dist.get_rank() == 0
     images = _images(arguments, main_process)
     state = _prepare(arguments, images)
+    watch = Watch(state.model, images) if main_process else None
     stop = []
     before = signal.signal(signal.SIGINT, lambda *_: stop.append(True))  # finish the batch, keep the checkpoint
     code = 0
@@ -140,6 +142,7 @@ def _train(arguments: argparse.Namespace, command: str) -> int:
                     if arguments.json:
                         print(json.dumps({name: getattr(record, name) for name in PRINTED}), flush=True)
                     state.save(out)
+                    save_grids(out, record.epoch, watch)
             if stop:
                 code = 130
                 break
@@ -182,6 +185,7 @@ def _prepare(arguments: argparse.Namespace, images: data.ImageSet) -> TrainState
     state = start(model, images, config, _weights(arguments.init, model))
     if not arguments.overwrite and any((out / name).exists() for name in ("state.safetensors", "checkpoint.safetensors")):
         raise BadInput(f"{out} already holds a run; give --resume to go on with it or --overwrite to replace it.")
+    remove_grids(out)
     return state
 
 

@@ -1,0 +1,92 @@
+"""Your pictures, as somebody brings them, in a real Chromium: upload, report, training, and back to their own data."""
+
+import io
+
+import pytest
+from conftest import wait_until
+from PIL import Image
+from test_folder import picture, zipped
+from test_journey_train import wait_for_status
+
+from vae_core import data
+
+pytestmark = pytest.mark.browser
+UPLOAD = "[data-testid=stMain] [data-testid=stFileUploader] input[type=file]"
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory):
+    """A zip file of 420 coloured PNGs in a folder for each of three classes, and a page that somebody saved as one."""
+    shapes, files = data.load("shapes"), {"toys/heart/broken.png": b"<html>"}
+    for index, (image, label) in enumerate(zip(shapes.train_images[:420], shapes.train_labels, strict=False)):
+        file = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "PNG")
+        files[f"toys/{shapes.classes[label]}/{index}.png"] = file.getvalue()
+    path = tmp_path_factory.mktemp("toys") / "toys.zip"
+    path.write_bytes(zipped(files))
+    return path
+
+
+def open_data(page, server) -> None:
+    page.goto(f"{server.url}/data")
+    page.wait_for_selector(UPLOAD, state="attached", timeout=60_000)
+
+
+def sideways(page) -> int:
+    """How many pixels of the page are cut off."""
+    return page.evaluate(
+        "() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }"
+    )
+
+
+def test_somebody_brings_pictures_trains_on_them_and_explores_them(page, server, toys, chromium):
+    open_data(page, server)
+    page.set_input_files(UPLOAD, toys)
+    page.wait_for_selector(".st-key-data_train button", timeout=60_000)
+    text = page.locator("[data-testid=stMain]").inner_text()
+    assert "420 pictures were read" in text
+    assert "3 classes" in text
+    page.wait_for_selector("[data-testid=stDataFrame]")
+    page.wait_for_selector(".st-key-data_balance .js-plotly-plot")
+    assert page.get_by_alt_text("of the pictures as a model sees them").count() == 1
+    assert sideways(page) <= 0
+
+    page.click(".st-key-data_train button")
+    page.wait_for_selector(".st-key-train_start button", timeout=60_000)
+    page.locator(".st-key-train_epochs input").fill("2")
+    page.click(".st-key-train_start button")
+    wait_for_status(page, "Done", 200)
+    assert "2 of 2 epochs" in page.locator(".st-key-train_status").inner_text()
+    page.wait_for_selector(".st-key-train_map .js-plotly-plot")
+    with page.expect_download() as download:
+        page.click(".st-key-train_pictures button")
+    assert download.value.suggested_filename == "toys-conv-32-d-pictures.zip"
+
+    guest = chromium.new_context().new_page()
+    open_data(guest, server)
+    assert "toys" not in guest.locator("[data-testid=stMain]").inner_text()
+    guest.context.close()
+
+
+def test_nothing_is_cut_off_on_a_telephone(page, server, toys):
+    page.set_viewport_size({"width": 320, "height": 900})
+    open_data(page, server)
+    assert sideways(page) <= 0
+    page.set_input_files(UPLOAD, toys)
+    page.wait_for_selector(".st-key-data_train button", timeout=60_000)
+    page.wait_for_selector("[data-testid=stDataFrame]")
+    assert sideways(page) <= 0
+
+
+def test_a_folder_is_uploaded_as_a_whole(page, server, tmp_path):
+    for index in range(8):
+        path = tmp_path / "leaves" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(index))
+    open_data(page, server)
+    page.get_by_text("A folder", exact=True).click()
+    page.wait_for_selector("[data-testid=stMain] input[webkitdirectory]", state="attached")
+    page.set_input_files("[data-testid=stMain] input[webkitdirectory]", tmp_path / "leaves")
+    page.wait_for_selector(".st-key-data_train button", timeout=60_000)
+    wait_until(lambda: "8 pictures were read" in page.locator("[data-testid=stMain]").inner_text(), 10, "the report")
+    assert "leaves" in page.locator("[data-testid=stMain]").inner_text()

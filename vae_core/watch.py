@@ -1,0 +1,111 @@
+"""What is looked at again and again while a model learns: the same test images, the same draws of the prior, and a map.
+
+The pictures of an epoch are kept as three PNGs, `actual/NN.png`, `recon/NN.png` and `samples/NN.png`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_core import evaluate
+from vae_core.checkpoint import Model
+from vae_core.corruption import parse
+from vae_core.data import ImageSet, to_float
+from vae_core.errors import BadInput
+from vae_core.latent import prior_draws
+from vae_core.projection import Plane
+from vae_core.sheet import png, sheet
+
+SHOWN = 10  # test images whose reconstruction is watched
+MAPPED = 2000  # test images on the map
+DRAWS = 21  # fixed prior draws whose decoding is watched
+COLUMNS = {"actual": 5, "recon": 5, "samples": 7}  # of the grids
+
+
+class Watch:
+    """The same test images and the same prior draws, as the model makes them now.
+
+    A denoiser or restorer is shown the images damaged. What a model does not have is empty: a restorer has no codes to map,
+    and only a VAE has a prior to draw from.
+    """
+
+    def __init__(self, model: Model, data: ImageSet):
+        self.model, self.kind, self.plane = model, model.config.kind, None
+        self.latent_dim = model.config.latent_dim if self.kind == "vae" else model.config.hidden
+        first = [int((data.test_labels == c).nonzero()[0]) for c in range(len(data.classes)) if (data.test_labels == c).any()]
+        some = [index % len(data.test_images) for index in range(SHOWN)]
+        self.shown, self.mask = to_float(data.test_images[(first + some)[:SHOWN]]), None
+        if self.kind in ("dae", "restorer"):
+            self.shown, self.mask = parse(model.config.corruption)(self.shown, 0)
+        self.mapped = data.test_images[:MAPPED]
+        self.originals = _bytes(self.shown)  # uint8 (SHOWN, C, H, W)
+        self.labels = data.test_labels[:MAPPED].tolist()
+        self.prior = prior_draws(DRAWS if self.kind == "vae" else 0, self.latent_dim, seed=1)
+
+    @torch.no_grad()
+    def frame(self) -> dict:
+        """points of the map, float32 (N, 2), and explained, the share of the variance that its axes have; reconstructions and
+        samples, uint8 (SHOWN or DRAWS, C, H, W)."""
+        recon, samples = self.pictures()
+        codes = self._codes()
+        self.plane = Plane(codes, like=self.plane) if len(codes) else None
+        points = self.plane(codes) if len(codes) else codes
+        return {
+            "points": points.astype(np.float32), "explained": self.plane and self.plane.explained,
+            "reconstructions": recon, "samples": samples,
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the model makes of the shown images, and its samples: uint8 (N, C, H, W)."""
+        self.model.eval()  # the next batch trains again
+        device = next(self.model.parameters()).device
+        x = self.shown.to(device)
+        if self.kind == "vae":
+            return _bytes(self.model.decode(self.model.encode(x)[0])), _bytes(self.model.decode(self.prior.to(device)))
+        painted = _bytes(self.model.restore(x, None if self.mask is None else self.mask.to(device)))
+        return painted, painted[:0]
+
+    def _codes(self) -> np.ndarray:
+        """(N, L) for the map; none of a restorer."""
+        if self.kind == "vae":
+            return evaluate.encode(self.model, self.mapped)[0].numpy()
+        if self.kind == "restorer":
+            return np.zeros((0, 2))
+        return self.model.encode(to_float(self.mapped).to(next(self.model.parameters()).device)).cpu().numpy()
+
+
+def grids(epoch: int, actual: np.ndarray, recon: np.ndarray, samples: np.ndarray) -> dict[str, bytes]:
+    """The pictures of an epoch, uint8 (N, C, H, W) each, as PNG files by their names: actual/03.png, recon/03.png,
+    samples/03.png. What is empty has no file."""
+    images = {"actual": actual, "recon": recon, "samples": samples}
+    return {
+        f"{name}/{epoch:02d}.png": png(sheet(part, COLUMNS[name])) for name, part in images.items() if len(part)
+    }  # fmt: skip
+
+
+def save_grids(folder: Path, epoch: int, watch: Watch) -> None:
+    """Write the pictures of an epoch below `folder`. Raises BadInput where that is not possible."""
+    try:
+        for name, content in grids(epoch, watch.originals, *watch.pictures()).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise BadInput(
+            f"The pictures could not be saved ({error.strerror}); free some space or choose another folder."
+        ) from error
+
+
+def remove_grids(folder: Path) -> None:
+    """Remove the pictures that an earlier run left in `folder`, and nothing else."""
+    for name in COLUMNS:
+        for path in (folder / name).glob("*.png"):
+            if path.stem.isdigit():
+                path.unlink()
+
+
+def _bytes(images: Tensor) -> np.ndarray:
+    """Float images in [0, 1] -> uint8."""
+    return images.mul(255).round().clamp(0, 255).byte().cpu().numpy()
