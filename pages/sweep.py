@@ -25,10 +25,13 @@ if tokens and not any(run for run, _ in found):
 
 settings, view = st.columns([1, 2.6], gap="medium")
 with settings:
-    requests = settings_form(any(run and controls and run.status in (*ACTIVE, PAUSED) for run, controls in found))
-if requests is not None:
+    press = settings_form(any(run and controls and run.status in (*ACTIVE, PAUSED) for run, controls in found))
+if press is not None:
     try:
-        runs = [jobs().submit(request, f"{tab()} beta {request['model']['beta']:g}") for request in requests]
+        runs = [
+            jobs().submit(request, f"{tab()} beta {request['model']['beta']:g}", pictures=press.pictures)
+            for request in press.requests
+        ]
         st.session_state["sweep"] = [run.id for run in runs]
         st.session_state["sweep_models"] = []  # nats of other pictures would not compare
         st.query_params["runs"] = ",".join(run.id for run in runs)

@@ -238,7 +238,7 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
     extent = _round_up(max((np.percentile(np.abs(points), 99.5) for points in finite), default=1.0))
     for number, (_, points, labels) in enumerate(maps):
         row, column = number // columns + 1, number % columns + 1
-        for index, name in enumerate(classes):
+        for index, name in enumerate(classes or [NO_CLASS]):
             own = points[np.asarray(labels) == index]
             colour, symbol = marks.mark(index)
             figure.add_scattergl(
@@ -251,6 +251,7 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
         figure.update_yaxes(range=[-extent, extent], scaleanchor=axis, constrain="domain", row=row, col=column)
     figure.update_layout(
         height=60 + 330 * rows, margin={"l": 10, "r": 10, "t": 60, "b": 10}, uirevision=f"maps{extent}", dragmode="pan",
+        showlegend=0 < len(classes) <= MOST_NAMED,
         legend={"itemsizing": "constant", "orientation": "h", "y": 1 + 0.12 / rows, "yanchor": "bottom", "x": 0},
     )  # fmt: skip
     return figure

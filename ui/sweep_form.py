@@ -1,9 +1,11 @@
 """The controls of the Sweep page: what is trained, and with which betas."""
 
+from typing import NamedTuple
+
 import streamlit as st
 
-from ui.train_form import PLAIN, request_of
-from vae_core import data
+from ui.own import Pictures
+from ui.train_form import PLAIN, data_titles, own_pictures, request_of
 from vae_core.errors import BadInput
 from vae_core.vae import ARCHITECTURES
 
@@ -13,8 +15,15 @@ MOST = 6  # trainings of one sweep
 HIGHEST = 1000.0
 
 
-def settings_form(busy: bool) -> list[dict] | None:
-    """Draw the form; the requests of a sweep, smallest beta first, when it was sent and makes sense."""
+class Press(NamedTuple):
+    """A sweep that was asked for: the requests, smallest beta first, and on which own pictures."""
+
+    requests: list[dict]
+    pictures: Pictures | None
+
+
+def settings_form(busy: bool) -> Press | None:
+    """Draw the form; the sweep, when it was sent and makes sense."""
     keep = {"persist_state": "session"}
     with st.form("sweep_form", border=True):
         sent = st.form_submit_button(
@@ -24,7 +33,10 @@ def settings_form(busy: bool) -> list[dict] | None:
             "Betas", BETAS, default=FIRST, key="sweep_betas", max_selections=MOST, accept_new_options=True, **keep,
             help=f"At most {MOST}; others can be typed. 1 is the ELBO; 0 is an autoencoder with noise.",
         )  # fmt: skip
-        st.selectbox("Data set", data.NAMES, format_func=data.TITLES.get, key="sweep_data", **keep)
+        titles = data_titles()
+        if st.session_state.get("sweep_data", PLAIN["data"]) not in titles:
+            st.session_state["sweep_data"] = PLAIN["data"]  # pictures that are no longer here
+        st.selectbox("Data set", list(titles), format_func=titles.get, key="sweep_data", **keep)
         st.selectbox(
             "Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, key="sweep_architecture",
             **keep,
@@ -36,7 +48,7 @@ def settings_form(busy: bool) -> list[dict] | None:
     if not sent or busy:
         return None
     try:
-        return _requests()
+        return _press()
     except BadInput as error:
         st.error(str(error))
         return None
@@ -58,7 +70,9 @@ def betas_of(words: list[str]) -> list[float]:
     return sorted(found)
 
 
-def _requests() -> list[dict]:
+def _press() -> Press:
     names = ("data", "architecture", "latent_dim", "epochs", "seed")
     values = PLAIN | {name: st.session_state[f"sweep_{name}"] for name in names}
-    return [request_of(values | {"beta": beta}) for beta in betas_of(st.session_state["sweep_betas"])]
+    pictures = own_pictures(values["data"])
+    betas = betas_of(st.session_state["sweep_betas"])
+    return Press([request_of(values | {"beta": beta}, pictures) for beta in betas], pictures)

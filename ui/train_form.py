@@ -79,6 +79,16 @@ def choose_pictures(pictures: Pictures) -> None:
         st.session_state[_key(field)] = value
 
 
+def data_titles() -> dict[str, str]:
+    """Every data set that this visitor may train on: name, or id of their own pictures -> title."""
+    return data.TITLES | {pictures.id: pictures.title for pictures in mine()}
+
+
+def own_pictures(name: str) -> Pictures | None:
+    """The visitor's own pictures with this id; None for a data set that has a name."""
+    return next((pictures for pictures in mine() if pictures.id == name), None)
+
+
 def epochs_for(images: int) -> int:
     """Passes over so many training images that a convolutional model learns them in a few minutes on two cores."""
     return int(np.clip(round(SEEN / images, -1), 10, 300))
@@ -107,7 +117,7 @@ def settings_form(status: str | None) -> Press:
     for field, value in PLAIN.items():
         st.session_state.setdefault(_key(field), value)
     keep = {"persist_state": "session"}
-    titles = data.TITLES | {pictures.id: pictures.title for pictures in mine()}
+    titles = data_titles()
     if st.session_state[_key("data")] not in titles:
         st.info("The pictures that were chosen are no longer here: bring them again on Your pictures.")
         st.session_state[_key("data")] = PLAIN["data"]
@@ -221,7 +231,7 @@ def settings_form(status: str | None) -> Press:
                     "Black and white pixels", key=_key("binarize"), **keep,
                     help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.",
                 )  # fmt: skip
-    pictures = next((pictures for pictures in mine() if pictures.id == st.session_state[_key("data")]), None)
+    pictures = own_pictures(st.session_state[_key("data")])
     return Press(_request(pictures) if (train or step) and not busy else None, step, pictures)
 
 
