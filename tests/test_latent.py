@@ -1,52 +1,21 @@
-"""Points to decode: the grid has the prior's quantiles, the right way up; draws are seeded."""
+"""Points to decode: quantiles and seeded draws of the prior, paths, traversals."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal
 
 from vae_core import latent
-from vae_core.latent import plane_grid, prior_draws
+from vae_core.latent import prior_draws, prior_quantiles
 
 
-@pytest.mark.parametrize("side", [1, 2, 5, 20])
-def test_neighbours_on_the_grid_are_equally_probable(side):
-    grid = plane_grid(side)
-    columns = Normal(0.0, 1.0).cdf(grid[:side, 0])
-    torch.testing.assert_close(columns, (torch.arange(side) + 0.5) / side)
-    rows = Normal(0.0, 1.0).cdf(grid[::side, 1])
-    torch.testing.assert_close(rows, 1 - (torch.arange(side) + 0.5) / side)
-
-
-def test_the_grid_reads_like_a_page_and_its_second_axis_points_upwards():
-    grid = plane_grid(3)
-    a = Normal(0.0, 1.0).icdf(torch.tensor(5 / 6)).item()
-    expected = [(x, y) for y in (a, 0, -a) for x in (-a, 0, a)]
-    np.testing.assert_allclose(grid, expected, atol=1e-6)
-
-
-def test_dimensions_beyond_the_plane_stay_at_zero():
-    grid = plane_grid(4, latent_dim=7)
-    assert grid.shape == (16, 7)
-    assert torch.equal(grid[:, :2], plane_grid(4))
-    assert (grid[:, 2:] == 0).all()
-
-
-def test_one_latent_dimension_gives_a_rising_line_over_the_prior():
-    line = plane_grid(5, latent_dim=1)
-    assert line.shape == (25, 1)
-    torch.testing.assert_close(Normal(0.0, 1.0).cdf(line[:, 0]), (torch.arange(25) + 0.5) / 25)
-
-
-@pytest.mark.parametrize("latent_dim", [1, 2, 64])
-@pytest.mark.parametrize("side", [1, 30, 100])
-def test_the_grid_is_finite_and_centred(side, latent_dim):
-    grid = plane_grid(side, latent_dim)
-    assert torch.isfinite(grid).all()
-    assert grid.mean(0).abs().max() < 1e-4
-    assert grid.dtype == torch.float32
+@pytest.mark.parametrize("count", [1, 2, 5, 100])
+def test_between_neighbouring_quantiles_the_prior_is_equally_probable(count):
+    quantiles = prior_quantiles(count)
+    torch.testing.assert_close(Normal(0.0, 1.0).cdf(quantiles), (torch.arange(count) + 0.5) / count)
+    torch.testing.assert_close(quantiles, -quantiles.flip(0), atol=1e-5, rtol=0)
+    assert quantiles.dtype == torch.float32
 
 
 def test_draws_come_from_the_standard_normal():

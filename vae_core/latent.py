@@ -1,27 +1,13 @@
-"""Where to look in a latent space: grids of points to decode."""
+"""Where to look in a latent space: draws, paths and traversals to decode."""
 
 import torch
 from torch import Tensor
 
 
 def prior_quantiles(count: int) -> Tensor:
-    """count values between which N(0, 1) has equal probability, (count,), ascending."""
+    """count values between which N(0, 1) has equal probability, (count,), ascending: what Kingma & Welling 2014, appendix A,
+    decode on a grid."""
     return torch.special.ndtri((torch.arange(count) + 0.5) / count)
-
-
-def plane_grid(side: int, latent_dim: int = 2) -> Tensor:
-    """side x side points, (side^2, latent_dim), row by row from the top left: the prior's quantiles in the first two
-    dimensions (equal probability between neighbours, Kingma & Welling 2014, appendix A), zero in all others.
-
-    With latent_dim 1, a line of side^2 points at the quantiles.
-    """
-    if latent_dim == 1:
-        return prior_quantiles(side * side)[:, None]
-    quantiles = prior_quantiles(side)
-    grid = torch.zeros(side * side, latent_dim)
-    grid[:, 0] = quantiles.repeat(side)
-    grid[:, 1] = quantiles.flip(0).repeat_interleave(side)  # upwards on the page is upwards on the axis
-    return grid
 
 
 def prior_draws(count: int, latent_dim: int, seed: int = 0) -> Tensor:
