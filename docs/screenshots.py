@@ -1,6 +1,8 @@
-"""`make screenshots`: every page as a newcomer meets it, in light and dark, into docs/. Needs a Chromium."""
+"""`make screenshots`: pages as a newcomer meets them, in light and dark, into docs/; or `python -m docs.screenshots home map`
+for some of them. Needs a Chromium."""
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -35,11 +37,22 @@ def trained(page: Page) -> None:
     )
 
 
+def shows(selector: str) -> Callable[[Page], None]:
+    def wait(page: Page) -> None:
+        page.wait_for_selector(selector, timeout=90_000)
+        page.wait_for_timeout(1000)  # charts fade in
+
+    return wait
+
+
 SHOTS: dict[str, tuple[str, Callable[[Page], None]]] = {  # file -> address, what to wait for
     "home": ("/", pad),
     "map": ("/map?checkpoint=mnist-20d", t_sne),
     "explore": ("/explore?z=-0.4,0.9", pad),
     "train": ("/train", trained),
+    "sweep": ("/sweep", shows(".st-key-sweep_pictures img")),
+    "restore": ("/restore", shows(".st-key-restore_scores table, .st-key-restore_scores [data-testid=stDataFrame]")),
+    "autoencoders": ("/autoencoders", shows(".st-key-ae_kernels img")),
 }
 
 
@@ -49,7 +62,8 @@ def main() -> None:
         found = next(path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
         browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
         try:
-            for name, (address, ready) in SHOTS.items():
+            for name in sys.argv[1:] or SHOTS:
+                address, ready = SHOTS[name]
                 for scheme in ("light", "dark"):
                     page = browser.new_context(viewport=SIZE, color_scheme=scheme).new_page()
                     page.goto(server.url + address)
