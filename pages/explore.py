@@ -64,4 +64,4 @@ for name, tab in zip(names, st.tabs(names, key="explore_section", on_change="rer
             with st.container(key="explore_traversals"):
                 explore_view.traversals(model, here.z, known)
         else:
-            explore_view.grid(model, here.plane)
+            explore_view.grid(model, known, here.plane)

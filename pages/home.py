@@ -3,6 +3,7 @@
 import streamlit as st
 
 from latent_pad import latent_pad
+from ui import explore_plane
 from ui.explore_data import encoded
 from ui.picker import chosen
 from ui.shell import inside_app
@@ -42,5 +43,8 @@ if model is not None:
     latent_dim = model.model.config.latent_dim
     shown = SHAPES.get(latent_dim, f"A plane through the {latent_dim}-dimensional latent space")
     st.caption(f"{shown} of {model.name}. Drag in it: every point on the way is decoded in your browser.")
-    latent_pad(model, points=known.points if known else None, key="home_pad")
+    here = explore_plane.place(model, known, "home")
+    latent_pad(
+        model, here.plane, known.points if known else None, key="home_pad", position=here.position, prior=model.has_prior
+    )
 st.caption("A first model takes a minute or two. Nothing is downloaded, nothing leaves this server.")

@@ -150,7 +150,7 @@ def test_a_model_is_offered_only_for_what_it_is_and_what_it_reads(page):
 
 def test_a_restorer_opened_in_the_sidebar_is_said_to_be_found_here(page):
     bring(page, mine=made("restorer")[1])
-    assert [note.value for note in page.success] == ["mine is an autoencoder without a prior: choose it on Restore."]
+    assert [note.value for note in page.success] == ["mine has no code to explore: choose it on Restore."]
 
 
 def test_models_and_pictures_are_their_visitors_alone(page):

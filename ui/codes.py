@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ui.own import mine
-from vae_core import data, disentanglement, evaluate
+from vae_core import data, disentanglement, energy, evaluate
 from vae_core.checkpoint import Checkpoint
 from vae_core.data import ImageSet
 from vae_core.errors import BadInput
@@ -15,7 +15,10 @@ from vae_core.evaluate import ELBOTerms
 
 @dataclass(frozen=True)
 class Codes:
-    """Test images, their posteriors and their terms of the ELBO. Shared by visitors: never change it."""
+    """Test images, their posteriors and their terms of the ELBO. Shared by visitors: never change it.
+
+    Without a prior mu is the code itself, there is no logvar, and the terms hold the reconstruction energy and no KL.
+    """
 
     name: str  # of the data set
     digest: str  # of the data set
@@ -23,7 +26,7 @@ class Codes:
     labels: torch.Tensor  # (N,)
     classes: tuple[str, ...]  # empty where there are none
     mu: torch.Tensor  # (N, L)
-    logvar: torch.Tensor  # (N, L)
+    logvar: torch.Tensor | None  # (N, L)
     terms: ELBOTerms  # (N,) nats each
     meanings: list[str | None]  # (L,): the known factor that a dimension tells most about
 
@@ -37,10 +40,9 @@ def codes_of_test_images(model: Checkpoint, count: int) -> Codes:
     images, labels = image_set.test_images[:count], image_set.test_labels[:count]
     if is_own(model):
         images = images.clone()  # a view would keep all of them
-    mu, logvar = evaluate.encode(model.model, images)
-    if not torch.isfinite(torch.stack([mu, logvar])).all():
+    mu, logvar, terms = encoded(model, images)
+    if not torch.isfinite(mu if logvar is None else torch.stack([mu, logvar])).all():
         raise BadInput(f"{model.name} encodes some test images as no finite number: its training has diverged.")
-    terms = evaluate.elbo_terms(model.model, images)
     meanings = _meanings(mu.numpy(), image_set)
     return Codes(image_set.name, image_set.digest, images, labels, image_set.classes, mu, logvar, terms, meanings)
 
@@ -75,6 +77,15 @@ def data_set(model: Checkpoint) -> ImageSet:
 def is_own(model: Checkpoint) -> bool:
     """Whether the model was trained on somebody's own pictures: what is made of them is for one visitor's eyes."""
     return model.recipe.data.name.startswith("folder:")
+
+
+def encoded(model: Checkpoint, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, ELBOTerms]:
+    """mu and logvar (N, L) of uint8 images (N, C, H, W) and their terms, as Codes has them. May not be finite."""
+    if model.has_prior:
+        return *evaluate.encode(model.model, images), evaluate.elbo_terms(model.model, images)
+    x = data.to_float(images)
+    recon = energy.energies(model.model, x)
+    return energy.codes(model.model, x), None, ELBOTerms(recon, torch.zeros_like(recon))
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from ui.picker import choices
 from vae_core.checkpoint import Checkpoint
 
 KINDS = {"axes": AXES, "components": COMPONENTS, "images": IMAGES}
+SHORT = 64  # dimensions whose coordinates are written in full
 OWN = ("checkpoint", "plane", "z", "show", "image", "beside", "beside_z")
 
 
@@ -80,7 +81,8 @@ def write(here: Place, beside: Place | None) -> None:
 
 
 def _spelled(z: tuple[float, ...]) -> str:
-    return ",".join(f"{round(value, 6) + 0.0:g}" for value in z)  # + 0.0: no minus zero
+    digits = 6 if len(z) <= SHORT else 3
+    return ",".join(f"{round(value, digits) + 0.0:g}" for value in z)  # + 0.0: no minus zero
 
 
 def _point(words: str) -> tuple[float, ...] | None:

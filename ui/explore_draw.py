@@ -13,6 +13,7 @@ from ui.pictures import single
 from vae_core import picture
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
+from vae_core.evaluate import ELBOTerms
 
 MNIST_LIKE = ("mnist",)  # sets whose images were made by MNIST's recipe
 
@@ -56,7 +57,7 @@ def panel(model: Checkpoint, known: Encoded | None, mine: Seen | None) -> None:
         elif mine is None:
             st.markdown(
                 "Draw a digit with mouse, pen or finger, or upload a picture. The model encodes it, and it appears on the "
-                "plane above with its posterior: one and two sigma, to scale. Drag on from there."
+                f"plane above{', with its posterior: one and two sigma, to scale' * model.has_prior}. Drag on from there."
             )
         else:
             _results(model, known, mine)
@@ -65,18 +66,18 @@ def panel(model: Checkpoint, known: Encoded | None, mine: Seen | None) -> None:
 
 def _results(model: Checkpoint, known: Encoded | None, mine: Seen) -> None:
     pictures = st.columns(2)
-    again = decode(model, torch.tensor([mine.posterior.mu]))[0]
+    again = decode(model, torch.tensor([mine.mu]))[0]
     for column, image, caption in (
         (pictures[0], mine.image.numpy(), "What the model sees"),
         (pictures[1], again, "Its reconstruction"),
     ):
         column.image(single(image), caption=caption, alt=f"{caption}.")
-    own_terms = {"recon": mine.terms.recon, "KL": mine.terms.kl, "-ELBO": mine.terms.loss}
+    own_terms = _terms(model, mine.terms)
     if known is None:
         for column, (name, value) in zip(st.columns(3), own_terms.items(), strict=True):
             column.metric(name, f"{value.item():.1f} nats")
         return
-    typical = {"recon": known.terms.recon, "KL": known.terms.kl, "-ELBO": known.terms.loss}
+    typical = _terms(model, known.terms)
     rows = ["| nats | yours | test images: median | 5 to 95 % of them |", "|---|---:|---:|---:|"]
     for name, value in own_terms.items():
         low, median, high = np.quantile(typical[name].numpy(), (0.05, 0.5, 0.95))
@@ -84,6 +85,11 @@ def _results(model: Checkpoint, known: Encoded | None, mine: Seen) -> None:
     st.markdown("\n".join(rows))
     unusual = (known.terms.loss < mine.terms.loss).float().mean().item()
     st.markdown(f"The model finds {unusual:.0%} of the test images easier to describe than yours.")
+
+
+def _terms(model: Checkpoint, terms: ELBOTerms) -> dict[str, torch.Tensor]:
+    """The terms that the model has, in nats by name."""
+    return {"recon": terms.recon} | ({"KL": terms.kl, "-ELBO": terms.loss} if model.has_prior else {})
 
 
 def _like_mnist(model: Checkpoint) -> bool:

@@ -44,7 +44,8 @@ def _heat(kind: str, digest: str, plane: str, alone: bool, _model: Checkpoint, _
     middle = -(axes @ origin).numpy()  # where the prior is densest
     low, high = middle - 3, middle + 3
     if len(codes):  # what the pad shows at first, and a margin
-        low, high = np.minimum(low, np.quantile(codes, 0.02, 0)), np.maximum(high, np.quantile(codes, 0.98, 0))
+        ends = np.quantile(codes, (0.02, 0.98), 0)
+        low, high = (np.minimum(low, ends[0]), np.maximum(high, ends[1])) if _model.has_prior else ends
     centre, half = (low + high) / 2, REACH * (high - low).max() / 2
     ticks = np.linspace(-half, half, SIDE, dtype=np.float32)
     if is_line:

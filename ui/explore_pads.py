@@ -46,7 +46,7 @@ def pad(
     """Draw the pad `slot` and return where it is. A new image moves its marker to the image's code."""
     found = seen_by(model, image)
     if found and is_new:
-        here = explore_plane.move(slot, found.posterior.mu, known)
+        here = explore_plane.move(slot, found.mu, known)
     layers, heat, said = st.session_state["explore_layers"], None, None
     if layers in explore_heat.SAID:
         try:
@@ -56,6 +56,7 @@ def pad(
     rest = latent_pad(
         model, here.plane, known.points if known else None, key=f"{slot}_pad", position=here.position,
         posterior=found.posterior if found else None, layers=layers, path=path, heat=heat,
+        prior=model.has_prior,
     )  # fmt: skip
     explore_plane.settled(slot, rest.z)
     if said:

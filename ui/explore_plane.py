@@ -71,8 +71,8 @@ def _place(signature: tuple, known: Encoded | None, z: tuple[float, ...]) -> Pla
     _, kind, parameters = signature
     u, v, base, labels = _directions(kind, parameters, known, len(z))
     point = np.array(z)
-    if kind == IMAGES and not np.any(point):
-        point = base  # start among the three images
+    if not np.any(point) and (kind == IMAGES or not _has_prior(known)):
+        point = base if kind == IMAGES else known.mu.mean(0)  # start among the three images, or where codes without a prior are
     x, y = (point - base) @ u, 0.0 if v is None else (point - base) @ v
     origin = point - x * u - (0 if v is None else y * v)
     plane = Plane(origin.tolist(), u.tolist(), None if v is None else v.tolist(), labels)
@@ -95,10 +95,15 @@ def _directions(kind: str, parameters: tuple, known: Encoded | None, latent_dim:
     return units[first], units[second], np.zeros(latent_dim), (f"z{first + 1}", f"z{second + 1}")
 
 
+def _has_prior(known: Encoded | None) -> bool:
+    """Whether zero is where codes are most likely."""
+    return known is None or known.kl is not None
+
+
 def _choose(latent_dim: int, known: Encoded | None) -> tuple[str, tuple]:
     """Widgets for the plane; falls back to the first two dimensions where three points make no plane."""
     kinds = KINDS if known else KINDS[:1]
-    remember("explore_plane", AXES, kinds.__contains__)
+    remember("explore_plane", AXES if _has_prior(known) else COMPONENTS, kinds.__contains__)
     parameters = {AXES: 2, COMPONENTS: 0, IMAGES: 3}[st.session_state["explore_plane"]]
     left, *rest = st.columns([2.6] + [1] * parameters)
     kind = left.segmented_control("Plane", kinds, key="explore_plane", required=True, persist_state="session", wrap=True)
@@ -118,8 +123,8 @@ def _choose(latent_dim: int, known: Encoded | None) -> tuple[str, tuple]:
         except ValueError as error:
             st.warning(str(error))
             return AXES, (0, 1)
-    order = list(range(latent_dim)) if known is None else np.argsort(-known.kl).tolist()
-    label = lambda d: f"z{d + 1}" if known is None else f"z{d + 1} · {known.kl[d]:.2f} nats"  # noqa: E731
+    order = list(range(latent_dim)) if known is None else known.order
+    label = lambda d: f"z{d + 1}" + (f" · {known.kl[d]:.2f} nats" if known and known.kl is not None else "")  # noqa: E731
     remember("explore_first", order[0], order.__contains__)
     first = rest[0].selectbox("Across", order, format_func=label, key="explore_first", persist_state="session")
     others = [d for d in order if d != first]

@@ -40,24 +40,28 @@ def coordinates(here: explore_plane.Place, known: Encoded | None) -> None:
 
 
 def image_choice(known: Encoded) -> int | None:
-    """The test image whose posterior is shown on the plane; choosing one moves the marker to its code."""
+    """The test image whose posterior, if it has one, is shown on the plane; choosing one moves the marker to its code."""
+    posterior = "" if known.sigma is None else " and its posterior q(z|x), to scale: one and two sigma"
     return st.number_input(
         "Test image", 0, len(known.images) - 1, value=None, key="explore_image", placeholder="none", persist_state="session",
-        help="Shows its posterior q(z|x) on the plane, to scale: one and two sigma.",
+        help=f"Shows its code on the plane{posterior}.",
     )  # fmt: skip
 
 
 def image_panel(model: Checkpoint, known: Encoded, index: int) -> None:
-    """The image, its reconstruction, its two terms of the ELBO, and draws from its posterior."""
-    mu, sigma = torch.tensor(known.mu[index]), torch.tensor(known.sigma[index])
+    """The image, its reconstruction, its two terms of the ELBO, and draws from its posterior; without a prior its error."""
+    mu = torch.tensor(known.mu[index])
     recon, kl = known.terms.recon[index].item(), known.terms.kl[index].item()
     left, middle, right = st.columns([1, 1, 3])
     left.image(single(known.images[index].numpy()), caption=f"Test image {index}", alt=f"Test image {index}.")
-    middle.image(single(decode(model, mu[None])[0]), caption="Reconstruction of mu", alt="Its reconstruction.")
+    middle.image(single(decode(model, mu[None])[0]), caption="Its reconstruction", alt="Its reconstruction.")
     with right:
         numbers = st.columns(4)
         if known.classes:
             numbers[0].metric("Class", known.classes[int(known.labels[index])])
+        if known.sigma is None:
+            numbers[1].metric("recon", f"{recon:.1f} nats", help="Half the squared error of pixels in [-1, 1], summed.")
+            return
         for column, name, value in zip(numbers[1:], ("-ELBO", "recon", "KL"), (recon + kl, recon, kl), strict=True):
             column.metric(name, f"{value:.1f} nats")
         if st.button(
@@ -65,7 +69,7 @@ def image_panel(model: Checkpoint, known: Encoded, index: int) -> None:
         ):
             st.session_state["explore_draws"] = st.session_state.get("explore_draws", 0) + 1
         generator = torch.Generator().manual_seed(st.session_state.get("explore_draws", 0))
-        draws = mu + sigma * torch.randn(DRAWS, len(mu), generator=generator)
+        draws = mu + torch.tensor(known.sigma[index]) * torch.randn(DRAWS, len(mu), generator=generator)
         st.image(sheet(decode(model, draws), DRAWS, 4), width="stretch", alt=f"{DRAWS} decoded draws from the posterior.")
         st.caption("Ten draws from the posterior, decoded: what the code leaves open.")
 
@@ -73,30 +77,48 @@ def image_panel(model: Checkpoint, known: Encoded, index: int) -> None:
 def traversals(model: Checkpoint, z: tuple[float, ...], known: Encoded | None) -> None:
     """One row a dimension: all else stays as it is under the marker."""
     latent_dim = len(z)
-    order = list(range(latent_dim)) if known is None else np.argsort(-known.kl).tolist()
+    order = list(range(latent_dim)) if known is None else known.order
+    reach, first = (3, "Most KL") if model.has_prior else (1, "Most variance")  # the codes of a tanh end at 1
     st.caption(
-        f"Each row moves one dimension from -3 to 3 and keeps the others at the marker. Most KL first, at most {ROWS} rows."
+        f"Each row moves one dimension from {-reach} to {reach} and keeps the others at the marker. {first} first, at most "
+        f"{ROWS} rows."
     )
-    values = torch.linspace(-3, 3, STEPS)
+    values = torch.linspace(-reach, reach, STEPS)
     for dimension in order[:ROWS]:
         name, row = st.columns([1, 9], vertical_alignment="center")
-        about = [] if known is None else [known.meanings[dimension] or "", f"{known.kl[dimension]:.2f} nats"]
+        about = [None, None] if known is None else [known.meanings[dimension], None]
+        if known is not None and known.kl is not None:
+            about[1] = f"{known.kl[dimension]:.2f} nats"
         name.markdown("  \n".join([f"**z{dimension + 1}**", *filter(None, about)]))
         pictures = decode(model, traversal(torch.tensor(z), dimension, values))
-        row.image(sheet(pictures, STEPS, 3), width="stretch", alt=f"Traversal of z{dimension + 1} from -3 to 3.")
+        row.image(sheet(pictures, STEPS, 3), width="stretch", alt=f"Traversal of z{dimension + 1} from {-reach} to {reach}.")
 
 
-def grid(model: Checkpoint, plane: Plane) -> None:
+def grid(model: Checkpoint, known: Encoded | None, plane: Plane) -> None:
     """The plane decoded on a grid, to look at and to take along."""
     left, right = st.columns(2)
     side = left.slider("Pictures a side", 5, 30, 15, key="explore_side", persist_state="session")
-    spread = right.segmented_control(
-        "Spacing", ["Uniform", "Prior quantiles"], default="Uniform", key="explore_spacing", required=True,
-        persist_state="session",
-    )  # fmt: skip
-    ticks = torch.linspace(-3, 3, side) if spread == "Uniform" else prior_quantiles(side)
-    rows = [0.0] if plane.v is None else ticks.flip(0).tolist()
-    z = torch.tensor([plane.point(x, y) for y in rows for x in ticks.tolist()])
+    (left_end, right_end), (bottom, top) = _window(model, known, plane)
+    across, up = torch.linspace(left_end, right_end, side), torch.linspace(bottom, top, side)
+    if model.has_prior:
+        spread = right.segmented_control(
+            "Spacing", ["Uniform", "Prior quantiles"], default="Uniform", key="explore_spacing", required=True,
+            persist_state="session",
+        )  # fmt: skip
+        if spread != "Uniform":
+            across = up = prior_quantiles(side)
+    rows = [0.0] if plane.v is None else up.flip(0).tolist()
+    z = torch.tensor([plane.point(x, y) for y in rows for x in across.tolist()])
     picture = sheet(decode(model, z), side, 2)
     st.image(picture, width="stretch" if side > 12 else "content", alt=f"The plane decoded on a grid, {side} pictures a side.")
     st.download_button("Download PNG", lambda: png(picture), "grid.png", "image/png", on_click="ignore", key="explore_png")
+
+
+def _window(model: Checkpoint, known: Encoded | None, plane: Plane) -> tuple[tuple[float, float], tuple[float, float]]:
+    """From where to where the grid goes across and up: to three sigmas of the prior; without one, over nearly all codes."""
+    if model.has_prior or known is None:
+        reach = 3.0 if model.has_prior else 1.0
+        return (-reach, reach), (-reach, reach)
+    codes = (known.mu - plane.origin) @ np.transpose([plane.u, plane.v or np.zeros_like(plane.u)])
+    ends = np.quantile(codes, (0.02, 0.98), 0)
+    return tuple(ends[:, 0].tolist()), tuple(ends[:, 1].tolist())

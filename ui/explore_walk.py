@@ -63,12 +63,13 @@ def _remember(known: Encoded, here: Place) -> None:
     count = len(known.images)
     remember("explore_from", min(3, count - 1), range(count).__contains__)
     remember("explore_to", min(2, count - 1), range(count).__contains__)
-    remember("explore_path", STRAIGHT, kinds(here).__contains__)
+    remember("explore_path", STRAIGHT, kinds(known, here).__contains__)
 
 
-def kinds(here: Place) -> tuple[str, ...]:
-    """The ways that there are: on a line there is no plane to walk around on."""
-    return (STRAIGHT, SPHERICAL) if here.plane.v is None else (STRAIGHT, SPHERICAL, DECODER)
+def kinds(known: Encoded, here: Place) -> tuple[str, ...]:
+    """The ways that there are: without a prior no shell of its mass, on a line no plane to walk around on."""
+    shell = () if known.kl is None else (SPHERICAL,)
+    return (STRAIGHT, *shell) if here.plane.v is None else (STRAIGHT, *shell, DECODER)
 
 
 def panel(model: Checkpoint, known: Encoded, here: Place, way: Walk | None) -> None:
@@ -81,7 +82,7 @@ def panel(model: Checkpoint, known: Encoded, here: Place, way: Walk | None) -> N
     count = len(known.images)
     left.number_input("From image", 0, count - 1, key="explore_from", persist_state="session")
     middle.number_input("To image", 0, count - 1, key="explore_to", persist_state="session")
-    right.segmented_control("Path", kinds(here), key="explore_path", required=True, persist_state="session", wrap=True)
+    right.segmented_control("Path", kinds(known, here), key="explore_path", required=True, persist_state="session", wrap=True)
     if here.plane.v is None:
         st.caption("This latent space is a line: there is no way around anything on it.")
     if way is None:

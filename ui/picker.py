@@ -15,8 +15,11 @@ from vae_core.errors import BadInput
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 KEPT = SHIPPED / "kept"
 FIRST = "mnist-2d"
-EXPLORED = ("vae",)  # kinds of model with a prior to explore: what the sidebar offers
-ELSEWHERE = {"ae": "Autoencoders", "dae": "Autoencoders and Restore", "restorer": "Restore"}  # pages that offer the others
+EXPLORED = ("vae", "ae", "dae")  # kinds of model with a code to explore: what the sidebar offers
+ELSEWHERE = {"restorer": "Restore"}  # the page that offers the others
+NETWORKS = {  # kind -> its network in words
+    "vae": "{architecture} · {latent_dim}-D", "ae": "autoencoder · {hidden} units", "dae": "denoising · {hidden} units",
+}  # fmt: skip
 MAX_OWN = 12  # checkpoints of one visitor that are held in memory
 
 
@@ -166,9 +169,8 @@ def _describe(choice: Choice) -> None:
     try:
         loss = recipe["metrics"].get("test_loss")
         loss_text = f" · test loss {loss:.1f} nats" if isinstance(loss, float) else ""
-        st.caption(
-            f"{recipe['data']['name']} · {recipe['config']['architecture']} · {recipe['config']['latent_dim']}-D{loss_text}"
-        )
+        network = NETWORKS[recipe["kind"]].format(**recipe["config"])
+        st.caption(f"{recipe['data']['name']} · {network}{loss_text}")
     except (KeyError, TypeError, AttributeError):
         st.caption("This file cannot be described; opening it says why.")
 
@@ -182,6 +184,6 @@ def _uploaded() -> None:
         kind = checkpoint.open_bytes(file.getvalue(), file.name[:80]).recipe.kind
         add_own(name, file.getvalue())
         if kind in ELSEWHERE:
-            st.session_state["checkpoint_note"] = f"{name} is an autoencoder without a prior: choose it on {ELSEWHERE[kind]}."
+            st.session_state["checkpoint_note"] = f"{name} has no code to explore: choose it on {ELSEWHERE[kind]}."
     except BadInput as error:
         st.session_state["checkpoint_problem"] = str(error)

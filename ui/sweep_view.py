@@ -15,6 +15,7 @@ from vae_core.errors import BadInput
 REFRESH_SECONDS = 1.0
 PAIR = ["shapes-conv-beta1", "shapes-conv"]  # what is shown before anything is trained
 MOST_MODELS = 6
+WITH_BETA = ("vae",)  # kinds of model
 HOW_TO_READ = """
 **How to read it.** The loss is *recon + β · KL*. The **KL** is the *rate*: nats that the code tells about an image. The
 **reconstruction** is the *distortion*: nats still missing. A small β buys detail and leaves a space full of holes: its draws
@@ -26,7 +27,7 @@ has a dimension of its own; a β above 1 can raise it.
 
 def compared(runs: list[Run]) -> list[str]:
     """Draw the choice of models that are there already; their names. By default the shipped pair, while nothing is trained."""
-    available = {name: choice for name, choice in choices().items() if choice.path or choice.weights}
+    available = {name: choice for name, choice in choices(WITH_BETA).items() if choice.path or choice.weights}
     if "sweep_models" not in st.session_state:
         st.session_state["sweep_models"] = [] if runs else [name for name in PAIR if name in available]
     st.session_state["sweep_models"] = [name for name in st.session_state["sweep_models"] if name in available]
@@ -61,7 +62,7 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
         _buttons(jobs, [run for run, _ in found])
     for name in models:
         try:
-            entries.append(entry_of_model(opened(name)))
+            entries.append(entry_of_model(opened(name, WITH_BETA)))
         except BadInput as error:
             st.text(str(error))
     if not entries:

@@ -229,7 +229,7 @@ def _take_away(run: Run, frame: Frame) -> None:
             type="primary",
             icon=":material/bookmark:",
             help="Adds the model to the list in the sidebar."
-            if _has_prior(run)
+            if run.request["kind"] not in ELSEWHERE
             else f"Then it can be chosen on {ELSEWHERE[run.request['kind']]}.",
         ):
             try:
@@ -254,7 +254,8 @@ def _take_away(run: Run, frame: Frame) -> None:
             help="Test images, reconstructions and samples of every epoch, as actual/NN.png, recon/NN.png and samples/NN.png.",
         )  # fmt: skip
         if kept := st.session_state.pop("train_kept", None):
-            where = "it is in the list in the sidebar" if _has_prior(run) else f"choose it on {ELSEWHERE[run.request['kind']]}"
+            page = ELSEWHERE.get(run.request["kind"])
+            where = f"choose it on {page}" if page else "it is in the list in the sidebar"
             st.success(f"Kept as {kept}: {where}.")
     st.code(run.request["command"], language="shell", wrap_lines=True)
 
