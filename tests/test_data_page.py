@@ -5,7 +5,7 @@ import pytest
 from conftest import ROOT
 from streamlit.testing.v1 import AppTest
 from test_folder import picture, zipped
-from test_pages import jobs, texts  # noqa: F401
+from test_pages import texts
 
 from ui import data_view, own, picker
 from ui.train_form import BATCH, epochs_for
