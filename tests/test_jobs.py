@@ -15,9 +15,11 @@ from conftest import ROOT, free_port, wait_until
 from ui import jobs as jobs_module
 from ui.cluster import Cluster
 from ui.jobs import Jobs
+from ui.own import Pictures, Settings
 from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED
 from vae_core import checkpoint, data, train
 from vae_core.errors import BadInput
+from vae_core.folder import Report
 from vae_core.vae import VAEConfig
 from vae_core.watch import Watch
 
@@ -63,6 +65,32 @@ def test_a_run_ends_done_with_a_frame_an_epoch_and_a_checkpoint_that_opens(local
     assert opened.recipe.metrics["test_loss"] == pytest.approx(run.epochs[-1]["test_loss"], abs=0.05)
     assert run.live.points.shape == (360, 2)
     assert run.live.reconstructions.shape == run.about["originals"].shape == (10, 1, 8, 8)
+
+
+def test_a_run_on_own_pictures_trains_on_them_and_they_leave_the_worker_with_it(local):
+    images = dataclasses.replace(data.load("digits"), name="folder:mine", classes=())
+    report = Report(1797, (), 0, 0, 0, 0, {})
+    mine = Pictures(owner="me", name="mine.zip", upload="u", settings=Settings(), images=images, report=report)
+    run = local.submit(request(400), "own", pictures=mine)
+    wait_until(lambda: run.epochs, READY, "an epoch")
+    assert mine.runs == {run.id}
+    local.pause(run)
+    until(run, PAUSED)
+    client = local._cluster.client()
+    wait_until(lambda: not any(client.who_has().values()), 20, lambda: f"an empty worker, but {client.who_has()}")
+    assert run.pictures is mine  # to go on from
+    local.resume(run, one_epoch=True)
+    until(run, QUEUED, RUNNING)
+    until(run, PAUSED)
+    local.stop(run)
+    assert (mine.runs, run.pictures) == (set(), None)
+    recipe = checkpoint.open_bytes(run.weights, "run").recipe
+    assert (recipe.data.name, recipe.data.digest, recipe.data.classes) == ("folder:mine", images.digest, [])
+
+
+def test_what_the_scheduler_imports_of_ours_brings_no_torch():
+    code = "import sys, ui.analyses, ui.analysis_worker, ui.cluster, ui.worker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 @pytest.mark.parametrize("kind", checkpoint.KINDS)

@@ -22,7 +22,6 @@ from distributed.scheduler import KilledWorker
 
 from ui.cluster import Cluster, cluster
 from ui.worker import pack, unpack
-from vae_core.data import ImageSet
 from vae_core.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -125,6 +124,8 @@ class Analyses:
         threading.Thread(target=begin, daemon=True).start()
 
     def _start(self, analysis: Analysis, task: Callable, arguments: tuple) -> None:
+        from vae_core.data import ImageSet  # here: workers and the scheduler import this module, and may need no torch
+
         try:
             self._cluster.ensure_analysis()
             arguments = [self._cluster.send(part, "analysis") if isinstance(part, ImageSet) else part for part in arguments]

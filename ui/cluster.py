@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import psutil
 from distributed import Client, Future, SpecCluster
@@ -18,8 +19,10 @@ from distributed.deploy import LocalCluster
 from distributed.deploy.subprocess import SubprocessScheduler, SubprocessWorker
 
 from ui import orphan
-from vae_core.data import ImageSet
 from vae_core.errors import BadInput
+
+if TYPE_CHECKING:  # the scheduler imports this module too, and needs no torch
+    from vae_core.data import ImageSet
 
 log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
@@ -87,7 +90,7 @@ class Cluster:
         """How many trainings can run at once: workers that have the resource "train"."""
         return len(self._workers_with("train"))
 
-    def send(self, images: ImageSet, resource: str) -> Future:
+    def send(self, images: "ImageSet", resource: str) -> Future:
         """Bring images to a worker that has the resource, for tasks that get the Future as an argument; they leave it when
         the Future is released. Raises BadInput where no worker takes them."""
         try:

@@ -41,7 +41,7 @@ grey or in colour:
 - each of at most {picture.MAX_FILE // MB} MB and {picture.MAX_PIXELS // 10**6} million pixels, a zip file of at most
   {folder.MAX_ARCHIVE // MB} MB.
 
-They are yours alone: no other visitor sees them, nothing is written to disk, and they leave the server with you.
+They are yours alone: no other visitor sees them, no disk keeps them, and they leave the server with you.
 """
 
 

@@ -24,7 +24,7 @@ from vae_core.errors import BadInput
 from vae_core.folder import Report
 
 MAX_BYTES = min(2**30, psutil.virtual_memory().total // 4)  # of everything here
-MAX_VISITOR = min(2**29, MAX_BYTES)  # of one visitor's
+MAX_VISITOR = MAX_BYTES // 2  # of one visitor
 MAX_SETS = 3  # of one visitor
 MAX_UPLOADS = 2  # of one visitor: the one before is kept until the next is known to be good
 AWAY_SECONDS = 120  # without a connection: the tab was closed
