@@ -101,6 +101,7 @@ def test_models_that_are_here_are_compared_too(jobs):
     at.run()
     assert not at.exception
     assert at.dataframe[0].value["-ELBO"].tolist() == pytest.approx([133.05, 154.14], abs=0.02)
+    assert "mnist-ae-30" not in at.multiselect(key="sweep_models").options  # has no rate
 
 
 def test_the_best_line_touches_the_lowest_loss_and_lies_below_the_others():
