@@ -48,14 +48,14 @@ def metrics(at: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in at.metric}
 
 
-def test_the_page_says_what_to_bring_and_that_it_stays_private(jobs):  # noqa: F811
+def test_the_page_says_what_to_bring_and_that_it_stays_private(jobs):
     at = open_data()
     assert len(at.title) == 1
     assert "a folder for each class" in texts(at)
     assert "no other visitor sees them" in texts(at)
 
 
-def test_an_upload_is_reported_and_streamlit_keeps_no_copy(jobs, store):  # noqa: F811
+def test_an_upload_is_reported_and_streamlit_keeps_no_copy(jobs, store):
     raw = pets(x_png=b"<html>", z_png=b"", copy_png=picture(3))
     at = upload(open_data(), raw)
     assert metrics(at) == {"Pictures": "24", "To train on": "20", "To test on": "4", "Classes": "2"}
@@ -74,7 +74,7 @@ def test_an_upload_is_reported_and_streamlit_keeps_no_copy(jobs, store):  # noqa
     assert store.uploads(mine.owner, "s")[0].raw == raw
 
 
-def test_other_settings_read_the_same_file_in_another_way(jobs, store):  # noqa: F811
+def test_other_settings_read_the_same_file_in_another_way(jobs, store):
     at = upload(open_data(), pets())
     at.segmented_control(key="data_size").set_value(64).run()
     assert "64 x 64 pixels now" in texts(at)
@@ -102,7 +102,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_upload_is_one_sentence_that_names_it_and_nothing_is_lost(jobs, store, what):  # noqa: F811
+def test_a_bad_upload_is_one_sentence_that_names_it_and_nothing_is_lost(jobs, store, what):
     at = upload(open_data(), pets())
     upload(at, BAD[what], "<b>bad.zip")
     assert at.error[0].value == "The pictures were not read."
@@ -117,14 +117,14 @@ def test_a_bad_upload_is_one_sentence_that_names_it_and_nothing_is_lost(jobs, st
     assert len(store.uploads(at.session_state["tab"], "s")) == 1
 
 
-def test_a_full_server_is_told(jobs, store, monkeypatch):  # noqa: F811
+def test_a_full_server_is_told(jobs, store, monkeypatch):
     monkeypatch.setattr(store, "_most", 1000)
     at = upload(open_data(), pets())
     assert "pets.zip does not fit beside them; try again later" in texts(at)
     assert store.size() == 0
 
 
-def test_a_folder_is_read_too_and_a_large_one_refused(jobs, store, monkeypatch):  # noqa: F811
+def test_a_folder_is_read_too_and_a_large_one_refused(jobs, store, monkeypatch):
     at = open_data()
     at.segmented_control(key="data_form").set_value(data_view.FOLDER).run()
     (uploader,) = [element for element in at.file_uploader if element.key.startswith("data_files")]
@@ -139,7 +139,7 @@ def test_a_folder_is_read_too_and_a_large_one_refused(jobs, store, monkeypatch):
     assert "pets holds 6 files, more than 3; make a zip file of it." in texts(at)
 
 
-def test_many_classes_and_many_reasons_are_bounded(jobs, monkeypatch):  # noqa: F811
+def test_many_classes_and_many_reasons_are_bounded(jobs, monkeypatch):
     monkeypatch.setattr(data_view, "MOST_BARS", 3)
     monkeypatch.setattr(data_view, "MOST_REASONS", 1)
     at = upload(
@@ -150,7 +150,7 @@ def test_many_classes_and_many_reasons_are_bounded(jobs, monkeypatch):  # noqa: 
     assert "1 more, for 1 other reasons" in texts(at)
 
 
-def test_another_visitor_sees_nothing_and_remove_removes(jobs, store):  # noqa: F811
+def test_another_visitor_sees_nothing_and_remove_removes(jobs, store):
     at = upload(open_data(), pets())
     other = open_data()
     assert not other.metric
@@ -161,7 +161,7 @@ def test_another_visitor_sees_nothing_and_remove_removes(jobs, store):  # noqa: 
     assert store.size() == 0
 
 
-def test_train_offers_them_and_the_request_is_made_of_them(jobs, store):  # noqa: F811
+def test_train_offers_them_and_the_request_is_made_of_them(jobs, store):
     at = upload(open_data(), pets(150))
     at.button(key="data_train").click().run()
     assert not at.exception
@@ -187,7 +187,7 @@ def test_train_offers_them_and_the_request_is_made_of_them(jobs, store):  # noqa
 
 
 @pytest.fixture
-def trained(jobs, store, monkeypatch, tmp_path):  # noqa: F811
+def trained(jobs, store, monkeypatch, tmp_path):
     """A visitor with pictures of so many classes and a model of them, called "small"."""
 
     def make(files: dict[str, bytes], size: int = 32) -> AppTest:

@@ -86,10 +86,9 @@ def traversals(model: Checkpoint, z: tuple[float, ...], known: Encoded | None) -
     values = torch.linspace(-reach, reach, STEPS)
     for dimension in order[:ROWS]:
         name, row = st.columns([1, 9], vertical_alignment="center")
-        about = [None, None] if known is None else [known.meanings[dimension], None]
-        if known is not None and known.kl is not None:
-            about[1] = f"{known.kl[dimension]:.2f} nats"
-        name.markdown("  \n".join([f"**z{dimension + 1}**", *filter(None, about)]))
+        nats = "" if known is None or known.kl is None else f"{known.kl[dimension]:.2f} nats"
+        meaning = known.meanings[dimension] if known else None
+        name.markdown("  \n".join(filter(None, [f"**z{dimension + 1}**", meaning, nats])))
         pictures = decode(model, traversal(torch.tensor(z), dimension, values))
         row.image(sheet(pictures, STEPS, 3), width="stretch", alt=f"Traversal of z{dimension + 1} from {-reach} to {reach}.")
 
