@@ -231,6 +231,17 @@ def test_a_tile_of_the_photograph_is_shown_and_repaired(page):
     assert psnr(page, "Telea") == pytest.approx(scores(restore("telea", damaged, mask), truth, mask).psnr_hole.item())
 
 
+@pytest.mark.parametrize("shape", [(100, 300), (300, 100), (1, 5000), (60, 60), (101, 300)])
+def test_the_middle_of_an_upload_is_taken_so_that_there_are_no_margins(shape):
+    picture = np.zeros((*shape, 3), np.uint8)
+    side = min(shape)
+    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
+    picture[top : top + side, left : left + side] = 200
+    taken = restore_source.middle(picture)
+    assert taken.shape == (side, side, 3)
+    assert (taken == 200).all()
+
+
 @pytest.mark.parametrize("content", [b" ", b"<html>", file_of(Image.new("L", (40, 40)))[:50]], ids=["empty", "html", "cut"])
 def test_what_is_no_picture_is_refused_in_a_sentence(page, content):
     assert [error.value for error in upload(page, content).error] == ["The picture was not opened."]

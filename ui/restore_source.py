@@ -121,14 +121,21 @@ def _painted(truth: torch.Tensor, brush: int) -> torch.Tensor:
 def _upload() -> torch.Tensor:
     file = st.file_uploader(
         "A picture", type=[*(kind.lower() for kind in picture.FORMATS), "jpg"], key="restore_upload",
-        max_upload_size=picture.MAX_FILE // 2**20, help="It becomes 28 x 28 grey pixels, and stays in this tab.",
+        max_upload_size=picture.MAX_FILE // 2**20, help="Its middle becomes 28 x 28 grey pixels, and stays in this tab.",
     )  # fmt: skip
     if file is None:
         return NOTHING
     try:
-        opened = picture.open_picture(file.getvalue())
+        opened = middle(picture.open_picture(file.getvalue()))
         return picture.fitted(opened, (1, SIDE, SIDE), on_black=False)[None].float() / 255
     except BadInput as problem:
         st.error("The picture was not opened.")
         st.text(str(problem))
         return NOTHING
+
+
+def middle(rgb: np.ndarray) -> np.ndarray:
+    """The square in the middle of a picture (H, W, 3): black margins would be edges that no photograph has."""
+    side = min(rgb.shape[:2])
+    top, left = ((size - side) // 2 for size in rgb.shape[:2])
+    return np.ascontiguousarray(rgb[top : top + side, left : left + side])
