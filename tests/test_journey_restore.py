@@ -51,15 +51,16 @@ def test_the_pictures_are_as_large_as_the_window_allows_and_in_line(page, server
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{server.url}/restore")
     page.wait_for_selector(".st-key-restore_scores [data-testid=stDataFrame]", timeout=90_000)
-    cards = page.evaluate(
-        """() => [...document.querySelectorAll('[class*=st-key-restore_card_]')].map((card) =>
-            [...card.querySelectorAll('img')].map((image) => image.getBoundingClientRect()).map((box) => [box.y, box.width]))"""
-    )
-    assert len(cards) == 8
-    for row in range(0, 8, across):
-        tops = {tuple(round(y) for y, _ in card) for card in cards[row : row + across]}
-        assert len(tops) == 1  # repairs in one line, their errors in another
-    assert all(wide >= least for card in cards for _, wide in card)
+    page.wait_for_function(  # when all pictures are loaded: repairs in one line, their errors in another
+        """([across, least]) => {
+            const cards = [...document.querySelectorAll('[class*=st-key-restore_card_]')].map((card) =>
+                [...card.querySelectorAll('img')].map((image) => image.getBoundingClientRect()));
+            const inLine = (card, at) => card.every((box, row) => Math.abs(box.y - cards[at - (at % across)][row].y) < 1);
+            const large = (card) => card.length === 2 && card.every((box) => box.width >= least && box.height >= least);
+            return cards.length === 8 && cards.every(large) && cards.every(inLine);
+        }""",
+        arg=[across, least], timeout=30_000,
+    )  # fmt: skip
     segments = "[...document.querySelectorAll('.st-key-restore_source *')]"
     assert page.evaluate(f"() => {segments}.every((part) => part.scrollWidth <= part.clientWidth + 1)")  # none is cut off
     assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
