@@ -227,6 +227,20 @@ def test_explore_shows_them_to_their_owner_alone(trained, store, folders, size):
     assert "shown without them" in texts(at)
 
 
+@pytest.mark.parametrize("folders", ["ab", [""]])
+def test_map_shows_them_to_their_owner_alone(trained, store, folders):
+    at = trained({f"{kind}/{i}.png": picture(100 * ord(kind or " ") + i) for i in range(30) for kind in folders})
+    at.switch_page("pages/map.py").run()
+    assert not at.exception
+    assert f"{10 if folders == 'ab' else 5} test images of folder:pets" in texts(at)
+    assert ("Linear probe" in texts(at)) == (folders == "ab")
+    assert ("Class" in at.selectbox(key="map_colour").options) == (folders == "ab")
+    other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    other.switch_page("pages/map.py").run()
+    assert not other.exception
+    assert "somebody's own pictures (pets), which are not here now" in texts(other)
+
+
 def test_the_contact_sheet_takes_all_classes_by_turns():
     from vae_core.data import image_set
 

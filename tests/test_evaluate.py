@@ -282,3 +282,20 @@ def test_an_impossible_number_of_labels_is_refused_with_the_possible_ones(shown)
     features = to_float(digits.train_images)
     with pytest.raises(BadInput, match=r"can be shown 10 to 1,427 labels, not"):
         evaluate.linear_probe(features, digits.train_labels, features, digits.train_labels, shown=shown)
+
+
+@pytest.mark.parametrize("labels", [[0] * 6, [0] * 5 + [1]], ids=["one class", "one image of a class"])
+def test_a_probe_of_too_little_is_refused_in_a_sentence(labels):
+    features, labels = torch.randn(6, 2), torch.tensor(labels)
+    with pytest.raises(BadInput, match="two classes at least, and two training images of each"):
+        evaluate.linear_probe(features, labels, features, labels)
+
+
+def test_a_probe_takes_a_data_set_of_somebodys_own():
+    from ui.analysis_worker import probe
+
+    digits, told = data.load("digits"), []
+    model = VAEConfig(image_shape=digits.image_shape, latent_dim=4, hidden=16).build()
+    found = probe(lambda **content: told.append(content), lambda: False, model, digits, (40,))["found"]
+    assert [(count, name) for count, name, _ in found] == [(40, "codes"), (40, "pixels")]
+    assert told[-1] == {"found": found}

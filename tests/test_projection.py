@@ -221,3 +221,9 @@ def test_a_picture_that_is_the_codes_themselves_is_trusted_and_a_shuffled_one_is
     assert trustworthiness(codes, shuffled) == pytest.approx(0.5, abs=0.05)
     assert neighbours_kept(codes, codes) == 1.0
     assert neighbours_kept(codes, shuffled) < 0.02
+
+
+def test_a_single_code_is_shown_by_its_first_dimensions():
+    plane = Plane(np.array([[1.0, 2.0, 3.0]]))
+    assert plane(np.array([[1.0, 2.0, 3.0]])).tolist() == [[1.0, 2.0]]
+    assert plane.explained is None

@@ -1,6 +1,7 @@
 """What the page of a visitor's own pictures shows: the ways to bring them, the reading, and a report of what was read."""
 
 import io
+import struct
 import time
 import zipfile
 from pathlib import PurePosixPath
@@ -128,15 +129,17 @@ def _arrived(key: str) -> None:
 
 def _zipped(files: list[UploadedFile]) -> tuple[str, bytes]:
     """Name and bytes of an uploaded folder as a zip file that is not compressed."""
-    name = PurePosixPath(files[0].name).parts[0]
+    name = (PurePosixPath(files[0].name).parts or ("The folder",))[0]
     if len(files) > MAX_FOLDER:
         raise BadInput(f"{name} holds {len(files):,} files, more than {MAX_FOLDER:,}; make a zip file of it.")
+    if sum(file.size for file in files) > folder.MAX_ARCHIVE:
+        raise BadInput(f"{name} holds more than {folder.MAX_ARCHIVE // MB} MB, the most that is read; take some out.")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for file in files:
             try:
                 archive.writestr(file.name, file.getvalue())
-            except (ValueError, zipfile.LargeZipFile) as error:
+            except (ValueError, struct.error) as error:
                 raise BadInput(f"{name} has a file whose name cannot be kept; make a zip file of it.") from error
     return name, packed.getvalue()
 
@@ -173,10 +176,9 @@ def _wanted(settings: Settings) -> Pictures | None:
 
 def _read(upload: Upload, settings: Settings) -> Pictures:
     """Read it here, one visitor's after the other, and keep what was read. Raises BadInput."""
-    place, waits, told = st.empty(), "Waits for another visitor's pictures", 0.0
-    place.progress(0.0, waits)
+    place, told = st.empty(), 0.0
     while not store().reading.acquire(timeout=TELL_SECONDS):
-        place.progress(0.0, waits)  # a closed tab leaves here
+        place.progress(0.0, "Waits for another visitor's pictures")  # a closed tab leaves here
 
     def each(done: int, of: int) -> None:
         nonlocal told
