@@ -294,7 +294,7 @@ def test_a_probe_of_too_little_is_refused_in_a_sentence(labels):
 def test_a_probe_takes_a_data_set_of_somebodys_own():
     from ui.analysis_worker import probe
 
-    digits, told = data.load("digits"), []
+    digits, told = load("digits"), []
     model = VAEConfig(image_shape=digits.image_shape, latent_dim=4, hidden=16).build()
     found = probe(lambda **content: told.append(content), lambda: False, model, digits, (40,))["found"]
     assert [(count, name) for count, name, _ in found] == [(40, "codes"), (40, "pixels")]
