@@ -252,13 +252,34 @@ def test_every_picture_lies_in_the_sprite_where_the_browser_looks_for_it(shape):
 
 
 def test_a_class_name_is_text_in_the_chart_and_in_the_gallery():
-    name = "<script>alert(1)</script>"
+    name = "<i>cat</i>"
     image = np.zeros((1, 3, 4, 4), np.uint8)
     html = pairs(image, image, [(name, "recon 1.0")], ("Original", "Reconstruction"))
-    assert "<script>" not in html
-    assert "&lt;script&gt;" in html
+    assert "<i>" not in html
+    assert "&lt;i&gt;" in html
     figure = figures.projection_map(np.zeros((2, 2)), np.zeros(2, int), (name,), ("x", "y"), np.zeros((2, 2)))
-    assert "<script>" not in figure.data[0].hovertemplate + figure.layout.annotations[0].text + figure.data[0].name
+    assert "<i>" not in figure.data[0].hovertemplate + figure.layout.annotations[0].text + figure.data[0].name
+
+
+@pytest.mark.parametrize(
+    ("classes", "named", "legend"),
+    [
+        (("a", "b"), 2, True),
+        ((), 0, False),
+        (("a", "Animals & Nature"), 0, True),
+        (tuple(map(str, range(30))), 0, False),
+    ],
+)
+def test_classes_are_named_on_the_map_where_they_fit(classes, named, legend):
+    labels = np.arange(60) % max(1, len(classes))
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    for figure in (
+        figures.projection_map(points, labels, classes, ("x", "y"), np.zeros((60, 2))),
+        figures.latent_map(points, labels.tolist(), list(classes), 2, None),
+    ):
+        assert len(figure.layout.annotations) == named
+        assert figure.layout.showlegend == legend
+        assert sum(len(trace.x) for trace in figure.data) == 60
 
 
 def test_unselected_points_stay_in_grey():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the scheduler imports this module too, and needs no torch
 
 log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
+START_SECONDS = 60  # in which a worker that was asked for must be there
 REPLACE_SECONDS = 20  # in which a killed worker must have left the cluster
 
 # One core stays free for the page server and a browser on the same machine: OpenMP threads that wait for one that has lost
@@ -92,11 +93,12 @@ class Cluster:
 
     def send(self, images: "ImageSet", resource: str) -> Future:
         """Bring images to a worker that has the resource, for tasks that get the Future as an argument; they leave it when
-        the Future is released. Raises BadInput where no worker takes them."""
+        the Future is released. Waits for a worker that is starting. Raises BadInput where none takes them."""
+        client, end = self.client(), time.monotonic() + START_SECONDS
         try:
-            (sent,) = self.client().scatter([images], workers=self._workers_with(resource), hash=False)
-        except BadInput:
-            raise
+            while not (workers := self._workers_with(resource)) and time.monotonic() < end:
+                time.sleep(0.2)
+            (sent,) = client.scatter([images], workers=workers, hash=False)
         except Exception as error:
             log.warning("no worker takes the images", exc_info=error)
             raise BadInput("The pictures could not be sent to the process that computes; try again.") from error

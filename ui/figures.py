@@ -13,6 +13,7 @@ LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor":
 TRAIN, TEST = "#8f8bd8", "#e07a1f"
 LONGEST_NAME = 24  # letters of a class beside an axis
 MOST_NAMED = 20  # classes that a map names; of more, only the point under the cursor says its own
+LONGEST_ON_MAP = 12  # letters of a class that is named where its points are: longer names hide them and each other
 NO_CLASS = "test images"
 TERMS = (("loss", "loss (-ELBO)"), ("recon", "recon"), ("kl", "KL"))
 
@@ -72,7 +73,7 @@ def latent_map(
             hovertemplate="%{x:.2f}, %{y:.2f}<extra>" + _escaped(name) + "</extra>",
             marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
         )  # fmt: skip
-        if 0 < len(classes) <= MOST_NAMED:
+        if _fit_on_map(classes):
             _name_at_centre(figure, name, own, colour)
     if latent_dim > 2:
         shares = explained or (0.0, 0.0)
@@ -118,7 +119,7 @@ def projection_map(
             hovertemplate="image %{customdata[0]}<br>recon %{customdata[1]:.1f} nats<br>KL %{customdata[2]:.1f} nats"
             "<extra>" + _escaped(name) + "</extra>",
         )  # fmt: skip
-        if 0 < len(classes) <= MOST_NAMED:
+        if _fit_on_map(classes):
             _name_at_centre(figure, name, points[own], colour if shade is None else "#444450")
     if draws is not None:
         figure.add_scattergl(
@@ -177,6 +178,11 @@ def _name_at_centre(figure: go.Figure, name: str, points: np.ndarray, colour: st
         x=centre[0], y=centre[1], text=f"<b>{_escaped(name)}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
         bgcolor=colour, borderpad=2, opacity=0.9,
     )  # fmt: skip
+
+
+def _fit_on_map(classes: list[str] | tuple[str, ...]) -> bool:
+    """Whether the names of the classes can stand where their points are."""
+    return 0 < len(classes) <= MOST_NAMED and max(map(len, classes)) <= LONGEST_ON_MAP
 
 
 def _escaped(name: str) -> str:

@@ -31,7 +31,7 @@ PRESETS = {  # name -> what it is for, and what differs from PLAIN
                  {"depth": 2, "lr": 2e-3, "epochs": 50}),
     "Colour": ("Drawn shapes whose six factors are known, a convolutional network, and a beta that keeps the factors apart.",
                {"data": "shapes", "architecture": "conv", "latent_dim": 6, "beta": 4.0}),
-    "Own pictures": ("What you brought to Your pictures (or MNIST, where that is nothing): convolutions, 32 dimensions.",
+    "Own pictures": ("The pictures that you brought (MNIST, if you did not), convolutions, and 32 dimensions.",
                      {"architecture": "conv", "latent_dim": 32}),
     "Watch it collapse": ("The famous mistake: the reconstruction averaged over pixels, the KL summed. See the KL die.",
                           {"architecture": "mlp", "epochs": 3, "reduction": "mean"}),
