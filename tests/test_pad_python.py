@@ -106,7 +106,7 @@ def test_planes():
         lambda: Plane([0, 0], [0, 0], [0, 1]),
         lambda: Plane([0, 0], [1, 0, 0], [0, 1]),
         lambda: Plane([0, float("nan")], [1, 0], [0, 1]),
-        lambda: Plane([0] * 257, [1] * 257),
+        lambda: Plane([0] * 4097, [1] * 4097),
         lambda: Plane.through([0, 0], [1, 1], [2, 2]),
         lambda: Posterior([0, 0], [1, -1]),
         lambda: Posterior([0, 0], [1]),

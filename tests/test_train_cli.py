@@ -84,7 +84,7 @@ def test_the_checkpoint_is_the_model_that_the_last_line_told_of(tmp_path, capsys
     assert opened.recipe.data.digest == load("digits").digest
     assert len(opened.recipe.epochs) == 2
     assert sorted(path.name for path in (tmp_path / "my run").iterdir()) == [
-        "checkpoint.json", "checkpoint.safetensors", "state.json", "state.safetensors"
+        "actual", "checkpoint.json", "checkpoint.safetensors", "recon", "samples", "state.json", "state.safetensors"
     ]  # fmt: skip
 
 
@@ -134,11 +134,11 @@ def test_real_mnist_is_learned_in_one_epoch(tmp_path, capsys):
 
 def test_another_run_is_neither_overwritten_nor_touched(tmp_path, capsys):
     run(capsys, *QUICK, "--out", tmp_path / "r", "--json")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()}
+    before = {path: path.read_bytes() for path in (tmp_path / "r").rglob("*.*")}
     sentence = assert_refused(*run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--seed", "1"))
     assert "--resume" in sentence
     assert "--overwrite" in sentence
-    assert {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()} == before
+    assert {path: path.read_bytes() for path in (tmp_path / "r").rglob("*.*")} == before
 
 
 @pytest.mark.parametrize("left", ["state.safetensors", "checkpoint.safetensors"])

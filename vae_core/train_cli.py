@@ -185,7 +185,8 @@ def _prepare(arguments: argparse.Namespace, images: data.ImageSet) -> TrainState
     state = start(model, images, config, _weights(arguments.init, model))
     if not arguments.overwrite and any((out / name).exists() for name in ("state.safetensors", "checkpoint.safetensors")):
         raise BadInput(f"{out} already holds a run; give --resume to go on with it or --overwrite to replace it.")
-    remove_grids(out)
+    if arguments.overwrite:
+        remove_grids(out)
     return state
 
 
