@@ -12,7 +12,9 @@ from dataclasses import asdict
 import numpy as np
 from distributed import Event, get_worker
 
-FRAME_SECONDS = 1.0  # between live pictures
+FRAME_SECONDS = 1.0  # between live pictures, at least
+FRAME_SHARE = 0.1  # of the time, at most, goes into them: one of large images takes a second by itself
+MOST_SECONDS = 10.0  # between live pictures, at most: they are the sign of life
 LOOK_SECONDS = 0.5  # between looks at the interrupt
 CURVE_POINTS = 20  # of the training curve, an epoch
 
@@ -89,14 +91,16 @@ def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int 
 
     curve = Curve(state.batches)
     looked = shown = time.monotonic()
+    pause = FRAME_SECONDS
     for record in train.fit(state, data):
         now = time.monotonic()
         if isinstance(record, train.Step):
             curve.add(record)
-            if now - shown > FRAME_SECONDS:
+            if now - shown > pause:
                 rate = record.images / record.seconds
                 tell("progress", curve=curve.take(), rate=rate, left=_left(state, record.seconds), **_packed(watch.frame()))
-                shown = now
+                shown = time.monotonic()
+                pause = min(max(FRAME_SECONDS, (shown - now) / FRAME_SHARE), MOST_SECONDS)
         else:
             weights = train.finish(state, data, request["title"], request["command"], quick=True)[0]
             tell("epoch", record=asdict(record), curve=curve.take(), rate=record.images_per_second,
