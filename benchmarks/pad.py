@@ -15,7 +15,11 @@ from playwright.sync_api import Page, sync_playwright
 from tests.conftest import CHROMIUM_FLAGS, ROOT, Server
 
 SECONDS = 5
-PLACES = {"mnist-2d": "/explore", "mnist-20d on its PCA plane": "/explore?checkpoint=mnist-20d&plane=components"}
+PLACES = {
+    "mnist-2d": "/explore",
+    "mnist-20d on its PCA plane": "/explore?checkpoint=mnist-20d&plane=components",
+    "shapes-conv on its PCA plane": "/explore?checkpoint=shapes-conv&plane=components",
+}
 READY = "() => +document.querySelector('[data-testid=latent-pad]')?.dataset.decodes > 0"
 DRAG = """async seconds => {
   const pad = document.querySelector('[data-testid=latent-pad]'), plane = document.querySelector('[data-testid=latent-plane]');
