@@ -124,9 +124,9 @@ def _buttons(jobs: Jobs, runs: list[Run]) -> None:
 def _table(entries: list[Entry]) -> pd.DataFrame:
     rows = [
         {
-            "model": entry.label, "KL": entry.rate, "recon": entry.distortion,
+            "model": entry.label, "MIG": entry.gap, "KL": entry.rate, "recon": entry.distortion,
             "-ELBO": None if entry.rate is None else entry.rate + entry.distortion,
-            "units": entry.active, "MIG": entry.gap, "status": entry.status,
+            "units": entry.active, "status": entry.status,
         }
         for entry in entries
     ]  # fmt: skip
