@@ -15,7 +15,6 @@ st.markdown("The same training with several weights β of the KL term: what does
 
 tokens = [token for token in str(st.query_params.get("runs", "")).split(",") if token] or st.session_state.get("sweep", [])
 tokens = tokens[:MOST]
-tokens = tokens[:MOST]
 found = [jobs().store.find(token) for token in tokens]
 if tokens and not any(run for run, _ in found):
     st.info("These trainings are no longer here: a run is kept until half an hour after its last viewer left.")

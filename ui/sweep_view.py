@@ -27,7 +27,7 @@ has a dimension of its own; a β above 1 can raise it.
 
 def compared(runs: list[Run]) -> list[str]:
     """Draw the choice of models that are there already; their names. By default the shipped pair, while nothing is trained."""
-    available = {name: choice for name, choice in choices(WITH_BETA).items() if choice.path or choice.weights}
+    available = choices(WITH_BETA)
     if "sweep_models" not in st.session_state:
         st.session_state["sweep_models"] = [] if runs else [name for name in PAIR if name in available]
     st.session_state["sweep_models"] = [name for name in st.session_state["sweep_models"] if name in available]
