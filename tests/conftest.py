@@ -106,6 +106,20 @@ def wait_until(claim, seconds: float, what: str):
     raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 
+def at_rest(page, selector: str) -> dict[str, float]:
+    """The box of the first such element (x, y, width, height in pixels), once it has stayed where it is for half a second."""
+    page.wait_for_function(
+        """selector => {
+             const box = document.querySelector(selector)?.getBoundingClientRect();
+             const now = box && JSON.stringify(box), before = window.atRest ?? {};
+             window.atRest = {now, looks: now && now === before.now ? before.looks + 1 : 0};
+             return window.atRest.looks >= 5;
+           }""",
+        arg=selector, polling=100, timeout=60_000,
+    )  # fmt: skip
+    return page.locator(selector).first.bounding_box()
+
+
 class Server:
     """A Streamlit app in its own process on 127.0.0.1."""
 
@@ -149,7 +163,9 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def chromium():
     """A headless Chromium: on PATH, or Playwright's own. Without one, skip; with LATENTSCAPE_REQUIRE_BROWSER=1, fail."""
-    from playwright.sync_api import Error, sync_playwright
+    from playwright.sync_api import Error, expect, sync_playwright
+
+    expect.set_options(timeout=30_000)
 
     with sync_playwright() as playwright:
         found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)

@@ -5,13 +5,15 @@ import io
 import pytest
 from conftest import wait_until
 from PIL import Image
+from playwright.sync_api import expect
 from test_folder import picture, zipped
 from test_journey_train import wait_for_status
 
 from vae_core import data
 
 pytestmark = pytest.mark.browser
-UPLOAD = "[data-testid=stMain] [data-testid=stFileUploader] input[type=file]"
+MAIN = "[data-testid=stMain]"
+UPLOAD = f"{MAIN} [data-testid=stFileUploader] input[type=file]"
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +45,19 @@ def test_somebody_brings_pictures_trains_on_them_and_explores_them(page, server,
     open_data(page, server)
     page.set_input_files(UPLOAD, toys)
     page.wait_for_selector(".st-key-data_train button", timeout=60_000)
-    text = page.locator("[data-testid=stMain]").inner_text()
-    assert "420 pictures were read" in text
-    assert "3 classes" in text
+    expect(page.locator(MAIN)).to_contain_text("420 pictures were read")
+    expect(page.locator(MAIN)).to_contain_text("3 classes")
     page.wait_for_selector("[data-testid=stDataFrame]")
     page.wait_for_selector(".st-key-data_balance .js-plotly-plot")
-    assert page.get_by_alt_text("of the pictures as a model sees them").count() == 1
-    assert sideways(page) <= 0
+    expect(page.get_by_alt_text("of the pictures as a model sees them")).to_have_count(1)
+    wait_until(lambda: sideways(page) <= 0, 10, "nothing cut off")
 
     page.click(".st-key-data_train button")
     page.wait_for_selector(".st-key-train_start button", timeout=60_000)
     page.locator(".st-key-train_epochs input").fill("2")
     page.click(".st-key-train_start button")
     wait_for_status(page, "Done", 200)
-    assert "2 of 2 epochs" in page.locator(".st-key-train_status").inner_text()
+    expect(page.locator(".st-key-train_status")).to_contain_text("2 of 2 epochs")
     page.wait_for_selector(".st-key-train_map .js-plotly-plot")
     with page.expect_download() as download:
         page.click(".st-key-train_pictures button")
@@ -64,18 +65,18 @@ def test_somebody_brings_pictures_trains_on_them_and_explores_them(page, server,
 
     guest = chromium.new_context().new_page()
     open_data(guest, server)
-    assert "toys" not in guest.locator("[data-testid=stMain]").inner_text()
+    expect(guest.locator(MAIN)).not_to_contain_text("toys")
     guest.context.close()
 
 
 def test_nothing_is_cut_off_on_a_telephone(page, server, toys):
     page.set_viewport_size({"width": 320, "height": 900})
     open_data(page, server)
-    assert sideways(page) <= 0
+    wait_until(lambda: sideways(page) <= 0, 10, "nothing cut off")
     page.set_input_files(UPLOAD, toys)
     page.wait_for_selector(".st-key-data_train button", timeout=60_000)
     page.wait_for_selector("[data-testid=stDataFrame]")
-    assert sideways(page) <= 0
+    wait_until(lambda: sideways(page) <= 0, 10, "nothing cut off")
 
 
 def test_a_folder_is_uploaded_as_a_whole(page, server, tmp_path):
@@ -88,5 +89,5 @@ def test_a_folder_is_uploaded_as_a_whole(page, server, tmp_path):
     page.wait_for_selector("[data-testid=stMain] input[webkitdirectory]", state="attached")
     page.set_input_files("[data-testid=stMain] input[webkitdirectory]", tmp_path / "leaves")
     page.wait_for_selector(".st-key-data_train button", timeout=60_000)
-    wait_until(lambda: "8 pictures were read" in page.locator("[data-testid=stMain]").inner_text(), 10, "the report")
-    assert "leaves" in page.locator("[data-testid=stMain]").inner_text()
+    expect(page.locator(MAIN)).to_contain_text("8 pictures were read")
+    expect(page.locator(MAIN)).to_contain_text("leaves")

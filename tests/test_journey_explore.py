@@ -4,15 +4,28 @@ import json
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from conftest import at_rest, wait_until
 from PIL import Image
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 PAD = "[data-testid=latent-pad]"
+PLANE = "[data-testid=latent-plane]"
 
 
 def open_pad(page, address: str) -> None:
     page.goto(address)
     page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=90_000)
+
+
+def seen(page, index: int = 0) -> list[float]:
+    """The point z where a pad's marker is."""
+    return [float(value) for value in page.locator(PAD).nth(index).get_attribute("data-z").split(",")]
+
+
+def linked(page, name: str) -> list[float]:
+    """The numbers that the address has under a name."""
+    return [float(value) for value in url_of(page).get(name, [""])[0].split(",") if value]
 
 
 def picture(page) -> str:
@@ -21,28 +34,27 @@ def picture(page) -> str:
 
 def test_drag_see_another_digit_and_send_the_link(page, server, chromium):
     open_pad(page, f"{server.url}/explore")
-    assert page.locator("h1").count() == 1
+    expect(page.locator("h1")).to_have_count(1)
+    plane = at_rest(page, PLANE)
     before, start = picture(page), page.get_attribute(PAD, "data-z")
-    box = page.locator("[data-testid=latent-plane]").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y = plane["x"] + plane["width"] / 2, plane["y"] + plane["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(x - box["width"] / 4, y - box["height"] / 4, steps=10)
-    assert page.get_attribute(PAD, "data-z") != start  # while the hand is still down
-    assert picture(page) != before
+    page.mouse.move(x - plane["width"] / 4, y - plane["height"] / 4, steps=10)
+    expect(page.locator(PAD)).not_to_have_attribute("data-z", start)  # while the hand is still down
+    wait_until(lambda: picture(page) != before, 10, "another picture")
     page.mouse.up()
-    z = [float(value) for value in page.get_attribute(PAD, "data-z").split(",")]
-    page.wait_for_function("() => new URL(location).searchParams.get('z')?.split(',').some(value => +value)", timeout=20_000)
+    wait_until(lambda: linked(page, "z") == pytest.approx(seen(page), abs=2e-5) != [0, 0], 30, "the address follows")
+    z = seen(page)
     shown = page.wait_for_selector(".st-key-explore_z1 input")
     page.wait_for_function(
         "([box, value]) => Math.abs(box.value - value) < 0.01", arg=[shown, z[0]], timeout=20_000
     )  # the number box follows
-    assert (box["y"] + box["height"]) <= 900  # whole above the fold
+    assert plane["y"] + plane["height"] <= 900  # whole above the fold
 
     guest = chromium.new_context(viewport={"width": 1400, "height": 900}).new_page()
     open_pad(guest, page.url)
-    seen = [float(value) for value in guest.get_attribute(PAD, "data-z").split(",")]
-    assert seen == pytest.approx(z, abs=0.01)
+    wait_until(lambda: seen(guest) == pytest.approx(z, abs=2e-5), 30, "the guest is where the link says")
     guest.context.close()
 
 
@@ -62,7 +74,7 @@ def scrolled_tab(page, name: str) -> None:
 
 def posterior(page, index: int = 0) -> list[float]:
     """x, y, half axes and angle of the ellipse on a pad; empty without one."""
-    words = page.locator("[data-testid=latent-plane]").nth(index).get_attribute("data-posterior")
+    words = page.locator(PLANE).nth(index).get_attribute("data-posterior")
     return [float(word) for word in words.split(",")] if words else []
 
 
@@ -70,9 +82,8 @@ def test_draw_a_digit_with_the_mouse_and_see_its_ellipse_and_terms(page, server)
     open_pad(page, f"{server.url}/explore")
     assert posterior(page) == []
     scrolled_tab(page, "Your own digit")
-    canvas = page.locator(".st-key-explore_draw canvas").last
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
+    page.locator(".st-key-explore_draw canvas").last.scroll_into_view_if_needed()
+    box = at_rest(page, ".st-key-explore_draw canvas")
     page.mouse.move(box["x"] + 140, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(box["x"] + 140, box["y"] + 240, steps=10)  # a one
@@ -86,13 +97,13 @@ def test_draw_a_digit_with_the_mouse_and_see_its_ellipse_and_terms(page, server)
         arg=[x, y], timeout=20_000,
     )  # fmt: skip  # the marker glides to its code
     page.get_by_role("cell", name="-ELBO").wait_for(timeout=20_000)
-    assert page.locator("[data-testid=latent-pad] figcaption").inner_text() == "1"  # the nearest test image
+    expect(page.locator(f"{PAD} figcaption")).to_have_text("1")  # the nearest test image
 
 
 def test_a_walk_along_the_decoder_is_drawn_on_the_plane_and_taken_along(page, server):
     open_pad(page, f"{server.url}/explore")
     path = "JSON.parse(document.querySelector('[data-testid=latent-plane]').dataset.path)"
-    assert page.evaluate(path) == []
+    wait_until(lambda: page.evaluate(path) == [], 30, "no walk yet")
     scrolled_tab(page, "Walk")
     page.wait_for_function(f"() => {path}.length > 1", timeout=30_000)
     straight = page.evaluate(path)
@@ -123,25 +134,25 @@ def test_a_second_model_shows_the_same_image_and_a_link_opens_both(page, server,
     page.wait_for_function(both, timeout=60_000)
     page.wait_for_function("() => new URL(location).searchParams.has('beside_z')", timeout=20_000)
     assert len(posterior(page, 0)) == len(posterior(page, 1)) == 5
-    boxes = [page.locator(PAD).nth(index).bounding_box() for index in (0, 1)]
-    assert all(box["y"] + box["height"] <= 900 for box in boxes)
-    before = [page.locator(PAD).nth(index).get_attribute("data-z") for index in (0, 1)]
-    plane = page.locator("[data-testid=latent-plane]").nth(1).bounding_box()
+    at_rest(page, PLANE)
+    assert all(bottom <= 900 for bottom in bottoms(page))
+    before = [seen(page, index) for index in (0, 1)]
+    plane = page.locator(PLANE).nth(1).bounding_box()
     page.mouse.click(plane["x"] + plane["width"] * 0.7, plane["y"] + plane["height"] * 0.3)
-    page.wait_for_function("(z) => new URL(location).searchParams.get('beside_z') !== z", arg=url_of(page)["beside_z"][0])
-    after = [page.locator(PAD).nth(index).get_attribute("data-z") for index in (0, 1)]
+    wait_until(
+        lambda: linked(page, "beside_z") == pytest.approx(seen(page, 1), abs=2e-5) != before[1], 30, "the address follows"
+    )
+    after = [seen(page, index) for index in (0, 1)]
     assert after[0] == before[0]
-    assert after[1] != before[1]
 
     guest = chromium.new_context(viewport={"width": 1400, "height": 900}).new_page()
     guest.goto(page.url)
     guest.wait_for_function(both, timeout=60_000)
     for index in (0, 1):
-        seen = [float(value) for value in guest.locator(PAD).nth(index).get_attribute("data-z").split(",")]
-        assert seen == pytest.approx([float(value) for value in after[index].split(",")], abs=2e-5)
-    assert guest.locator(".st-key-explore_layers [aria-checked=true]").inner_text() == "Codes"
-    assert guest.locator(".st-key-explore_image input").input_value() == "5"
-    assert url_of(guest) == url_of(page)
+        wait_until(lambda pad=index: seen(guest, pad) == pytest.approx(after[pad], abs=2e-5), 30, "where the link says")
+    expect(guest.locator(".st-key-explore_layers [aria-checked=true]")).to_have_text("Codes")
+    expect(guest.locator(".st-key-explore_image input")).to_have_value("5")
+    wait_until(lambda: url_of(guest) == url_of(page), 30, "the same address")
     guest.context.close()
 
 
@@ -152,9 +163,13 @@ def test_two_models_of_many_dimensions_are_whole_above_the_fold(page, server):
         " return pads.length === 2 && pads.every((pad) => +pad.dataset.decodes) }",
         timeout=60_000,
     )
-    for index in (0, 1):
-        box = page.locator(PAD).nth(index).bounding_box()
-        assert box["y"] + box["height"] <= 900
+    at_rest(page, PLANE)
+    assert all(bottom <= 900 for bottom in bottoms(page))
+
+
+def bottoms(page) -> list[float]:
+    """Where each pad ends, in pixels from the top of the window."""
+    return page.eval_on_selector_all(PAD, "pads => pads.map(pad => pad.getBoundingClientRect().bottom)")
 
 
 def url_of(page) -> dict[str, list[str]]:
@@ -164,13 +179,11 @@ def url_of(page) -> dict[str, list[str]]:
 def test_a_heat_map_fills_the_plane(page, server):
     open_pad(page, f"{server.url}/explore?show=density")
     page.locator(".latent-pad__ramp").wait_for(timeout=30_000)
-    painted = page.evaluate(
+    page.wait_for_function(  # strong in the middle of the codes, and nothing in a corner
         """() => {
             const canvas = document.querySelector('canvas[data-part=tiles]');
             const { width, height } = canvas;
             const alpha = (x, y) => canvas.getContext('2d').getImageData(x * width, y * height, 1, 1).data[3];
-            return [alpha(0.5, 0.5), alpha(0.02, 0.98)];
+            return alpha(0.5, 0.5) > 150 && alpha(0.02, 0.98) < 40;
         }"""
     )
-    assert painted[0] > 150  # strong in the middle of the codes
-    assert painted[1] < 40  # and nothing in a corner

@@ -1,7 +1,10 @@
 """Home in a real Chromium, and each page as the first that anyone opens on a fresh server."""
 
+import re
+
 import pytest
-from conftest import ROOT, Server
+from conftest import ROOT, Server, at_rest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -12,8 +15,8 @@ PAD = "[data-testid=latent-pad]"
 def test_home_is_a_pad_that_can_be_dragged_at_once_and_leads_to_train(page, server):
     page.goto(server.url)
     page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=60_000)
-    assert page.locator("h1").inner_text() == "Latentscape"
-    pad = page.locator(PAD).bounding_box()
+    expect(page.locator("h1")).to_have_text("Latentscape")
+    pad = at_rest(page, PAD)
     assert pad["y"] + pad["height"] <= 900  # whole above the fold
     plane = page.locator("[data-testid=latent-plane]").bounding_box()
     x, y = plane["x"] + plane["width"] / 2, plane["y"] + plane["height"] / 2
@@ -23,20 +26,20 @@ def test_home_is_a_pad_that_can_be_dragged_at_once_and_leads_to_train(page, serv
     page.mouse.move(x + 150, y - 120, steps=12)
     page.mouse.up()
     page.wait_for_function(f"(before) => +document.querySelector('{PAD}').dataset.decodes > before + 3", arg=decodes)
-    assert page.get_attribute(PAD, "data-z") != start
+    expect(page.locator(PAD)).not_to_have_attribute("data-z", start)
     page.click(".st-key-home_train button")
     page.wait_for_selector(".st-key-train_start", timeout=30_000)
-    assert page.url.endswith("/train")
+    page.wait_for_url(re.compile("/train$"))
 
 
 def test_on_a_telephone_the_pad_comes_first_and_fits_the_screen(page, server):
     page.set_viewport_size({"width": 400, "height": 900})
     page.goto(server.url)
     page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=60_000)
-    pad = page.locator(PAD).bounding_box()
+    pad = at_rest(page, PAD)
     assert pad["y"] + pad["height"] <= 900
     assert pad["y"] < page.locator(".st-key-home_train button").bounding_box()["y"]
-    assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
+    page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
 
 
 def test_a_deep_link_is_the_first_thing_a_fresh_server_is_asked(page, tmp_path):
@@ -45,6 +48,6 @@ def test_a_deep_link_is_the_first_thing_a_fresh_server_is_asked(page, tmp_path):
         page.goto(f"{fresh.url}/train")
         page.wait_for_selector(".st-key-train_start button", timeout=60_000)
         page.wait_for_selector(".st-key-checkpoint", timeout=30_000)
-        assert page.locator("[data-testid=stSidebarNavLink]").all_inner_texts()[0].endswith("Home")
+        expect(page.get_by_test_id("stSidebarNavLink").first).to_have_text(re.compile("Home$"))
     finally:
         fresh.close()

@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, at_rest, wait_until
+from playwright.sync_api import expect
 
 from vae_core import checkpoint, data, evaluate
 
@@ -16,6 +17,7 @@ HOVERED = "[data-testid=hover-picture]"
 def open_map(page, server, query: str = "") -> None:
     page.goto(f"{server.url}/map{query}")
     page.wait_for_selector(f"{CHART} .nsewdrag", timeout=90_000)
+    at_rest(page, f"{CHART} .nsewdrag")
 
 
 def on_screen(page, points: np.ndarray) -> np.ndarray:
@@ -68,7 +70,7 @@ def test_the_image_under_the_cursor_is_the_one_of_that_code(page, server, codes)
     page.mouse.move(*(spot + 30))
     page.mouse.move(*spot, steps=6)
     page.wait_for_function(f"n => document.querySelector('{HOVERED}')?.dataset.index === String(n)", arg=lonely, timeout=20_000)
-    assert page.locator(HOVERED).is_visible()
+    expect(page.locator(HOVERED)).to_be_visible()
     shown = page.evaluate(
         """async hovered => {
              const {backgroundImage, backgroundPosition, backgroundSize} = document.querySelector(hovered).style;
@@ -98,8 +100,8 @@ def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(pa
     inside = int((np.abs(codes) < 0.5).all(1).sum())
     chosen = int(gallery.get_by_text(re.compile(r"images selected")).inner_text().split()[0].replace(",", ""))
     assert chosen == pytest.approx(inside, rel=0.03)  # the hand of the mouse is a pixel wide
-    assert gallery.locator("figure").count() == 36
-    assert gallery.locator("figure img").first.evaluate("image => image.naturalWidth") == 28
+    expect(gallery.locator("figure")).to_have_count(36)
+    expect(gallery.locator("figure img").first).to_have_js_property("naturalWidth", 28)
 
     axes = first_point(page)
     page.locator(".st-key-map_method").get_by_text("t-SNE").click()
@@ -108,11 +110,9 @@ def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(pa
     moved(page, early)  # the picture moves while it converges
     page.locator(".st-key-map_stop button").click()
     page.locator(".st-key-map_status").get_by_text(re.compile("stopped at iteration")).wait_for(timeout=30_000)
-    assert gallery.get_by_text(f"{chosen:,} images selected").is_visible()
-    selected = page.evaluate(
-        f"() => document.querySelector('{CHART}')._fullData.map(trace => trace.selectedpoints?.length ?? 0)"
-    )
-    assert sum(selected[:10]) == chosen
+    expect(gallery.get_by_text(f"{chosen:,} images selected")).to_be_visible()
+    selected = f"() => document.querySelector('{CHART}')._fullData.map(trace => trace.selectedpoints?.length ?? 0)"
+    wait_until(lambda: sum(page.evaluate(selected)[:10]) == chosen, 30, "the selection on the new projection")
 
     page.locator(".st-key-map_clear button").click()
     gallery.get_by_text("Nothing is selected.").wait_for(timeout=30_000)
@@ -124,6 +124,5 @@ def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(pa
 def test_on_a_phone_nothing_is_cut_off(chromium, server):
     phone = chromium.new_context(viewport={"width": 360, "height": 800}).new_page()
     open_map(phone, server, "?checkpoint=mnist-20d")
-    widths = phone.evaluate("() => [document.querySelector('.stMain').scrollWidth, innerWidth]")
-    assert widths[0] <= widths[1]
+    phone.wait_for_function("() => document.querySelector('.stMain').scrollWidth <= innerWidth")
     phone.context.close()

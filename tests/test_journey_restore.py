@@ -1,6 +1,7 @@
 """Restore in a real Chromium: paint a mask, and every repair and its score change."""
 
 import pytest
+from conftest import at_rest
 
 pytestmark = pytest.mark.browser
 ROW = ".st-key-restore_methods img"
@@ -17,12 +18,11 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
     page.wait_for_selector(".st-key-restore_scores [data-testid=stDataFrame]", timeout=90_000)
     page.locator(".st-key-restore_damage input").click()
     page.get_by_text("Paint it by hand").click()
-    canvas = page.locator(".st-key-restore_mask canvas").last
-    canvas.wait_for(timeout=20_000)
+    page.locator(".st-key-restore_mask canvas").last.wait_for(timeout=20_000)
     page.wait_for_function(f"() => new Set([...document.querySelectorAll('{ROW}')].map(i => i.src)).size < 5", timeout=20_000)
     before = pictures(page)
     page.wait_for_function(f"() => ({SCORES})().length === 0", timeout=20_000)  # nothing is lost yet
-    box = canvas.bounding_box()
+    box = at_rest(page, ".st-key-restore_mask canvas")
     assert box["y"] + box["height"] <= 900  # above the fold
     page.mouse.move(box["x"] + 60, box["y"] + 60)
     page.mouse.down()
@@ -62,5 +62,5 @@ def test_the_pictures_are_as_large_as_the_window_allows_and_in_line(page, server
         arg=[across, least], timeout=30_000,
     )  # fmt: skip
     segments = "[...document.querySelectorAll('.st-key-restore_source *')]"
-    assert page.evaluate(f"() => {segments}.every((part) => part.scrollWidth <= part.clientWidth + 1)")  # none is cut off
-    assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
+    page.wait_for_function(f"() => {segments}.every((part) => part.scrollWidth <= part.clientWidth + 1)")  # none is cut off
+    page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
