@@ -1,5 +1,6 @@
 """What the tests share: a real Chromium and a real server, both bounded and ended by their own process id."""
 
+import collections
 import os
 import shutil
 import socket
@@ -106,18 +107,16 @@ def wait_until(claim, seconds: float, what: str):
     raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 
-def at_rest(page, selector: str) -> dict[str, float]:
-    """The box of the first such element (x, y, width, height in pixels), once it has stayed where it is for half a second."""
-    page.wait_for_function(
-        """selector => {
-             const box = document.querySelector(selector)?.getBoundingClientRect();
-             const now = box && JSON.stringify(box), before = window.atRest ?? {};
-             window.atRest = {now, looks: now && now === before.now ? before.looks + 1 : 0};
-             return window.atRest.looks >= 5;
-           }""",
-        arg=selector, polling=100, timeout=60_000,
-    )  # fmt: skip
-    return page.locator(selector).first.bounding_box()
+def at_rest(element) -> dict[str, float]:
+    """The box of an element (x, y, width, height in pixels) once it has stayed where it is for a while."""
+    looks = collections.deque(maxlen=8)
+
+    def still() -> bool:
+        looks.append(element.bounding_box())
+        return len(looks) == looks.maxlen and all(box and box == looks[0] for box in looks)
+
+    wait_until(still, 60, lambda: f"{element} at rest: {looks}")
+    return looks[0]
 
 
 class Server:

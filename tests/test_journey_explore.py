@@ -35,7 +35,7 @@ def picture(page) -> str:
 def test_drag_see_another_digit_and_send_the_link(page, server, chromium):
     open_pad(page, f"{server.url}/explore")
     expect(page.locator("h1")).to_have_count(1)
-    plane = at_rest(page, PLANE)
+    plane = at_rest(page.locator(PLANE).first)
     before, start = picture(page), page.get_attribute(PAD, "data-z")
     x, y = plane["x"] + plane["width"] / 2, plane["y"] + plane["height"] / 2
     page.mouse.move(x, y)
@@ -82,8 +82,9 @@ def test_draw_a_digit_with_the_mouse_and_see_its_ellipse_and_terms(page, server)
     open_pad(page, f"{server.url}/explore")
     assert posterior(page) == []
     scrolled_tab(page, "Your own digit")
-    page.locator(".st-key-explore_draw canvas").last.scroll_into_view_if_needed()
-    box = at_rest(page, ".st-key-explore_draw canvas")
+    canvas = page.locator(".st-key-explore_draw canvas").last
+    canvas.scroll_into_view_if_needed()
+    box = at_rest(canvas)
     page.mouse.move(box["x"] + 140, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(box["x"] + 140, box["y"] + 240, steps=10)  # a one
@@ -134,7 +135,7 @@ def test_a_second_model_shows_the_same_image_and_a_link_opens_both(page, server,
     page.wait_for_function(both, timeout=60_000)
     page.wait_for_function("() => new URL(location).searchParams.has('beside_z')", timeout=20_000)
     assert len(posterior(page, 0)) == len(posterior(page, 1)) == 5
-    at_rest(page, PLANE)
+    at_rest(page.locator(PLANE).first)
     assert all(bottom <= 900 for bottom in bottoms(page))
     before = [seen(page, index) for index in (0, 1)]
     plane = page.locator(PLANE).nth(1).bounding_box()
@@ -163,7 +164,7 @@ def test_two_models_of_many_dimensions_are_whole_above_the_fold(page, server):
         " return pads.length === 2 && pads.every((pad) => +pad.dataset.decodes) }",
         timeout=60_000,
     )
-    at_rest(page, PLANE)
+    at_rest(page.locator(PLANE).first)
     assert all(bottom <= 900 for bottom in bottoms(page))
 
 

@@ -16,7 +16,7 @@ def test_home_is_a_pad_that_can_be_dragged_at_once_and_leads_to_train(page, serv
     page.goto(server.url)
     page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=60_000)
     expect(page.locator("h1")).to_have_text("Latentscape")
-    pad = at_rest(page, PAD)
+    pad = at_rest(page.locator(PAD))
     assert pad["y"] + pad["height"] <= 900  # whole above the fold
     plane = page.locator("[data-testid=latent-plane]").bounding_box()
     x, y = plane["x"] + plane["width"] / 2, plane["y"] + plane["height"] / 2
@@ -36,7 +36,7 @@ def test_on_a_telephone_the_pad_comes_first_and_fits_the_screen(page, server):
     page.set_viewport_size({"width": 400, "height": 900})
     page.goto(server.url)
     page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=60_000)
-    pad = at_rest(page, PAD)
+    pad = at_rest(page.locator(PAD))
     assert pad["y"] + pad["height"] <= 900
     assert pad["y"] < page.locator(".st-key-home_train button").bounding_box()["y"]
     page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")

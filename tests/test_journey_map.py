@@ -17,7 +17,7 @@ HOVERED = "[data-testid=hover-picture]"
 def open_map(page, server, query: str = "") -> None:
     page.goto(f"{server.url}/map{query}")
     page.wait_for_selector(f"{CHART} .nsewdrag", timeout=90_000)
-    at_rest(page, f"{CHART} .nsewdrag")
+    at_rest(page.locator(f"{CHART} .nsewdrag"))
 
 
 def on_screen(page, points: np.ndarray) -> np.ndarray:

@@ -18,11 +18,12 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
     page.wait_for_selector(".st-key-restore_scores [data-testid=stDataFrame]", timeout=90_000)
     page.locator(".st-key-restore_damage input").click()
     page.get_by_text("Paint it by hand").click()
-    page.locator(".st-key-restore_mask canvas").last.wait_for(timeout=20_000)
+    canvas = page.locator(".st-key-restore_mask canvas").last
+    canvas.wait_for(timeout=20_000)
     page.wait_for_function(f"() => new Set([...document.querySelectorAll('{ROW}')].map(i => i.src)).size < 5", timeout=20_000)
     before = pictures(page)
     page.wait_for_function(f"() => ({SCORES})().length === 0", timeout=20_000)  # nothing is lost yet
-    box = at_rest(page, ".st-key-restore_mask canvas")
+    box = at_rest(canvas)
     assert box["y"] + box["height"] <= 900  # above the fold
     page.mouse.move(box["x"] + 60, box["y"] + 60)
     page.mouse.down()

@@ -38,7 +38,7 @@ class Pad:
         self.page.goto(url)
         self.page.wait_for_selector("[data-testid=latent-pad]:not([data-decodes='0'])", timeout=FIRST_IMAGE)
         self.page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
-        at_rest(self.page, "[data-testid=latent-plane]")
+        at_rest(self.plane)
         return self
 
     @property

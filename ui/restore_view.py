@@ -6,7 +6,7 @@ import streamlit as st
 import torch
 from PIL import ImageColor
 
-from ui.pictures import sheet
+from ui.pictures import embedded, sheet
 from ui.restore_models import TITLES
 from ui.restore_source import INK, Source
 from vae_core import inpainting
@@ -88,13 +88,14 @@ def _searched(line, model: VAE, source: Source) -> tuple[torch.Tensor, torch.Ten
 
 def _picture(words: str, image: torch.Tensor, caption: str | None = None) -> None:
     pixels = image.mul(255).round().byte().numpy()
-    st.image(sheet(pixels, 1, 6), width="stretch", caption=caption, alt=f"{words}, 28 x 28 pixels.")
+    st.image(embedded(sheet(pixels, 1, 6)), width="stretch", caption=caption, alt=f"{words}, 28 x 28 pixels.")
 
 
 def _heat(words: str, values: torch.Tensor, caption: str, width: int | str = "stretch") -> None:
     """Values (1, 1, H, W) in [0, 1] in colours."""
     coloured = cv2.applyColorMap(values[0, 0].mul(255).round().byte().numpy(), cv2.COLORMAP_INFERNO)
-    st.image(sheet(coloured[..., ::-1].transpose(2, 0, 1)[None], 1, 6), width=width, caption=caption, alt=f"{words}.")
+    picture = sheet(coloured[..., ::-1].transpose(2, 0, 1)[None], 1, 6)
+    st.image(embedded(picture), width=width, caption=caption, alt=f"{words}.")
 
 
 def _table(found: dict[str, Scores]) -> None:
