@@ -1,5 +1,6 @@
 """The checkpoint picker in the sidebar, shared by all pages: shipped models, the visitor's own, an uploaded file."""
 
+import functools
 import hashlib
 import json
 import os
@@ -155,8 +156,9 @@ def _recipe(choice: Choice) -> dict:
         return {}
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@functools.lru_cache(maxsize=256)  # Streamlit's own cache would copy a hundred recipes at every run of a page
 def _recipe_beside(path: str, changed: int) -> dict:
+    """Shared by visitors: never change it."""
     try:
         recipe = json.loads(Path(path).read_bytes())
     except (OSError, ValueError):

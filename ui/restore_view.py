@@ -21,6 +21,7 @@ COLUMNS = {
     "psnr_hole": "PSNR in holes, dB", "psnr_image": "PSNR, dB", "ssim_image": "SSIM", "error_hole": "Error in holes",
     "error_image": "Error",
 }  # fmt: skip
+BAR_STEP = 0.05  # of the search: a browser that redraws the bar at every step shows the other repairs later
 WHY = """
 **What learning buys.** Telea, Navier-Stokes and the biharmonic equation carry the rim of a hole inwards: they know nothing of
 digits. They win where that is all there is to know: thin scratches on smooth pictures, and anything that is no digit. Choose
@@ -81,20 +82,27 @@ def _card(key: str, title: str):
 def _searched(line, model: VAE, source: Source) -> tuple[torch.Tensor, torch.Tensor]:
     """The VAE's answer, and the standard deviation of draws from its posterior in the holes. While its code is searched, a bar
     grows in the place of the score."""
-    bar = line.progress(0.0)
-    found = inpainting.posterior(model, source.damaged, source.mask, bar.progress)
+    bar, shown = line.progress(0.0), 0.0
+
+    def tell(share: float) -> None:
+        nonlocal shown
+        if share - shown >= BAR_STEP:
+            bar.progress(share)
+            shown = share
+
+    found = inpainting.posterior(model, source.damaged, source.mask, tell)
     return torch.where(source.mask, found.image, source.damaged), found.spread * source.mask
 
 
 def _picture(words: str, image: torch.Tensor, caption: str | None = None) -> None:
     pixels = image.mul(255).round().byte().numpy()
-    st.image(embedded(sheet(pixels, 1, 6)), width="stretch", caption=caption, alt=f"{words}, 28 x 28 pixels.")
+    st.image(embedded(sheet(pixels, 1, 1)), width="stretch", caption=caption, alt=f"{words}, 28 x 28 pixels.")
 
 
 def _heat(words: str, values: torch.Tensor, caption: str, width: int | str = "stretch") -> None:
     """Values (1, 1, H, W) in [0, 1] in colours."""
     coloured = cv2.applyColorMap(values[0, 0].mul(255).round().byte().numpy(), cv2.COLORMAP_INFERNO)
-    picture = sheet(coloured[..., ::-1].transpose(2, 0, 1)[None], 1, 6)
+    picture = sheet(coloured[..., ::-1].transpose(2, 0, 1)[None], 1, 1)
     st.image(embedded(picture), width=width, caption=caption, alt=f"{words}.")
 
 
