@@ -1,8 +1,15 @@
 """Latentscape: train a small autoencoder in a browser tab, then walk through the space it learned."""
 
-from ui.jobs import jobs
-from ui.shell import frame
+if __name__ == "__main__":  # one run of one visitor's page: Streamlit executes this file for each
+    from ui.jobs import jobs
+    from ui.shell import frame
 
-page = frame()
-page.run()
-jobs().warm_up()  # after the first page is on its way
+    page = frame()
+    page.run()
+    jobs().warm_up()  # after the first page is on its way
+else:  # the server, as `streamlit run` or any ASGI server imports it
+    import streamlit as st
+
+    from ui.front_door import routes, warm
+
+    app = st.App(__file__, routes=routes(), lifespan=warm)

@@ -6,6 +6,8 @@ import pytest
 from conftest import ROOT, Server, at_rest
 from playwright.sync_api import expect
 
+from ui.site_map import PAGES
+
 pytestmark = pytest.mark.browser
 
 
@@ -42,12 +44,27 @@ def test_on_a_telephone_the_pad_comes_first_and_fits_the_screen(page, server):
     page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
 
 
+REMEMBER_THE_MENU = """() => {
+    window.menu = new Set();
+    const look = () => document.querySelectorAll('[data-testid=stSidebarNavLink]').forEach((link) => menu.add(link.innerText));
+    new MutationObserver(look).observe(document, { childList: true, subtree: true });
+}"""
+
+
 def test_a_deep_link_is_the_first_thing_a_fresh_server_is_asked(page, tmp_path):
     fresh = Server(ROOT / "streamlit_app.py", tmp_path / "log")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(fresh.url)))
+    page.add_init_script(f"({REMEMBER_THE_MENU})()")
     try:
         page.goto(f"{fresh.url}/train")
         page.wait_for_selector(".st-key-train_start button", timeout=60_000)
         page.wait_for_selector(".st-key-checkpoint", timeout=30_000)
-        expect(page.get_by_test_id("stSidebarNavLink").first).to_have_text(re.compile("Home$"))
+        titles = {title for title, *_ in PAGES.values()}
+        seen = {text.split("\n")[-1] for text in page.evaluate("() => [...menu]")}
+        assert seen - {""} == titles  # never a menu of file names
+        assert not [path for path in asked if path.startswith("/train/")]  # the server is not looked for under the page
+        modules = [path for path in asked if path.endswith(".js")]
+        assert len(modules) == len(set(modules))
     finally:
         fresh.close()

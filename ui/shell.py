@@ -11,6 +11,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ui.picker import checkpoint_picker
+from ui.site_map import PAGES
 
 if os.name != "nt":  # on Windows trainings run in this process too
     # A page's networks are small: a second thread gains them little, and on a busy machine waits for a core at every layer.
@@ -29,18 +30,6 @@ CSS = """
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 </style>
 """
-
-
-PAGES = {  # file -> title, icon, address; the first is the start page
-    "pages/home.py": ("Home", ":material/home:", ""),
-    "pages/map.py": ("Map", ":material/scatter_plot:", "map"),
-    "pages/explore.py": ("Explore", ":material/touch_app:", "explore"),
-    "pages/data.py": ("Your pictures", ":material/photo_library:", "data"),
-    "pages/train.py": ("Train", ":material/model_training:", "train"),
-    "pages/sweep.py": ("Sweep beta", ":material/ssid_chart:", "sweep"),
-    "pages/restore.py": ("Restore", ":material/healing:", "restore"),
-    "pages/autoencoders.py": ("Autoencoders", ":material/hourglass:", "autoencoders"),
-}
 
 
 def frame() -> StreamlitPage:

@@ -27,7 +27,7 @@ export class LatentPad {
     this.marker = { x: 0, y: 0 };
     this.decodes = 0;
     this.number = 0; // of the latest report; later ones are larger
-    this.stale = { still: true, point: true };
+    this.stale = { layout: true, still: true, point: true };
     this.gone = new AbortController();
     this.controls = new Controls(this.parts.plane, this.hands(), this.gone.signal);
     onArrival(() => this.data && this.collect(), this.gone.signal);
@@ -137,7 +137,7 @@ export class LatentPad {
   }
 
   redraw() {
-    this.stale.still = this.stale.point = true;
+    this.stale = { layout: true, still: true, point: true };
     this.schedule();
   }
 
@@ -149,12 +149,15 @@ export class LatentPad {
     this.request = 0;
     if (!this.window) return;
     if (this.flight) this.fly(time);
-    const { still, point } = this.stale;
-    this.stale = { still: false, point: false };
+    const { layout, still, point } = this.stale;
     const scene = this.scene();
-    if (still) this.drawStill(scene);
+    const isFirst = point && !this.decodes && Boolean(scene.decoder); // the plane is painted a frame after the first picture
+    this.stale = { layout: false, still: still && isFirst, point: false };
+    if (layout) this.layOut(scene);
+    if (still && !isFirst) this.drawStill(scene);
     if (point) this.drawPoint(scene);
-    if (this.tiles.work(this.parts.tiles.getContext("2d"), scene, TILE_BUDGET) || this.flight) this.schedule();
+    if (this.stale.still) this.schedule();
+    else if (this.tiles.work(this.parts.tiles.getContext("2d"), scene, TILE_BUDGET) || this.flight) this.schedule();
   }
 
   fly(time) {
@@ -180,20 +183,25 @@ export class LatentPad {
     return { prior, layers, path, heat, classes, marks, window, plane, posterior, marker, decoder, points, theme };
   }
 
-  drawStill(scene) {
+  // How large everything is and which part of the plane is seen.
+  layOut(scene) {
     const { plane, tiles, codes, marker } = this.parts;
     Object.assign(this.window, { width: Math.max(1, plane.clientWidth), height: Math.max(1, plane.clientHeight) });
-    const [under, over] = [tiles, codes, marker].map((canvas) => fit(canvas, this.window, scene.theme.ratio));
+    for (const canvas of [tiles, codes, marker]) fit(canvas, this.window, scene.theme.ratio);
     if (this.seek) this.find(this.flight?.to ?? this.marker);
+    plane.dataset.window = [this.window.x, this.window.y, this.window.scale].join(",");
+    plane.dataset.path = JSON.stringify(scene.path ?? []);
+    plane.dataset.posterior = this.posterior ? ["x", "y", "a", "b", "angle"].map((name) => this.posterior[name]).join(",") : "";
+  }
+
+  drawStill(scene) {
+    const [under, over] = [this.parts.tiles, this.parts.codes].map((canvas) => canvas.getContext("2d"));
     this.tiles.draw(under, scene);
     if (scene.heat) {
       scene.heat.picture = heatPicture(scene.heat);
       drawHeat(under, scene);
     }
     drawStill(over, scene);
-    plane.dataset.window = [this.window.x, this.window.y, this.window.scale].join(",");
-    plane.dataset.path = JSON.stringify(scene.path ?? []);
-    plane.dataset.posterior = this.posterior ? ["x", "y", "a", "b", "angle"].map((name) => this.posterior[name]).join(",") : "";
   }
 
   drawPoint(scene) {

@@ -1,0 +1,13 @@
+"""The pages there are. It imports nothing: the server reads it before it knows torch."""
+
+PAGES = {  # file -> title, icon, address; the first is the start page
+    "pages/home.py": ("Home", ":material/home:", ""),
+    "pages/map.py": ("Map", ":material/scatter_plot:", "map"),
+    "pages/explore.py": ("Explore", ":material/touch_app:", "explore"),
+    "pages/data.py": ("Your pictures", ":material/photo_library:", "data"),
+    "pages/train.py": ("Train", ":material/model_training:", "train"),
+    "pages/sweep.py": ("Sweep beta", ":material/ssid_chart:", "sweep"),
+    "pages/restore.py": ("Restore", ":material/healing:", "restore"),
+    "pages/autoencoders.py": ("Autoencoders", ":material/hourglass:", "autoencoders"),
+}
+WITH_A_PAD = ("", "explore")  # addresses of the pages that begin with one
