@@ -8,7 +8,7 @@ import pytest
 from conftest import free_port, wait_until
 
 from ui import analyses as analyses_module
-from ui import analysis_worker
+from ui import analysis_worker, cluster
 from ui.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
 from ui.cluster import Cluster
 from vae_core import data, train
@@ -172,7 +172,8 @@ def test_too_many_at_once_are_refused_and_old_results_make_room(local, monkeypat
     assert [busy.find((name,), "tab") is not None for name in "abc"] == [True, False, True]
 
 
-def test_a_cluster_that_is_not_there_is_told_in_a_sentence():
+def test_a_cluster_that_is_not_there_is_told_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     lonely = Analyses(Cluster(f"tcp://127.0.0.1:{free_port()}"))
     analysis = lonely.ask(("model", "double"), "tab", double(), np.ones(1))
     assert "cannot be reached" in until(analysis, FAILED).reason

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from conftest import ROOT, free_port, wait_until
 
+from ui import cluster
 from ui import jobs as jobs_module
 from ui.cluster import Cluster
 from ui.jobs import Jobs
@@ -212,7 +213,8 @@ def test_a_worker_without_a_sign_of_life_is_replaced(local, monkeypatch):
     until(again, DONE)
 
 
-def test_a_cluster_that_is_not_there_is_told_in_a_sentence():
+def test_a_cluster_that_is_not_there_is_told_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     lonely = Jobs(Cluster(f"tcp://127.0.0.1:{free_port()}"))
     try:
         run = lonely.submit(request(), "tab")

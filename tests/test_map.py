@@ -18,7 +18,7 @@ from ui import figures, jobs, map_gallery, map_numbers, map_projection, map_view
 from ui.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
 from ui.cluster import Cluster
 from ui.gallery import pairs
-from vae_core import checkpoint, data, evaluate, train
+from vae_core import checkpoint, data, evaluate, projection, train
 from vae_core.errors import BadInput
 from vae_core.projection import Plane
 from vae_core.vae import VAEConfig
@@ -42,6 +42,8 @@ def here(monkeypatch) -> Analyses:
     monkeypatch.setattr(jobs.Jobs, "warm_up", lambda self: None)
     monkeypatch.setattr(Analyses, "warm_up", lambda self, task: None)
     monkeypatch.setattr(Analyses, "_start", compute)
+    monkeypatch.setattr(projection, "EXAGGERATED", 20)  # test_projection.py lets t-SNE converge
+    monkeypatch.setattr(projection, "ITERATIONS", 60)
     for module in (analyses_module, map_view, map_numbers, map_projection):
         monkeypatch.setattr(module, "analyses", lambda: made)
     return made

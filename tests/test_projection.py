@@ -187,8 +187,7 @@ def test_a_perplexity_that_does_not_fit_is_refused_with_the_ones_that_do(count, 
         TSNE(np.random.default_rng(0).normal(size=(count, 2)), perplexity)
 
 
-@pytest.mark.parametrize("dimensions", [1, 2, 64])
-@pytest.mark.parametrize("count", [4, 12])
+@pytest.mark.parametrize(("count", "dimensions"), [(4, 1), (4, 64), (12, 2)])
 def test_few_points_of_any_dimension_still_make_a_layout(count, dimensions):
     codes = np.random.default_rng(0).normal(size=(count, dimensions))
     layout = TSNE(codes, perplexity=1)
