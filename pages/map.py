@@ -17,12 +17,6 @@ try:
     if model is None:
         st.info("No model to map yet: train one, or run `make checkpoints`.")
         st.stop()
-    if not model.has_prior:
-        st.info(
-            f"{model.name} is an autoencoder without a prior: its codes can be explored, but have no KL or posterior to map. "
-            "Choose a variational one."
-        )
-        st.stop()
     known = mapped(model)
 except BadInput as error:
     st.error("This model cannot be mapped.")

@@ -259,7 +259,7 @@ def test_a_class_name_is_text_in_the_chart_and_in_the_gallery():
     html = pairs(image, image, [(name, "recon 1.0")], ("Original", "Reconstruction"))
     assert "<i>" not in html
     assert "&lt;i&gt;" in html
-    figure = figures.projection_map(np.zeros((2, 2)), np.zeros(2, int), (name,), ("x", "y"), np.zeros((2, 2)))
+    figure = figures.projection_map(np.zeros((2, 2)), np.zeros(2, int), (name,), ("x", "y"), {"recon": np.zeros(2)})
     assert "<i>" not in figure.data[0].hovertemplate + figure.layout.annotations[0].text + figure.data[0].name
 
 
@@ -276,7 +276,7 @@ def test_classes_are_named_on_the_map_where_they_fit(classes, named, legend):
     labels = np.arange(60) % max(1, len(classes))
     points = np.random.default_rng(0).normal(size=(60, 2))
     for figure in (
-        figures.projection_map(points, labels, classes, ("x", "y"), np.zeros((60, 2))),
+        figures.projection_map(points, labels, classes, ("x", "y"), {"recon": np.zeros(60)}),
         figures.latent_map(points, labels.tolist(), list(classes), 2, None),
     ):
         assert len(figure.layout.annotations) == named
@@ -286,7 +286,7 @@ def test_classes_are_named_on_the_map_where_they_fit(classes, named, legend):
 
 def test_unselected_points_stay_in_grey():
     figure = figures.projection_map(
-        np.random.default_rng(0).normal(size=(6, 2)), np.array([0, 0, 1, 1, 1, 0]), ("a", "b"), ("x", "y"), np.zeros((6, 2)),
+        np.random.default_rng(0).normal(size=(6, 2)), np.array([0, 0, 1, 1, 1, 0]), ("a", "b"), ("x", "y"), {},
         selected=np.array([1, 4]),
     )  # fmt: skip
     assert [list(trace.selectedpoints) for trace in figure.data] == [[1], [2]]

@@ -13,10 +13,11 @@ def warm_up() -> None:
     import openTSNE  # noqa: F401
 
 
-def tsne(tell, stopped, codes: np.ndarray, others: np.ndarray, perplexity: float, seed: int) -> dict | None:
-    """Lay out codes (N, L), telling iteration, points and divergence on the way; at the end place others (M, L) among them.
+def tsne(tell, stopped, codes: np.ndarray, others: np.ndarray | None, perplexity: float, seed: int) -> dict | None:
+    """Lay out codes (N, L), telling iteration, points and divergence on the way; at the end place others (M, L) among them,
+    if there are any.
 
-    Returns points (N, 2), others (M, 2) and divergence, or None when it was stopped.
+    Returns points (N, 2), others (M, 2) or None, and divergence, or None when it was stopped.
     """
     import time
 
@@ -29,7 +30,8 @@ def tsne(tell, stopped, codes: np.ndarray, others: np.ndarray, perplexity: float
         if time.monotonic() - told > TELL_SECONDS:
             tell(iteration=moment.iteration, iterations=ITERATIONS, points=moment.points, divergence=moment.divergence)
             told = time.monotonic()
-    return {"points": moment.points, "others": layout.place(others), "divergence": moment.divergence}
+    placed = None if others is None else layout.place(others)
+    return {"points": moment.points, "others": placed, "divergence": moment.divergence}
 
 
 def trust(tell, stopped, codes: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict:
@@ -48,10 +50,10 @@ def probe(tell, stopped, model, data_set, shown: tuple[int, ...]) -> dict | None
     Tells "found", a list of (shown, "codes" or "pixels", accuracy), as it grows.
     Returns the same, or None when it was stopped.
     """
-    from vae_core import data, evaluate
+    from vae_core import data, energy, evaluate
 
     images = data.load(data_set) if isinstance(data_set, str) else data_set
-    train, test = (evaluate.encode(model, part)[0] for part in (images.train_images, images.test_images))
+    train, test = (energy.codes(model, data.to_float(part)) for part in (images.train_images, images.test_images))
     features = {"codes": (train, test), "pixels": (images.train_images / 255, images.test_images / 255)}
     found = []
     classes = len(images.classes)

@@ -91,18 +91,20 @@ def latent_map(
 
 
 def projection_map(
-    points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], titles: tuple[str, str], about: np.ndarray,
-    shade: tuple[str, np.ndarray] | None = None, draws: np.ndarray | None = None, selected: np.ndarray | None = None,
-    equal: bool = True, revision: str = "",
+    points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], titles: tuple[str, str],
+    terms: dict[str, np.ndarray], shade: tuple[str, np.ndarray] | None = None, draws: np.ndarray | None = None,
+    selected: np.ndarray | None = None, equal: bool = True, revision: str = "",
 ) -> go.Figure:  # fmt: skip
     """Every test image as a point, (N, 2): a shape and a colour a class, its name at its centre.
 
-    `about` (N, 2) holds recon and KL for the label under the cursor; customdata starts with the number of the image. `shade`
+    `terms` (name -> (N,) nats) stand in the label under the cursor; customdata starts with the number of the image. `shade`
     (title, N values) colours by those instead of the class. `draws` (M, 2), numbered from N, are drawn on top as rings.
     With `selected` (numbers of images) all others are grey. `revision` changes where the view is to start anew.
     """
     figure = go.Figure()
     numbers = np.arange(len(points))
+    about = np.column_stack([numbers, *(values.round(1) for values in terms.values())])
+    label = "".join(f"<br>{name} %{{customdata[{place}]:.1f}} nats" for place, name in enumerate(terms, start=1))
     chosen = None if selected is None else np.isin(numbers, selected)
     for index, name in enumerate(classes or [NO_CLASS]):
         own = numbers[labels == index]
@@ -111,13 +113,12 @@ def projection_map(
         colour, shape = marks.mark(index)
         figure.add_scattergl(
             x=points[own, 0], y=points[own, 1], name=_escaped(name), mode="markers",
-            customdata=np.column_stack([own, about[own]]),
+            customdata=about[own],
             marker={"symbol": shape, "size": 6, "opacity": 0.75 if draws is None else 0.4}
             | ({"color": colour} if shade is None else {"color": shade[1][own], "coloraxis": "coloraxis"}),
             selectedpoints=None if chosen is None else np.flatnonzero(chosen[own]).tolist(),
             selected={"marker": {"opacity": 0.95}}, unselected={"marker": {"color": "#9a9a9a", "opacity": 0.22}},
-            hovertemplate="image %{customdata[0]}<br>recon %{customdata[1]:.1f} nats<br>KL %{customdata[2]:.1f} nats"
-            "<extra>" + _escaped(name) + "</extra>",
+            hovertemplate="image %{customdata[0]}" + label + "<extra>" + _escaped(name) + "</extra>",
         )  # fmt: skip
         if _fit_on_map(classes):
             _name_at_centre(figure, name, points[own], colour if shade is None else "#444450")
@@ -145,14 +146,17 @@ def projection_map(
     return figure
 
 
-def kl_bars(kl: np.ndarray) -> go.Figure:
-    """KL of each latent dimension in nats, (L,), the largest first."""
-    order = np.argsort(-kl)
+def dimension_bars(values: np.ndarray, measure: str, unit: str) -> go.Figure:
+    """One value of each latent dimension, (L,), the largest first."""
+    order = np.argsort(-values)
     figure = go.Figure()
     figure.add_bar(
-        x=[f"z{d + 1}" for d in order], y=kl[order], marker={"color": TRAIN}, hovertemplate="%{x}: %{y:.2f} nats<extra></extra>"
+        x=[f"z{d + 1}" for d in order], y=values[order], marker={"color": TRAIN},
+        hovertemplate="%{x}: %{y:.2f}" + unit + "<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(
+        height=170, margin={"l": 10, "r": 10, "t": 10, "b": 10}, yaxis_title=measure + "," * bool(unit) + unit, bargap=0.25
     )
-    figure.update_layout(height=170, margin={"l": 10, "r": 10, "t": 10, "b": 10}, yaxis_title="KL, nats", bargap=0.25)
     return figure
 
 

@@ -1,6 +1,10 @@
-"""What Map knows of a model: its test images encoded; draws of the prior, decoded and encoded again; their sprites."""
+"""What Map knows of a model: its test images encoded; draws of the prior, decoded and encoded again; their sprites.
+
+A model without a prior has codes and errors only: the rest is None, and `words` say what its map shows instead.
+"""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -16,6 +20,35 @@ SHOWN = 10_000  # test images on the map
 DRAWS = 1000  # of the prior
 
 
+class Words(NamedTuple):
+    """How the map of a kind of model is put into words."""
+
+    point: str  # what a point is
+    measure: str  # what is told of each dimension
+    unit: str  # of it, where it has one
+    active: str  # what the dimensions that carry information do
+    collapsed: str  # said where none does
+
+
+WITH_PRIOR = Words(
+    "the mean of one test image's posterior", "KL", " nats", "active",
+    "No dimension is active: posterior collapse. Every image gets (nearly) the same code. Train with a smaller beta or a KL "
+    "warm-up.",
+)  # fmt: skip
+WITHOUT_PRIOR = Words(
+    "the code of one test image", "Variance", "", "vary (variance above 0.01)",
+    "No dimension varies: every image gets (nearly) the same code.",
+)  # fmt: skip
+
+
+class Draws(NamedTuple):
+    """Of the prior: decoded, and encoded again."""
+
+    images: np.ndarray  # uint8 (DRAWS, C, H, W)
+    mu: np.ndarray  # (DRAWS, L)
+    sprite: Sprite
+
+
 @dataclass(frozen=True)
 class Mapped:
     """The test images of the set that a model was trained on, the first SHOWN. Shared by visitors: never change it."""
@@ -24,15 +57,13 @@ class Mapped:
     images: np.ndarray  # uint8 (N, C, H, W)
     labels: np.ndarray  # (N,)
     classes: tuple[str, ...]  # empty where there are none
-    mu: np.ndarray  # (N, L)
-    recon: np.ndarray  # (N,) nats
-    kl: np.ndarray  # (N,) nats
-    kl_per_dimension: np.ndarray  # (L,) nats, averaged over the images
+    mu: np.ndarray  # (N, L); without a prior the codes themselves
+    terms: dict[str, np.ndarray]  # recon and, with a prior, KL: (N,) nats each
+    measure: np.ndarray  # (L,): the KL of each dimension averaged over the images; without a prior its variance
     active: int  # dimensions that carry information
-    draws: np.ndarray  # uint8 (DRAWS, C, H, W): decoded draws of the prior
-    draws_mu: np.ndarray  # (DRAWS, L): those, encoded
+    draws: Draws | None
     sprite: Sprite
-    draws_sprite: Sprite
+    words: Words
 
 
 def mapped(model: Checkpoint) -> Mapped:
@@ -56,13 +87,22 @@ def _mapped_own(digest: str, _model: Checkpoint) -> Mapped:
 def _map(model: Checkpoint) -> Mapped:
     codes = codes_of_test_images(model, SHOWN)
     images, mu = codes.images.numpy(), codes.mu
-    draws = decode(model, prior_draws(DRAWS, mu.shape[1]))
     sprite = pack_sprite(images) if is_own(model) else _sprite(codes.digest, images)
+    terms = {"recon": codes.terms.recon.numpy()}
+    if codes.logvar is None:
+        measure, draws, words = mu.var(0), None, WITHOUT_PRIOR
+    else:
+        terms["KL"] = codes.terms.kl.numpy()
+        measure, draws, words = evaluate.kl_per_dimension(mu, codes.logvar), _draws(model), WITH_PRIOR
     return Mapped(
-        codes.name, images, codes.labels.numpy(), codes.classes, mu.numpy(), codes.terms.recon.numpy(), codes.terms.kl.numpy(),
-        evaluate.kl_per_dimension(mu, codes.logvar).numpy(), evaluate.active_units(mu), draws,
-        evaluate.encode(model.model, torch.from_numpy(draws))[0].numpy(), sprite, pack_sprite(draws),
+        codes.name, images, codes.labels.numpy(), codes.classes, mu.numpy(), terms, measure.numpy(),
+        evaluate.active_units(mu), draws, sprite, words,
     )  # fmt: skip
+
+
+def _draws(model: Checkpoint) -> Draws:
+    images = decode(model, prior_draws(DRAWS, model.model.config.latent_dim))
+    return Draws(images, evaluate.encode(model.model, torch.from_numpy(images))[0].numpy(), pack_sprite(images))
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

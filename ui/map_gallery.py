@@ -11,7 +11,6 @@ from ui.map_data import Mapped
 from vae_core.checkpoint import Checkpoint
 
 PAGE = 36  # pairs on one page
-ORDERS = {"As in the test set": None, "Highest -ELBO first": "-ELBO", "Highest recon first": "recon", "Highest KL first": "KL"}
 
 
 def selection(model: Checkpoint) -> np.ndarray | None:
@@ -35,29 +34,31 @@ def _number(point: dict) -> int:
 
 
 def gallery(model: Checkpoint, known: Mapped) -> None:
-    """The selected images beside their reconstructions, with their terms of the ELBO."""
+    """The selected images beside their reconstructions, with what they cost."""
     with st.container(key="map_gallery"):
         numbers = selection(model)
         if numbers is None:
             st.caption("Nothing is selected.")
             return
         names = {"class": [known.classes[label] for label in known.labels[numbers]]} if known.classes else {}
-        table = pd.DataFrame({
-            "image": numbers, **names,
-            "-ELBO": known.recon[numbers] + known.kl[numbers], "recon": known.recon[numbers], "KL": known.kl[numbers],
-        })  # fmt: skip
+        terms = {name: values[numbers] for name, values in known.terms.items()}
+        sums = {"-ELBO": sum(terms.values())} if len(terms) > 1 else {}
+        table = pd.DataFrame({"image": numbers, **names, **sums, **terms})
         left, middle, right, clear = st.columns([2.2, 1.2, 0.8, 0.8], vertical_alignment="bottom")
         left.markdown(f"**{len(table):,} image{'s' if len(table) > 1 else ''} selected**")
-        loss, recon, kl = (table[name].mean() for name in ("-ELBO", "recon", "KL"))
-        left.caption(f"On average -ELBO {loss:.1f} = recon {recon:.1f} + KL {kl:.1f} nats")
-        order = middle.selectbox("Order", list(ORDERS), key="map_order")
+        whole, parts = ([f"{name} {table[name].mean():.1f}" for name in some] for some in (sums, terms))
+        left.caption(f"On average {' = '.join([*whole, ' + '.join(parts)])} nats")
+        orders = {"As in the test set": None} | {f"Highest {name} first": name for name in (*sums, *terms)}
+        if st.session_state.get("map_order") not in (None, *orders):
+            st.session_state["map_order"] = next(iter(orders))
+        order = middle.selectbox("Order", list(orders), key="map_order")
         right.download_button(
             "CSV", lambda: table.to_csv(index=False).encode(), "selection.csv", "text/csv", on_click="ignore", key="map_csv",
             icon=":material/download:", width="stretch",
         )  # fmt: skip
         clear.button("Clear", key="map_clear", icon=":material/close:", on_click=_clear, width="stretch")
-        if ORDERS[order]:
-            table = table.sort_values(ORDERS[order], ascending=False)
+        if orders[order]:
+            table = table.sort_values(orders[order], ascending=False)
         pages = -(-len(table) // PAGE)
         if st.session_state.get("map_page", 1) > pages:
             st.session_state["map_page"] = 1
@@ -66,7 +67,8 @@ def gallery(model: Checkpoint, known: Mapped) -> None:
         rows = shown["image"].to_numpy()
         title = "{class} · image {image}" if known.classes else "Image {image}"
         words = [
-            (title.format(**row), f"recon {row['recon']:.1f} · KL {row['KL']:.1f} nats") for row in shown.to_dict("records")
+            (title.format(**row), " · ".join(f"{name} {row[name]:.1f}" for name in terms) + " nats")
+            for row in shown.to_dict("records")
         ]
         st.html(pairs(known.images[rows], decode(model, torch.tensor(known.mu[rows])), words, ("Original", "Reconstruction")))
 

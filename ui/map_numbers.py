@@ -17,7 +17,7 @@ FEW_LABELS, ALL_LABELS = (100, 1000), (0,)
 
 
 def numbers(model: Checkpoint, known: Mapped, choice: Choice) -> None:
-    """Neighbours, KL per dimension and probes; redraws itself while they are being computed."""
+    """Neighbours, what each dimension tells, and probes; redraws itself while they are being computed."""
     found = [_trust(model, known, choice), *_probes(model, known)]
     active = any(analysis is not None and analysis.active for analysis in found)
     st.fragment(_draw_numbers, run_every=REFRESH_SECONDS if active else None)(model, known, choice, active)
@@ -28,13 +28,14 @@ def _draw_numbers(model: Checkpoint, known: Mapped, choice: Choice, was_active: 
     if any(analysis is not None and analysis.active for analysis in (trust, *probes)) != was_active:
         st.rerun()
     _draw_trust(trust, known)
-    st.markdown(f"**KL per dimension** · {known.active} of {len(known.kl_per_dimension)} active")
+    words, latent_dim = known.words, len(known.measure)
+    st.markdown(f"**{words.measure} per dimension** · {known.active} of {latent_dim} {words.active}")
     st.plotly_chart(
-        figures.kl_bars(known.kl_per_dimension), key="map_kl", config={"displaylogo": False},
-        alt=f"KL of each of {len(known.kl_per_dimension)} dimensions, in nats.",
+        figures.dimension_bars(known.measure, words.measure, words.unit), key="map_dimensions", config={"displaylogo": False},
+        alt=f"{words.measure} of each of {latent_dim} dimensions, the largest first.",
     )  # fmt: skip
     if not known.active:
-        st.warning("No dimension is active: posterior collapse. Every image gets (nearly) the same code.")
+        st.warning(words.collapsed)
     if known.classes:
         _draw_probes(model, probes)
 

@@ -25,7 +25,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Picture:
-    """Points (N, 2) of the test images and (M, 2) of the prior's draws (None: not placed yet), and how to read the axes."""
+    """Points (N, 2) of the test images and (M, 2) of the prior's draws (None: not placed yet, or there are none), and how to
+    read the axes."""
 
     points: np.ndarray
     draws: np.ndarray | None
@@ -54,8 +55,8 @@ def choose(known: Mapped) -> Choice:
         return Choice(TSNE, (perplexity, st.number_input("Seed", 0, 9999, 0, key="map_seed", width=120)))
     if latent_dim <= 2:
         return Choice(AXES, tuple(range(latent_dim)))
-    order = np.argsort(-known.kl_per_dimension).tolist()
-    name = lambda d: f"z{d + 1} · {known.kl_per_dimension[d]:.2f} nats"  # noqa: E731
+    order = np.argsort(-known.measure).tolist()
+    name = lambda d: f"z{d + 1} · {known.measure[d]:.2f}{known.words.unit}"  # noqa: E731
     first = st.selectbox("Across", order, format_func=name, key="map_first", width=170)
     second = st.selectbox("Up", [d for d in order if d != first], format_func=name, key="map_second", width=170)
     return Choice(AXES, (first, second))
@@ -71,24 +72,26 @@ def project(digest: str, known: Mapped, choice: Choice) -> tuple[Picture | None,
 def ask_tsne(digest: str, known: Mapped, choice: Choice) -> Analysis:
     """Start this t-SNE, or join it."""
     return analyses().ask(
-        (digest, choice), tab(), analysis_worker.tsne, known.mu, known.draws_mu, *map(int, choice.parameters)
+        (digest, choice), tab(), analysis_worker.tsne, known.mu, known.draws.mu if known.draws else None,
+        *map(int, choice.parameters),
     )  # fmt: skip
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _at_once(digest: str, choice: Choice, _known: Mapped) -> Picture:
-    mu, draws = _known.mu, _known.draws_mu
+    mu, draws = _known.mu, _known.draws.mu if _known.draws else None
     if choice.method == PCA:
         plane = Plane(mu)
         titles = tuple(f"PC {i} ({share:.0%} of the variance)" for i, share in enumerate(plane.explained, start=1))
-        return Picture(plane(mu), plane(draws), titles)
+        return Picture(plane(mu), None if draws is None else plane(draws), titles)
     if len(choice.parameters) == 1:  # a line of codes: the classes in rows, so that they can be told apart
         random = np.random.default_rng(0)
         rows = _known.labels + random.uniform(-0.35, 0.35, len(mu))
-        above = max(1, len(_known.classes)) + random.uniform(-0.35, 0.35, len(draws))
-        return Picture(np.column_stack([mu[:, 0], rows]), np.column_stack([draws[:, 0], above]), ("z1", "class"), equal=False)
-    across, up = choice.parameters
-    return Picture(mu[:, [across, up]], draws[:, [across, up]], (f"z{across + 1}", f"z{up + 1}"))
+        if draws is not None:
+            draws = np.column_stack([draws[:, 0], max(1, len(_known.classes)) + random.uniform(-0.35, 0.35, len(draws))])
+        return Picture(np.column_stack([mu[:, 0], rows]), draws, ("z1", "class"), equal=False)
+    axes = list(choice.parameters)
+    return Picture(mu[:, axes], None if draws is None else draws[:, axes], tuple(f"z{d + 1}" for d in axes))
 
 
 def _tsne(digest: str, known: Mapped, choice: Choice) -> tuple[Picture | None, Analysis]:

@@ -18,7 +18,8 @@ REFRESH_SECONDS = 0.7
 CHART_CONFIG = {
     "displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"]
 }  # fmt: skip
-CLASS, RECON, KL = "Class", "Reconstruction error", "KL"
+CLASS = "Class"
+TERMS = {"recon": "Reconstruction error", "KL": "KL"}
 HOW_TO_READ = {
     TSNE: "t-SNE keeps neighbours together. Distances between far clusters and their sizes mean little, and it has no inverse: "
     "a place on this picture cannot be decoded.",
@@ -41,16 +42,22 @@ def map_view(model: Checkpoint, known: Mapped) -> None:
 
 
 def _shade(known: Mapped) -> tuple[str, bool]:
-    names = [*([CLASS] if known.classes else []), RECON, KL, *(f"z{d + 1}" for d in range(known.mu.shape[1]))]
+    names = [*([CLASS] if known.classes else []), *_values(known)]
     if st.session_state.get("map_colour") not in (None, *names):
         st.session_state["map_colour"] = names[0]
     shade = st.selectbox("Colour by", names, key="map_colour", width=200)
-    draws = st.toggle(
+    draws = known.draws is not None and st.toggle(
         "Samples of the prior", key="map_prior",
-        help=f"{len(known.draws):,} draws of the prior, decoded and encoded again: where do pictures that the model makes up "
-        "land among the real ones?",
+        help=f"{len(known.draws.mu):,} draws of the prior, decoded and encoded again: where do pictures that the model makes "
+        "up land among the real ones?",
     )  # fmt: skip
     return shade, draws
+
+
+def _values(known: Mapped) -> dict[str, np.ndarray]:
+    """What may colour the points instead of their class: name -> (N,)."""
+    terms = {TERMS[name]: values for name, values in known.terms.items()}
+    return terms | {f"z{d + 1}": known.mu[:, d] for d in range(known.mu.shape[1])}
 
 
 def _is_active(model: Checkpoint, known: Mapped, choice: Choice) -> bool:
@@ -77,11 +84,10 @@ def _chart(model: Checkpoint, known: Mapped, choice: Choice, shade: str, with_dr
         _status(model, known, choice, analysis)
     if picture is None:
         return
-    values = {RECON: known.recon, KL: known.kl} | {f"z{d + 1}": known.mu[:, d] for d in range(known.mu.shape[1])}
     unit = "" if shade.startswith("z") else ", nats"
     figure = figures.projection_map(
-        picture.points, known.labels, known.classes, picture.titles, np.column_stack([known.recon, known.kl]).round(1),
-        None if shade == CLASS else (shade + unit, values[shade]), picture.draws if with_draws else None,
+        picture.points, known.labels, known.classes, picture.titles, known.terms,
+        None if shade == CLASS else (shade + unit, _values(known)[shade]), picture.draws if with_draws else None,
         selection(model), picture.equal, f"{model.digest}{choice}",
     )  # fmt: skip
     st.plotly_chart(
@@ -90,8 +96,8 @@ def _chart(model: Checkpoint, known: Mapped, choice: Choice, shade: str, with_dr
     )  # fmt: skip
     hover_pictures(known.sprite, "map_chart", key="map_hover")
     if with_draws:
-        hover_pictures(known.draws_sprite, "map_chart", first=len(known.images), key="map_hover_draws")
-    st.caption(HOW_TO_READ.get(choice.method, "Each point is the mean of one test image's posterior.")
+        hover_pictures(known.draws.sprite, "map_chart", first=len(known.images), key="map_hover_draws")
+    st.caption(HOW_TO_READ.get(choice.method, f"Each point is {known.words.point}.")
                + " Draw a lasso or a box around points to see their images below."
                + (" The samples are placed when the layout is complete." * (with_draws and picture.draws is None)))  # fmt: skip
 
