@@ -99,7 +99,7 @@ def test_bad_input_in_the_worker_is_told_in_its_sentence_and_may_be_asked_again(
     key = ("collapsed", "t-SNE")
     arguments = np.zeros((50, 3)), np.zeros((2, 3)), 10, 0
     analysis = until(local.ask(key, "tab-1", analysis_worker.tsne, *arguments), FAILED)
-    assert "posterior collapse" in analysis.reason
+    assert "no spread" in analysis.reason
     assert local.ask(key, "tab-1", analysis_worker.tsne, *arguments) is not analysis
 
 
