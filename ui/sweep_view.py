@@ -67,8 +67,7 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
             st.text(str(error))
     if not entries:
         return
-    left, right = st.columns(2, gap="medium")
-    with left, st.container(key="sweep_curve"):
+    with st.container(key="sweep_curve"):
         st.markdown("**Rate against distortion**")
         lines: dict[str, list] = {}
         for entry in entries:
@@ -80,7 +79,7 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
             st.plotly_chart(
                 figures.rate_distortion(lines), key="sweep_chart", config={"displaylogo": False}, alt=_curve_in_words(entries),
             )  # fmt: skip
-    with right, st.container(key="sweep_scores"):
+    with st.container(key="sweep_scores"):  # below the curve: beside it there is no room for its columns
         st.markdown("**Nats per test image**")
         st.dataframe(_table(entries), hide_index=True, width="stretch")
         st.caption("Units: dimensions that carry information. MIG: mutual information gap, where the factors are known.")
