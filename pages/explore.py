@@ -30,7 +30,7 @@ image, mine, is_new = subject(model, known)
 here = explore_plane.place(model, known, FIRST, explore_address.start(FIRST, model.model.config.latent_dim))
 explore_pads.controls()
 
-WALK, DRAW = "Walk", "Your own digit"
+WALK, DRAW = "Walk", explore_draw.section(model)
 names = ["A test image", DRAW, WALK, "Traversals", "Grid"] if known else [DRAW, "Traversals", "Grid"]
 way = explore_walk.walk(model, known, here) if known and st.session_state.get("explore_section") == WALK else None
 path = way.on(here) if way else None

@@ -1,4 +1,4 @@
-"""Autoencoders without a prior on Explore, Home and Map by AppTest: all that a code has, nothing that only a VAE has."""
+"""Autoencoders without a prior on Explore and Home by AppTest: all that a code has, nothing that only a VAE has."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_it_stands_beside_a_vae_and_both_follow_the_image():
     assert at.session_state["explore_beside_place"].z == pytest.approx(codes("mnist-ae-30", 6)[5].tolist(), abs=1e-4)
 
 
-def test_home_drags_through_it_and_map_says_why_it_has_no_map(monkeypatch):
+def test_home_drags_through_it(monkeypatch):
     sent = sent_to_the_pad(monkeypatch)
     at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
     at.query_params["checkpoint"] = "mnist-ae-500"
@@ -95,6 +95,18 @@ def test_home_drags_through_it_and_map_says_why_it_has_no_map(monkeypatch):
     assert not sent[-1]["prior"]
     assert sent[-1]["plane"]["labels"][0].startswith("PC 1")
     assert "mnist · autoencoder · 500 units" in spoken(at)
-    at.switch_page("pages/map.py").run()
+
+
+def test_the_own_picture_is_a_digit_only_to_models_of_digits():
+    for name, panel in (
+        ("mnist-dae-500", "Your own digit"),
+        ("fashion-2d", "Your own picture"),
+        ("shapes-2d", "Your own picture"),
+    ):
+        at = show(open_explore(name), panel)
+        assert not at.exception
+        assert panel in [tab.label for tab in at.tabs]
+        assert f"Draw a {panel.split()[-1]}" in spoken(at)
+    at.session_state["checkpoint"] = "mnist-2d"  # the open section has another name there
+    at.run()
     assert not at.exception
-    assert "mnist-ae-500 is an autoencoder without a prior" in spoken(at)

@@ -57,12 +57,10 @@ def settle(at: AppTest, here: Analyses) -> AppTest:
     return at
 
 
-def tiny(monkeypatch, tmp_path, change=lambda model: None, **config) -> str:
+def tiny(monkeypatch, tmp_path, change=lambda model: None, kind=VAEConfig, **config) -> str:
     """A barely trained model of the digits in the picker; `change` may ruin it."""
     digits = data.load("digits")
-    state = train.start(
-        VAEConfig(image_shape=digits.image_shape, **({"hidden": 16} | config)), digits, train.TrainConfig(epochs=1)
-    )
+    state = train.start(kind(image_shape=digits.image_shape, **({"hidden": 16} | config)), digits, train.TrainConfig(epochs=1))
     next(train.fit(state, digits))
     with torch.no_grad():
         change(state.model)

@@ -16,6 +16,7 @@ from vae_core.errors import BadInput
 from vae_core.evaluate import ELBOTerms
 
 MNIST_LIKE = ("mnist",)  # sets whose images were made by MNIST's recipe
+DIGITS = (*MNIST_LIKE, "digits")  # sets of digits
 
 
 def own(model: Checkpoint, known: Encoded | None) -> tuple[Seen | None, bool]:
@@ -33,6 +34,15 @@ def own(model: Checkpoint, known: Encoded | None) -> tuple[Seen | None, bool]:
             memory["made"] = (key, None, str(problem))
     mine = memory["made"][1] if raw is not None else None
     return mine, is_new and mine is not None
+
+
+def section(model: Checkpoint) -> str:
+    """What the panel is called: to a model of other things a digit would be a strange picture."""
+    return f"Your own {_wanted(model)}"
+
+
+def _wanted(model: Checkpoint) -> str:
+    return "digit" if model.recipe.data.name in DIGITS else "picture"
 
 
 def is_begun() -> bool:
@@ -56,8 +66,8 @@ def panel(model: Checkpoint, known: Encoded | None, mine: Seen | None) -> None:
             st.warning(problem)
         elif mine is None:
             st.markdown(
-                "Draw a digit with mouse, pen or finger, or upload a picture. The model encodes it, and it appears on the "
-                f"plane above{', with its posterior: one and two sigma, to scale' * model.has_prior}. Drag on from there."
+                f"Draw a {_wanted(model)} with mouse, pen or finger, or upload one. The model encodes it, and it appears on "
+                f"the plane above{', with its posterior: one and two sigma, to scale' * model.has_prior}. Drag on from there."
             )
         else:
             _results(model, known, mine)
