@@ -22,7 +22,7 @@ PLAIN = {
     "corruption": None, "likelihood": "bernoulli", "flip": False, "shift": 0,
 }  # fmt: skip
 PRESETS = {  # name -> what it is for, and what differs from PLAIN
-    "Watch a map form": ("Two latent dimensions, about a minute and a half on two cores: the plane itself is the map.", {}),
+    "Watch a map form": ("Two latent dimensions, one to three minutes on two cores: the plane itself is the map.", {}),
     "Textbook": ("The network of the tutorials: 784-400-20, Adam at 0.001, ten epochs.",
                  {"architecture": "mlp", "latent_dim": 20, "batch_size": 128, "lr": 1e-3, "schedule": "constant"}),
     "Sharp": ("Twenty dimensions and the residual network: much lower loss in the same time.",

@@ -28,6 +28,14 @@ What you will see, about once a second:
 
 Afterwards drag the *Replay* slider to see it happen again, and keep the model to explore it.
 """
+AFTER = "Per test image, after the last epoch; a nat is 1.44 bits."
+NUMBERS = (  # of the test set: label, name in the record of an epoch, help
+    ("Test loss", "test_loss", f"-ELBO = reconstruction + KL, lower is better. The ELBO, the evidence lower bound, is at most "
+     f"the log-probability that the model gives an image. {AFTER}"),
+    ("Reconstruction", "test_recon", f"What painting the image again from its code costs. {AFTER}"),
+    ("KL", "test_kl", f"What the code tells about the image; near 0 it tells nothing. {AFTER}"),
+)  # fmt: skip
+WITHOUT_PRIOR = (("Test loss", "test_loss", f"The error of what the model returns, lower is better. {AFTER}"),)
 COLLAPSED = 0.1  # nats of KL below which the code says nothing
 
 
@@ -121,11 +129,10 @@ def _share(run: Run) -> None:
 
 def _numbers(run: Run) -> None:
     last = run.epochs[-1] if run.epochs else {}
-    shown = [("Test loss", "test_loss"), ("Reconstruction", "test_recon"), ("KL", "test_kl")]
-    shown = shown if _has_prior(run) else shown[:1]
+    shown = NUMBERS if _has_prior(run) else WITHOUT_PRIOR
     columns = st.columns(len(shown) + 2)
-    for column, (label, name) in zip(columns, shown, strict=False):
-        column.metric(label, f"{last[name]:.1f} nats" if name in last else "–", help="Per test image, after the last epoch.")
+    for column, (label, name, about) in zip(columns, shown, strict=False):
+        column.metric(label, f"{last[name]:.1f} nats" if name in last else "–", help=about)
     columns[-2].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
     columns[-1].metric("Time left", _duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
 
