@@ -13,6 +13,10 @@ SECTIONS = {
 
 inside_app()
 st.title("Look inside autoencoders")
+st.page_link(
+    "pages/train.py", label="Train one of your own: choose *Autoencoder* or *Denoise* on Train, keep it, and compare it here.",
+    icon=":material/model_training:",
+)  # fmt: skip
 if not shipped():
     st.info("No autoencoder is here yet: run `make checkpoints`.")
     st.stop()
