@@ -14,6 +14,7 @@ EXAGGERATION = 12
 START_SPREAD = 1e-4  # standard deviation of the first layout (Kobak & Berens 2019, Nature Communications 10)
 WIDE = 100  # dimensions above which components come from the covariance: a full SVD of 10,000 x 500 takes 1 to 20 s, this 0.1
 FFT_EXTENT = 125  # a wider layout costs Fourier interpolation more than Barnes-Hut (10,000 points, two cores)
+FEW = 5000  # points; fewer cost Barnes-Hut less from the start (240: a tenth, 4,000: half, 10,000: 1.6 times as much)
 
 
 class Plane:
@@ -66,8 +67,8 @@ class Layout(NamedTuple):
 class TSNE:
     """t-SNE (van der Maaten & Hinton 2008, JMLR 9), by openTSNE (Policar et al. 2024, JSS 109), from a PCA start and seeded.
 
-    The gradient is interpolated by Fourier transforms (Linderman et al. 2019, Nature Methods 16) while the layout is small and
-    approximated by Barnes-Hut trees (van der Maaten 2014, JMLR 15) once it is wide: each where it is the faster one.
+    The gradient of many points is interpolated by Fourier transforms (Linderman et al. 2019, Nature Methods 16) while the
+    layout is small; that of few, or of a wide layout, is approximated by Barnes-Hut trees (van der Maaten 2014, JMLR 15).
     """
 
     def __init__(self, codes: np.ndarray, perplexity: float = 30, seed: int = 0, threads: int = 1):
@@ -98,17 +99,22 @@ class TSNE:
             self.codes, perplexity=self.perplexity, method="exact", random_state=self.seed, n_jobs=self.threads
         )
         self._embedding = TSNEEmbedding(
-            start, similar, negative_gradient_method="fft", random_state=self.seed, n_jobs=self.threads
+            start, similar, negative_gradient_method=self._gradient(start), random_state=self.seed, n_jobs=self.threads
         )
         iteration = 0
         while iteration < ITERATIONS:
             steps = 10 if iteration < 50 else 25
             self._embedding.optimize(
                 steps, exaggeration=EXAGGERATION if iteration < EXAGGERATED else None, momentum=0.8, inplace=True,
-                negative_gradient_method="bh" if np.ptp(self._embedding) > FFT_EXTENT else "fft",
+                negative_gradient_method=self._gradient(self._embedding),
             )  # fmt: skip
             iteration += steps
             yield Layout(iteration, np.asarray(self._embedding, np.float32), float(self._embedding.kl_divergence))
+
+    @staticmethod
+    def _gradient(points: np.ndarray) -> str:
+        """The faster way to the gradient at these points (N, 2), in openTSNE's words."""
+        return "bh" if len(points) < FEW or np.ptp(points) > FFT_EXTENT else "fft"
 
     def place(self, codes: np.ndarray) -> np.ndarray:
         """Other codes (M, L) in the present layout, float32 (M, 2): at the median of their 25 nearest neighbours among the
