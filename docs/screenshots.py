@@ -19,6 +19,7 @@ CHART = ".st-key-map_chart .js-plotly-plot .nsewdrag"
 
 def pad(page: Page) -> None:
     page.wait_for_function(PAD, timeout=90_000)
+    page.wait_for_timeout(4000)  # the decoded pictures of the plane come a few a frame
 
 
 def t_sne(page: Page) -> None:
