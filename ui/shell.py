@@ -47,9 +47,10 @@ def frame() -> StreamlitPage:
 
 
 def inside_app() -> None:
-    """The first line of every page. Until st.navigation has run once in a server, Streamlit takes a deep link for one of its
-    old-style pages and runs the page's file alone: then start over, the right way. (A test harness that forgets the
-    navigation between two runs gets the frame drawn here instead: starting over would lose the press that it simulates.)"""
+    """The first line of every page. Where st.navigation has not run yet, Streamlit may take a deep link for one of its
+    old-style pages and run the page's file alone: then start over, the right way. (Our own server says at its start that it has
+    none: ui/front_door.py. A test harness that forgets the navigation between two runs gets the frame drawn here instead:
+    starting over would lose the press that it simulates.)"""
     if PagesManager.uses_pages_directory:
         if "framed" not in st.session_state:
             PagesManager.uses_pages_directory = False
