@@ -3,8 +3,8 @@
     settled = latent_pad(checkpoint, key="explore_pad")
     st.write(settled.z)
 
-Python hears of the point where a drag or a run of key presses ends, never of the movement. The browser gets the decoder
-(and the encoded images) once, in parcels of their own; everything else is a few hundred bytes of JSON.
+Python hears of the point where a drag or a run of key presses ends, never of the movement. The browser fetches the decoder
+(and the encoded images) once, as parcels that `routes()` serve; everything else is a few hundred bytes of JSON.
 """
 
 import base64
@@ -17,15 +17,29 @@ import numpy as np
 import streamlit as st
 import torch
 
+from latent_pad import shelf
 from latent_pad.heat import Heat
 from latent_pad.marks import COLOURS, SHAPES
-from latent_pad.parcel import PadDecoder, PadPoints, Parcel, pack_decoder, pack_points
+from latent_pad.parcel import PadDecoder, PadPoints, pack_decoder, pack_points
 from latent_pad.plane import Plane, Posterior, numbers
+from latent_pad.shelf import routes
 
 if TYPE_CHECKING:
     from vae_core.checkpoint import Checkpoint
 
-__all__ = ["Heat", "PadDecoder", "PadPoints", "Plane", "Posterior", "Settled", "latent_pad", "pack_decoder", "pack_points"]
+__all__ = [
+    "Heat",
+    "PadDecoder",
+    "PadPoints",
+    "Plane",
+    "Posterior",
+    "Settled",
+    "latent_pad",
+    "pack_decoder",
+    "pack_points",
+    "pad_decoder",
+    "routes",
+]
 
 LAYERS = ("images", "codes", "both", "heat")
 LATEST = 2**53
@@ -81,7 +95,7 @@ def latent_pad(
     if isinstance(model, PadDecoder):
         decoder = model
     else:
-        decoder, decode = _packed(model.digest, model), decode or functools.partial(_decode, model.model)
+        decoder, decode = pad_decoder(model), decode or functools.partial(_decode, model.model)
     plane = plane or Plane.axes(decoder.latent_dim)
     if plane.latent_dim != decoder.latent_dim:
         raise ValueError(f"The plane lies in {plane.latent_dim} dimensions, the decoder reads {decoder.latent_dim}.")
@@ -127,13 +141,11 @@ def latent_pad(
         "shapes": list(SHAPES),
         "fallback": _picture(decode(z), decoder.image_shape) if by_server else None,
     }  # fmt: skip
-    with st.container(gap=None):  # the parcels have no face and must not take a gap each
-        if decoder.parcel:
-            _send(decoder.parcel, f"{key}--decoder")
-        if points:
-            _send(points.parcel, f"{key}--points")
-        _component()(key=key, data=data, default={"point": None}, on_point_change=on_change or _nothing)
-
+    parcels = [parcel for parcel in (decoder.parcel, points and points.parcel) if parcel]
+    st.session_state[f"{key}--parcels"] = parcels  # held for as long as this visitor may ask for them
+    for parcel in parcels:
+        shelf.put(parcel)
+    _component()(key=key, data=data, default={"point": None}, on_point_change=on_change or _nothing)
     return Settled(x, y, z)
 
 
@@ -164,15 +176,15 @@ def _component() -> Callable:
     return st.components.v2.component("latentscape.latent_pad", js="pad.js", css="style.css", isolate_styles=False)
 
 
+def pad_decoder(checkpoint: "Checkpoint") -> PadDecoder:
+    """The decoder of a checkpoint as the pad has it, packed once."""
+    return _packed(checkpoint.digest, checkpoint)
+
+
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _packed(digest: str, _checkpoint: "Checkpoint") -> PadDecoder:
     config, output = _checkpoint.model.config, "sigmoid" if _checkpoint.has_prior else "signed"
     return pack_decoder(_checkpoint.model.decoder, config.latent_dim, config.image_shape, _checkpoint.half, output)
-
-
-def _send(parcel: Parcel, key: str) -> None:
-    """Bytes of their own element: the message is the same at every rerun, so that Streamlit sends its hash instead."""
-    _component()(key=key, data=parcel.digest.encode() + parcel.payload)
 
 
 def _heard(state) -> dict | None:

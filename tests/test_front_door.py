@@ -1,54 +1,80 @@
-"""The page that a browser gets first: what it names is there, once, and where it is of use."""
+"""The addresses that the server answers itself: pages, and the parcels of the pad."""
 
-import re
+import asyncio
+import gc
+from typing import NamedTuple
 
+import numpy as np
 import pytest
-from conftest import ROOT
+from starlette.applications import Starlette
+from streamlit import config
 
+from latent_pad import pack_points, shelf
 from ui import front_door
-from ui.site_map import PAGES
-
-HREF = re.compile(r'<link rel="modulepreload" crossorigin href="\./([^"]+)">')
-BIDI = "_stcore/bidi-components/latentscape.latent_pad/"
-addresses = pytest.mark.parametrize("address", [address for *_, address in PAGES.values()])
+from ui.site_map import FIRST_MODEL, PAGES
 
 
-def named(address: str) -> list[str]:
-    return HREF.findall(front_door.front(address))
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
-@addresses
-def test_every_file_that_it_names_is_there_once(address):
-    paths = named(address)
-    assert len(paths) > 40
-    assert len(set(paths)) == len(paths)
-    for path in paths:
-        pad = path.startswith(BIDI)
-        assert (front_door.PAD / path.removeprefix(BIDI) if pad else front_door.STATIC / path).is_file()
+def get(address: str) -> Answer:
+    """What a browser gets from the routes."""
+    path, _, query = address.partition("?")
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": [], "root_path": ""}
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(Starlette(routes=front_door.routes())(scope, receive, send))
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Answer(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
 
 
-@addresses
-def test_the_pad_is_named_whole_where_a_page_begins_with_it(address):
-    pad = {path.removeprefix(BIDI) for path in named(address) if path.startswith(BIDI)}
-    assert pad == ({path.name for path in front_door.PAD.glob("*.js")} - {"hover.js"} if address in ("", "explore") else set())
-    assert "latent_pad(" in (ROOT / "pages/home.py").read_text()
-    assert "explore_pads.pad(" in (ROOT / "pages/explore.py").read_text()
-
-
-def test_the_first_widgets_of_a_page_are_named_with_all_that_they_import():
-    names = {path.rsplit("/", 1)[1] for path in named("explore")}
-    for widget in ("Selectbox", "BidiComponent"):
-        (file,) = (front_door.STATIC / "static/js").glob(f"{widget}.*.js")
-        assert {file.name, *re.findall(r'from"\./([^"]+)"', file.read_text())} <= names | {
-            path.rsplit("/", 1)[1] for path in re.findall(r'src="\./(static/js/[^"]+)"', front_door.front("explore"))
-        }
-
-
-def test_another_page_than_the_one_we_know_is_left_alone(monkeypatch, tmp_path):
-    (tmp_path / "index.html").write_text("<p>something else</p>")
-    monkeypatch.setattr(front_door, "STATIC", tmp_path)
-    assert front_door.front.__wrapped__("train") == "<p>something else</p>"
+@pytest.fixture
+def parcel():
+    found = pack_points(np.zeros((3, 2))).parcel
+    shelf.put(found)
+    return found
 
 
 def test_there_is_a_route_for_every_page():
-    assert [route.path for route in front_door.routes()] == [f"/{address}" for *_, address in PAGES.values()]
+    assert {f"/{address}" for *_, address in PAGES.values()} < {route.path for route in front_door.routes()}
+
+
+def test_a_parcel_is_served_whole_and_for_good(parcel):
+    answer = get(f"/parcels/{parcel.digest}")
+    assert answer.status == 200
+    assert answer.body == parcel.payload
+    assert "immutable" in answer.headers["cache-control"]
+
+
+def test_a_parcel_that_nobody_holds_any_more_is_gone():
+    found = pack_points(np.ones((3, 2))).parcel
+    shelf.put(found)
+    address = f"/parcels/{found.digest}"
+    assert get(address).status == 200
+    del found
+    gc.collect()
+    assert get(address).status == 404
+    assert get("/parcels/nothing").headers["cache-control"] == "no-store"
+
+
+def test_a_page_asks_for_the_first_models_parcels_unless_its_link_names_another(parcel, monkeypatch):
+    monkeypatch.setattr(front_door, "_first_parcels", [parcel])
+    link = f"./parcels/{parcel.digest}"
+    assert link in get("/explore").body.decode()
+    assert link in get(f"/explore?checkpoint={FIRST_MODEL}").body.decode()
+    assert link not in get("/explore?checkpoint=mnist-20d").body.decode()
+
+
+def test_below_a_base_path_the_parcels_are_there_too(monkeypatch, parcel):
+    monkeypatch.setattr(config, "get_option", {"server.baseUrlPath": "lab/one"}.get)
+    assert get(f"/lab/one/parcels/{parcel.digest}").status == 200
+    assert get("/explore").status == 404

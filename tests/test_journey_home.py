@@ -66,5 +66,8 @@ def test_a_deep_link_is_the_first_thing_a_fresh_server_is_asked(page, tmp_path):
         assert not [path for path in asked if path.startswith("/train/")]  # the server is not looked for under the page
         modules = [path for path in asked if path.endswith(".js")]
         assert len(modules) == len(set(modules))
+        inside = page.eval_on_selector_all("link[rel=inside]", "links => links.map((link) => new URL(link.href).pathname)")
+        assert len(inside) > 30
+        assert not set(inside) & set(modules)  # what travels inside the page is not fetched
     finally:
         fresh.close()

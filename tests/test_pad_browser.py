@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, Server, at_rest, wait_until
+from playwright.sync_api import expect
 
 from vae_core import checkpoint, data
 
@@ -153,15 +154,33 @@ def test_arrow_keys_move_the_point_and_shift_makes_larger_steps(pad, pad_server)
 
 
 def test_weights_travel_once(pad, pad_server):
-    received: list[int] = []
+    received, fetched = [], []
     pad.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
+    pad.page.on("response", lambda answer: "/parcels/" in answer.url and fetched.append(answer))
     pad.open(pad_server.url)
-    assert sum(received) > 500_000, "decoder and images come once"
+    assert [answer.status for answer in fetched] == [200, 200], "decoder and images come once"
+    assert sum(len(answer.body()) for answer in fetched) > 500_000
+    assert sum(received) < 100_000
+    assert all("immutable" in answer.headers["cache-control"] for answer in fetched)
     received.clear()
     pad.page.mouse.click(*pad.at(0.6, 0.6))
     wait_until(pad.heard(), 15, "Python shows the settled point")
     pad.page.wait_for_timeout(300)
     assert 0 < sum(received) < 20_000
+    assert len(fetched) == 2
+
+
+def test_a_pad_whose_decoder_does_not_arrive_says_so(page, pad_server):
+    pad = Pad(page)
+    page.route("**/parcels/*", lambda route: route.fulfill(status=404))
+    page.goto(pad_server.url)
+    expect(page.get_by_test_id("pad-notice")).to_have_text(
+        "The decoder did not arrive (the server answered 404). Reload this page.", timeout=FIRST_IMAGE
+    )
+    page.unroute("**/parcels/*")
+    page.get_by_test_id("stBaseButton-secondary").filter(has_text="Move").click()
+    expect(page.get_by_test_id("pad-notice")).to_be_hidden()
+    wait_until(lambda: pad.decodes > 0, 15, "asked for again at the next change")
 
 
 def test_the_wheel_zooms_around_the_pointer_and_a_double_click_goes_back(pad, pad_server):

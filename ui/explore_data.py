@@ -7,8 +7,9 @@ import numpy as np
 import streamlit as st
 import torch
 
-from latent_pad import PadPoints, Posterior, pack_points
-from ui import codes
+from latent_pad import PadPoints, Posterior, pack_points, pad_decoder, shelf
+from latent_pad.parcel import Parcel
+from ui import codes, picker
 from vae_core import evaluate
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
@@ -49,6 +50,16 @@ def encoded(model: Checkpoint) -> Encoded | None:
         return _encoded_own(model.digest, model)
     except BadInput:
         return None
+
+
+def first_parcels() -> list[Parcel]:
+    """What the pad is going to ask for of the first model, served from now on for as long as the caller holds it."""
+    model = picker.first()
+    known = encoded(model) if model else None
+    parcels = [pad_decoder(model).parcel, known.points.parcel] if known else []
+    for parcel in parcels:
+        shelf.put(parcel)
+    return parcels
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.site_map import FIRST_MODEL
 from vae_core import checkpoint
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 KEPT = SHIPPED / "kept"
-FIRST = "mnist-2d"
 EXPLORED = ("vae", "ae", "dae")  # kinds of model with a code to explore: what the sidebar offers
 ELSEWHERE = {"restorer": "Restore"}  # the page that offers the others
 NETWORKS = {  # kind -> its network in words
@@ -95,7 +95,7 @@ def checkpoint_picker() -> None:
         if not available:
             st.caption("No trained model here yet. Train one, or open a file.")
         elif st.session_state.get("checkpoint") not in available:
-            st.session_state["checkpoint"] = FIRST if FIRST in available else next(iter(available))
+            st.session_state["checkpoint"] = FIRST_MODEL if FIRST_MODEL in available else next(iter(available))
         if available:
             st.selectbox(
                 "Model to explore", list(available), key="checkpoint", format_func=lambda name: available[name].label,
@@ -122,6 +122,12 @@ def chosen() -> Checkpoint | None:
     """
     name = st.session_state.get("checkpoint", "")
     return opened(name) if name in choices() else None
+
+
+def first() -> Checkpoint | None:
+    """The model that a visitor meets; None where it is not shipped."""
+    path = SHIPPED / f"{FIRST_MODEL}.json"
+    return _open_path(str(path), path.stat().st_mtime_ns) if path.exists() else None
 
 
 def opened(name: str, kinds: tuple[str, ...] = EXPLORED) -> Checkpoint:

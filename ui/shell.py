@@ -2,7 +2,6 @@
 
 import os
 import secrets
-from pathlib import Path
 
 import streamlit as st
 import torch
@@ -10,6 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ui.front_page import ICON
 from ui.picker import checkpoint_picker
 from ui.site_map import PAGES
 
@@ -17,7 +17,6 @@ if os.name != "nt":  # on Windows trainings run in this process too
     # A page's networks are small: a second thread gains them little, and on a busy machine waits for a core at every layer.
     # With two trainings beside it on two cores Restore's latent search takes 0.11 s instead of 1.7 to 3.8.
     torch.set_num_threads(1)
-ICON = Path(__file__).parent / "icon.png"  # a file: Streamlit would fetch a named icon from the internet
 CSS = """
 <style>
 .stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 3rem) 3rem; }

@@ -10,4 +10,5 @@ PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/restore.py": ("Restore", ":material/healing:", "restore"),
     "pages/autoencoders.py": ("Autoencoders", ":material/hourglass:", "autoencoders"),
 }
+FIRST_MODEL = "mnist-2d"  # what a visitor meets
 WITH_A_PAD = ("", "explore")  # addresses of the pages that begin with one

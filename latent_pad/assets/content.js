@@ -1,16 +1,14 @@
 // What a pad shows of the parcels that it refers to: the decoder, built, and the encoded images, placed on the plane.
 
 import { buildDecoder } from "./decoder.js";
-import { find } from "./store.js";
 
 export class Content {
   decoder = null;
   points = null;
   problem = null; // why the decoder does not run here, in words
 
-  // data as __init__.py describes it. Says what is new, { decoder, points }: parcels may come after the data.
-  take(data, plane) {
-    const parcels = { decoder: data.decoder && find(data.decoder), points: data.points && find(data.points) };
+  // parcels: { decoder, points }, null where there is none. Says which of them is new here, in the same way.
+  take(parcels, missing, plane) {
     const isNew = {
       decoder: !this.parcels || parcels.decoder !== this.parcels.decoder,
       points: !this.parcels || parcels.points !== this.parcels.points || plane !== this.plane,
@@ -18,7 +16,7 @@ export class Content {
     [this.parcels, this.plane] = [parcels, plane];
     if (isNew.decoder) this.build(parcels.decoder);
     if (isNew.points) this.points = parcels.points ? place(parcels.points.tensors, plane) : null;
-    this.problem = data.missing ?? this.fault;
+    this.problem = missing ?? this.fault;
     return isNew;
   }
 

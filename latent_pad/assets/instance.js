@@ -6,7 +6,7 @@ import { drawHeat, drawMoving, drawStill } from "./draw.js";
 import { fit, fromBase64, heatPicture, put, toImageData } from "./pixels.js";
 import { homeWindow, Plane, Window } from "./plane.js";
 import { Readout } from "./readout.js";
-import { onArrival } from "./store.js";
+import { hold, release } from "./store.js";
 import { TEMPLATE } from "./template.js";
 import { Tiles } from "./tiles.js";
 
@@ -29,22 +29,35 @@ export class LatentPad {
     this.number = 0; // of the latest report; later ones are larger
     this.stale = { layout: true, still: true, point: true };
     this.gone = new AbortController();
-    this.controls = new Controls(this.parts.plane, this.hands(), this.gone.signal);
-    onArrival(() => this.data && this.collect(), this.gone.signal);
     this.observer = new ResizeObserver(() => this.redraw());
     this.observer.observe(this.parts.plane);
   }
 
   destroy() {
     this.gone.abort();
+    release(this);
     this.observer.disconnect();
     cancelAnimationFrame(this.request);
     this.request = -1; // nothing is drawn any more
     this.holder.remove();
   }
 
-  // data as __init__.py describes it; send(point) tells Python.
-  update(data, send) {
+  // data as __init__.py describes it; send(point) tells Python. What was shown stays until the parcels of the new are here.
+  async update(data, send) {
+    this.newest = data;
+    const overtaken = () => this.newest !== data || this.gone.signal.aborted;
+    let parcels;
+    try {
+      parcels = await hold(this, [data.decoder, data.points]);
+    } catch (error) {
+      if (!overtaken()) this.readout.lament(error);
+      return;
+    }
+    if (!overtaken()) this.take(data, send, parcels);
+  }
+
+  take(data, send, [decoder, points]) {
+    this.controls ??= new Controls(this.parts.plane, this.hands(), this.gone.signal); // now there is something to move
     const otherPlane = data.plane.id !== this.plane?.id;
     const otherView = otherPlane || data.prior !== this.data.prior || String(data.window) !== String(this.data.window);
     Object.assign(this, { data, send });
@@ -57,16 +70,11 @@ export class LatentPad {
     else if (data.moves !== this.moves && data.heard >= this.number && !this.controls.busy) this.glide(...data.position);
     this.moves = data.moves;
     this.number = Math.max(this.number, data.heard);
-    this.collect(otherView);
-  }
-
-  // Takes what has arrived of the decoder and the points.
-  collect(otherView = false) {
-    const isNew = this.content.take(this.data, this.plane);
+    const isNew = this.content.take({ decoder, points }, data.missing, this.plane);
     if (isNew.decoder || otherView) this.tiles.clear();
     if (isNew.points || otherView) this.frameView();
     this.root.classList.toggle("latent-pad--line", this.plane.isLine);
-    this.readout.describe(this.data, this.content);
+    this.readout.describe(data, this.content);
     this.redraw();
   }
 

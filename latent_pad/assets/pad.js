@@ -1,8 +1,7 @@
 // The entry: Streamlit calls the default export when a component appears and again at every change of data or theme,
-// with the same parentElement. Data is either the bytes of a parcel or the description of a pad (see __init__.py).
+// with the same parentElement. The data is the description of a pad (see __init__.py).
 
 import { LatentPad } from "./instance.js";
-import { receive, release } from "./store.js";
 // Every other module by name, so that the browser asks for all at once and not for one level after the other.
 import "./content.js";
 import "./controls.js";
@@ -14,16 +13,13 @@ import "./pixels.js";
 import "./plane.js";
 import "./readout.js";
 import "./safetensors.js";
+import "./store.js";
 import "./template.js";
 import "./tiles.js";
 
 const pads = new WeakMap(); // parentElement -> LatentPad
 
 export default function render({ parentElement, data, setStateValue }) {
-  if (data instanceof Uint8Array) {
-    receive(parentElement, data);
-    return whenGone(parentElement, () => release(parentElement));
-  }
   if (!pads.has(parentElement)) pads.set(parentElement, new LatentPad(parentElement));
   pads.get(parentElement).update(data, (point) => setStateValue("point", point));
   return whenGone(parentElement, () => {

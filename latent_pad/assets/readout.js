@@ -29,6 +29,14 @@ export class Readout {
     legend.hidden = legend.childElementCount === 0;
   }
 
+  // Something did not arrive.
+  lament({ message }) {
+    const { notice, decoded } = this.parts;
+    notice.hidden = false;
+    notice.textContent = `The decoder did not arrive (${message}). Reload this page.`;
+    decoded.setAttribute("aria-busy", "false");
+  }
+
   // scene: { prior, points, classes, marker }; z (L,).
   show({ prior, points, classes, marker }, z) {
     const { x, y, density, distance: distanceCell } = this.parts;

@@ -1,36 +1,38 @@
-// Parcels by their digest: what was unpacked once is shared by all pads of the page, for as long as an element holds it.
+// Parcels by their digest: fetched and unpacked once, shared by all pads of the page, let go with the last that shows them.
 
 import { parseSafetensors } from "./safetensors.js";
 
-const DIGEST_LENGTH = 64; // hexadecimal letters of a SHA-256, in front of the safetensors bytes
-const parcels = new Map(); // digest -> { holders: Set of elements, content }
-const waiting = new Set(); // functions to call when a parcel arrives
+const SHELF = new URL("../../../parcels/", import.meta.url); // as shelf.py serves them
+const parcels = new Map(); // digest -> { holders: Set of pads, content: Promise of { metadata, tensors } }
 
-export const find = (digest) => parcels.get(digest)?.content;
-
-export function onArrival(listener, signal) {
-  waiting.add(listener);
-  signal.addEventListener("abort", () => waiting.delete(listener));
+// The parcels that `holder` shows from now on (null: none), in this order, as soon as all are here; it lets go of others.
+// Rejects where one of them cannot be had; it is asked for again at the next call.
+export function hold(holder, digests) {
+  release(holder, digests);
+  return Promise.all(
+    digests.map((digest) => {
+      if (!digest) return null;
+      if (!parcels.has(digest)) parcels.set(digest, { holders: new Set(), content: bring(digest) });
+      const { holders, content } = parcels.get(digest);
+      holders.add(holder);
+      return content;
+    }),
+  );
 }
 
-// Called with the same bytes at every rerun: then there is nothing to do.
-export function receive(holder, bytes) {
-  const digest = new TextDecoder().decode(bytes.subarray(0, DIGEST_LENGTH));
-  for (const other of parcels.keys()) if (other !== digest) letGo(holder, other);
-  const known = parcels.get(digest);
-  if (known) {
-    known.holders.add(holder);
-    return;
+export function release(holder, except = []) {
+  for (const [digest, { holders }] of parcels) {
+    if (!except.includes(digest) && holders.delete(holder) && holders.size === 0) parcels.delete(digest);
   }
-  parcels.set(digest, { holders: new Set([holder]), content: parseSafetensors(bytes.subarray(DIGEST_LENGTH)) });
-  for (const listener of waiting) listener();
 }
 
-export function release(holder) {
-  for (const digest of parcels.keys()) letGo(holder, digest);
-}
-
-function letGo(holder, digest) {
-  const { holders } = parcels.get(digest);
-  if (holders.delete(holder) && holders.size === 0) parcels.delete(digest);
+async function bring(digest) {
+  try {
+    const answer = await fetch(new URL(digest, SHELF));
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    return parseSafetensors(new Uint8Array(await answer.arrayBuffer()));
+  } catch (error) {
+    parcels.delete(digest);
+    throw error;
+  }
 }

@@ -9,7 +9,7 @@ import streamlit as st
 import torch
 from torch import nn
 
-from latent_pad import PadDecoder, Plane, Posterior, latent_pad, pack_decoder, pack_points
+from latent_pad import PadDecoder, Plane, Posterior, latent_pad, pack_decoder, pack_points, routes
 from vae_core import checkpoint, data
 from vae_core.vae import VAE, VAEConfig
 
@@ -36,25 +36,32 @@ def made(architecture: str, dims: int, half: bool, unsupported: bool) -> tuple[V
     return vae, pack_decoder(decoder, dims, (1, 28, 28), half=half)
 
 
-st.set_page_config(page_title="Pad", layout="wide")
-st.html("<style>.stMainBlockContainer { padding: 3rem 1rem; }</style>")
-asked = st.query_params
-layers = asked.get("layers", "both")
-st.session_state["runs"] = st.session_state.get("runs", 0) + 1
-move = (1.0, -1.0) if st.button("Move", key="move") else None
-move = (9.0, -7.0) if st.button("Far", key="far") else move
+def page() -> None:
+    st.set_page_config(page_title="Pad", layout="wide")
+    st.html("<style>.stMainBlockContainer { padding: 3rem 1rem; }</style>")
+    asked = st.query_params
+    layers = asked.get("layers", "both")
+    st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+    move = (1.0, -1.0) if st.button("Move", key="move") else None
+    move = (9.0, -7.0) if st.button("Far", key="far") else move
 
-if "dims" in asked:
-    dims = int(asked["dims"])
-    vae, decoder = made(asked.get("arch", "mlp"), dims, asked.get("half") == "1", asked.get("unsupported") == "1")
-    settled = latent_pad(
-        decoder, Plane.axes(dims), layers=layers, position=move, key="pad",
-        decode=lambda z: vae.decode(torch.tensor([z]))[0].detach().mul(255).round().byte().numpy(),
-    )  # fmt: skip
+    if "dims" in asked:
+        dims = int(asked["dims"])
+        vae, decoder = made(asked.get("arch", "mlp"), dims, asked.get("half") == "1", asked.get("unsupported") == "1")
+        settled = latent_pad(
+            decoder, Plane.axes(dims), layers=layers, position=move, key="pad",
+            decode=lambda z: vae.decode(torch.tensor([z]))[0].detach().mul(255).round().byte().numpy(),
+        )  # fmt: skip
+    else:
+        model, points, mu, sigma = shipped()
+        posterior = Posterior(mu[3], sigma[3]) if asked.get("posterior") == "1" else None
+        settled = latent_pad(model, points=points, position=move, posterior=posterior, layers=layers, key="pad")
+
+    st.text(f"z {','.join(f'{value:.6f}' for value in settled.z)}")
+    st.text(f"runs {st.session_state['runs']}")
+
+
+if __name__ == "__main__":
+    page()
 else:
-    model, points, mu, sigma = shipped()
-    posterior = Posterior(mu[3], sigma[3]) if asked.get("posterior") == "1" else None
-    settled = latent_pad(model, points=points, position=move, posterior=posterior, layers=layers, key="pad")
-
-st.text(f"z {','.join(f'{value:.6f}' for value in settled.z)}")
-st.text(f"runs {st.session_state['runs']}")
+    app = st.App(__file__, routes=routes())
