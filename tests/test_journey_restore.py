@@ -8,6 +8,9 @@ ROW = ".st-key-restore_methods img"
 SCORES = """() => [...document.querySelectorAll('.st-key-restore_methods [class*=st-key-restore_card_] p')]
     .map((line) => line.innerText).filter((words) => / dB$/.test(words))"""
 
+COUNT_SENT = """() => { window.sent = 0; document.addEventListener('click', (event) => {
+    window.sent += /^Update the app/.test(event.composedPath()[0].title) }, true); }"""
+
 
 def pictures(page) -> list[str]:
     return page.eval_on_selector_all(ROW, "images => images.map(image => image.src)")
@@ -25,10 +28,12 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
     page.wait_for_function(f"() => ({SCORES})().length === 0", timeout=20_000)  # nothing is lost yet
     box = at_rest(canvas)
     assert box["y"] + box["height"] <= 900  # above the fold
+    page.evaluate(COUNT_SENT)
     page.mouse.move(box["x"] + 60, box["y"] + 60)
     page.mouse.down()
     page.mouse.move(box["x"] + 200, box["y"] + 180, steps=10)
     page.mouse.up()
+    page.wait_for_function("() => window.sent === 1")  # as the stroke ends, and not a while later
     page.wait_for_function(
         "([row, before]) => { const now = [...document.querySelectorAll(row)].map(i => i.src);"
         " return now.length === before.length && now.filter((src, at) => src !== before[at]).length > 2 * 6 }",

@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import functools
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -21,7 +23,16 @@ def canvas(key: str, side: int, **options) -> np.ndarray | None:
     """
     from streamlit_drawable_canvas import st_canvas
 
-    return st_canvas(height=side * ZOOM, width=side * ZOOM, return_image_data=True, key=key, **options).image_data
+    with st.container(gap=None):
+        drawn = st_canvas(height=side * ZOOM, width=side * ZOOM, return_image_data=True, key=key, **options).image_data
+        _swift()(key=f"{key}--swift", data=key)
+    return drawn
+
+
+@functools.cache
+def _swift() -> Callable:
+    """Without a face: it has the canvas send each stroke as soon as it ends (see assets/swift_canvas.js)."""
+    return st.components.v2.component("latentscape.swift_canvas", js="swift_canvas.js", isolate_styles=False)
 
 
 def digit(key: str) -> torch.Tensor:

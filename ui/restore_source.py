@@ -1,15 +1,16 @@
 """What is restored on the Restore page: a test image, a drawing, a tile of a photograph or an upload, 28 x 28 grey, and the
 damage done to it."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
 import torch
-from PIL import Image
 
 from ui.canvas import ZOOM, canvas, digit, shrunk
+from ui.pictures import embedded, sheet
 from vae_core import data, picture
 from vae_core.corruption import KINDS, Corruption, blank
 from vae_core.errors import BadInput
@@ -111,11 +112,16 @@ def photograph() -> torch.Tensor:
 def _painted(truth: torch.Tensor, brush: int) -> torch.Tensor:
     """The mask that is painted over the picture."""
     st.caption("Paint what is to be lost.")
-    large = truth[0, 0].mul(255).byte().numpy().repeat(ZOOM, 0).repeat(ZOOM, 1)
     with st.container(key="restore_mask"):
         ink = {"stroke_width": brush * ZOOM, "stroke_color": INK}
-        painted = canvas("restore_canvas", SIDE, background_image=Image.fromarray(large), **ink)
+        backdrop = _backdrop(truth.mul(255).byte().numpy().tobytes())
+        painted = canvas("restore_canvas", SIDE, background_image=backdrop, **ink)
     return shrunk(painted, 3, SIDE) > COVERED
+
+
+@functools.lru_cache(maxsize=64)  # the same picture at every stroke
+def _backdrop(pixels: bytes) -> str:
+    return embedded(sheet(np.frombuffer(pixels, np.uint8).reshape(1, 1, SIDE, SIDE), 1, ZOOM))
 
 
 def _upload() -> torch.Tensor:

@@ -39,6 +39,13 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
         return
     asked = [m for m in (METHODS if source.holes else DENOISERS) if m not in MODELS or m in models]
     scored = source.mask if source.holes else torch.zeros_like(source.mask)
+    repaired = {  # all at once, before any is shown: the browser draws them in one go
+        method: inpainting.restore(
+            method, source.damaged, source.mask, models[method].model if method in models else None, source.holes
+        )
+        for method in asked
+        if method != "vae"
+    }  # fmt: skip
     found: dict[str, Scores] = {}
     spread = None
     with st.container(key="restore_methods", gap=None):  # a grid: ui/shell.py
@@ -49,11 +56,10 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
             _picture("The picture", source.truth, "The picture")
         for method in asked:
             with _card(method, TITLES[method]):
-                line, model = st.empty(), models[method].model if method in models else None
+                line = st.empty()
                 if method == "vae":
-                    image, spread = _searched(line, model, source)
-                else:
-                    image = inpainting.restore(method, source.damaged, source.mask, model, source.holes)
+                    repaired[method], spread = _searched(line, models[method].model, source)
+                image = repaired[method]
                 found[method] = scores(image, source.truth, scored)
                 psnr = found[method].psnr_hole if source.holes else found[method].psnr_image
                 line.caption("nothing to fill" if psnr.isnan() else f"{psnr.item():.1f} dB")
