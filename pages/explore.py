@@ -25,13 +25,16 @@ if model is None:
 known = encoded(model)
 if known is None:
     st.info("The images that this model was trained on are not on this machine: the plane is shown without them.")
-explore_address.opened(model, known, explore_pads.LAYERS)
+DRAW = explore_draw.section(model)
+WALK = "Walk"
+sections = {"image": "A test image", "draw": DRAW, "walk": WALK, "traversals": "Traversals", "grid": "Grid"}
+if not known:  # no test images to look at or to walk between
+    del sections["image"], sections["walk"]
+explore_address.opened(model, known, explore_pads.LAYERS, sections)
 image, mine, is_new = subject(model, known)
 here = explore_plane.place(model, known, FIRST, explore_address.start(FIRST, model.model.config.latent_dim))
 explore_pads.controls()
 
-WALK, DRAW = "Walk", explore_draw.section(model)
-names = ["A test image", DRAW, WALK, "Traversals", "Grid"] if known else [DRAW, "Traversals", "Grid"]
 way = explore_walk.walk(model, known, here) if known and st.session_state.get("explore_section") == WALK else None
 path = way.on(here) if way else None
 if st.session_state["explore_model"]:
@@ -43,11 +46,11 @@ if st.session_state["explore_model"]:
         second = explore_pads.beside(image, is_new)
 else:
     here, second = explore_pads.pad(FIRST, model, known, here, image, is_new, path), None
-explore_address.write(here, second)
+explore_address.write(here, second, sections)
 
 with st.expander("Coordinates, as numbers", expanded=len(here.z) <= 2):
     explore_view.coordinates(here, known)
-for name, tab in zip(names, st.tabs(names, key="explore_section", on_change="rerun"), strict=True):
+for name, tab in zip(sections.values(), st.tabs([*sections.values()], key="explore_section", on_change="rerun"), strict=True):
     if not (tab.open or (name == DRAW and explore_draw.is_begun())):  # a drawing stays on its canvas
         continue
     with tab:

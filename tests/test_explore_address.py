@@ -8,6 +8,7 @@ from ui.explore_plane import AXES, COMPONENTS, IMAGES
 pytestmark = pytest.mark.usefixtures("no_cluster")
 
 TWENTY = ",".join(f"{d / 8 - 1:g}" for d in range(20))
+EVERY_OTHER = ("show", "image", "beside", "beside_z", "plane", "section", "walk")
 STATES = [
     {"checkpoint": "mnist-2d", "z": "0.5,-1.25", "show": "codes", "image": "7"},
     {"checkpoint": "mnist-20d", "z": TWENTY, "plane": "axes-5-3"},
@@ -15,6 +16,9 @@ STATES = [
     {"checkpoint": "mnist-20d", "z": TWENTY, "plane": "images-10-20-30", "image": "0"},
     {"checkpoint": "mnist-2d", "z": "0,1", "beside": "mnist-20d", "beside_z": TWENTY, "image": "12"},
     {"checkpoint": "mnist-2d", "z": "0,1", "beside": "mnist-2d-tutorial", "beside_z": "1.5,2", "show": "density"},
+    {"checkpoint": "mnist-2d", "z": "0,1", "section": "grid"},
+    {"checkpoint": "mnist-2d", "z": "0,1", "section": "walk", "walk": "7-11-decoder"},
+    {"checkpoint": "mnist-20d", "z": TWENTY, "plane": "components", "section": "walk", "walk": "7-11-spherical"},
 ]
 
 
@@ -47,6 +51,13 @@ def test_what_the_state_means_on_the_page(monkeypatch):
     assert len(second["posterior"]["mu"]) == 2
 
 
+@pytest.mark.parametrize("walk", ["1-2", "1-2-3-straight", "1-2000-straight", "1-2-sideways", "-1-2-straight", "straight"])
+def test_a_walk_that_is_none_opens_the_default_walk(walk):
+    at = open_explore(section="walk", walk=walk)
+    assert said(at) == {"checkpoint": "mnist-2d", "z": "0,0", "section": "walk", "walk": "3-2-straight"}
+    assert (at.number_input(key="explore_from").value, at.number_input(key="explore_to").value) == (3, 2)
+
+
 def test_a_link_with_an_image_and_no_point_opens_on_its_code():
     at = open_explore(image="7")
     by_hand = open_explore()
@@ -55,9 +66,9 @@ def test_a_link_with_an_image_and_no_point_opens_on_its_code():
 
 
 @pytest.mark.parametrize("value", ["nan", "1e309", "-1", "<script>", "", "99999", "7.5", "¹", "9" * 5000])
-@pytest.mark.parametrize("name", ["show", "image", "beside", "beside_z", "plane", "checkpoint"])
-def test_nonsense_opens_the_default(name, value):
-    at = open_explore(**{name: value})
+@pytest.mark.parametrize("names", [EVERY_OTHER, ("checkpoint",)], ids=len)
+def test_nonsense_opens_the_default(names, value):
+    at = open_explore(**dict.fromkeys(names, value))
     assert place(at).z == (0.0, 0.0)
     assert said(at) == {"checkpoint": "mnist-2d", "z": "0,0"}
     assert not at.error

@@ -1,6 +1,7 @@
 """Explore in a real Chromium: open, drag, see another digit, and send the link."""
 
 import json
+import re
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -114,6 +115,12 @@ def test_a_walk_along_the_decoder_is_drawn_on_the_plane_and_taken_along(page, se
     bent = page.evaluate(path)
     assert bent[0] == pytest.approx(straight[0], abs=1e-4)
     assert bent[-1] == pytest.approx(straight[-1], abs=1e-4)
+    page.wait_for_url(re.compile("section=walk&walk=3-2-decoder"))
+    link = page.context.new_page()
+    open_pad(link, page.url)
+    link.wait_for_function(f"(line) => JSON.stringify({path}) === line", arg=json.dumps(bent, separators=(",", ":")))
+    link.locator(".st-key-explore_strip button").wait_for()
+    link.close()
     with page.expect_download(timeout=120_000) as download:
         page.click(".st-key-explore_strip button")
     with Image.open(download.value.path()) as strip:

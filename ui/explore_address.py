@@ -1,27 +1,34 @@
-"""Explore's state in the address, so that a link opens exactly this: model, plane, point, what is shown, image, second model.
+"""Explore's state in the address, so that a link opens exactly this: model, plane, point, what is shown, image, second model,
+the open section, and its walk.
 
     /explore?checkpoint=mnist-20d&plane=images-3-2-1&z=0.5,...&show=codes&image=7&beside=mnist-2d&beside_z=0,1
+    /explore?checkpoint=mnist-2d&z=0,0&section=walk&walk=3-2-spherical
 
 What is at its default is left out; what names nothing here is passed over.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import streamlit as st
 
 from ui.explore_data import Encoded
 from ui.explore_plane import AXES, COMPONENTS, FAR, FIRST, IMAGES, SECOND, Place
+from ui.explore_walk import DECODER, SPHERICAL, STRAIGHT
 from ui.picker import choices
 from vae_core.checkpoint import Checkpoint
 
 KINDS = {"axes": AXES, "components": COMPONENTS, "images": IMAGES}
+PATHS = {"straight": STRAIGHT, "spherical": SPHERICAL, "decoder": DECODER}
 SHORT = 64  # dimensions whose coordinates are written in full
-OWN = ("checkpoint", "plane", "z", "show", "image", "beside", "beside_z")
+OWN = ("checkpoint", "plane", "z", "show", "image", "beside", "beside_z", "section", "walk")
 
 
-def opened(model: Checkpoint, known: Encoded | None, layers: Collection[str]) -> None:
-    """At the first run of a visit, put what the address says into the widgets that are drawn later."""
+def opened(model: Checkpoint, known: Encoded | None, layers: Collection[str], sections: Mapping[str, str]) -> None:
+    """At the first run of a visit, put what the address says into the widgets that are drawn later.
+
+    sections: the word for each section in an address -> its name on the page.
+    """
     if "explore_opened" in st.session_state:
         return
     st.session_state["explore_opened"] = True
@@ -44,6 +51,12 @@ def opened(model: Checkpoint, known: Encoded | None, layers: Collection[str]) ->
         st.session_state["explore_layers"] = query["show"]
     if image := _whole([query.get("image", "")], 0, count - 1, 1):
         st.session_state["explore_image"] = image[0]
+    if query.get("section") in sections:
+        st.session_state["explore_section"] = sections[query["section"]]
+    *ends, path = query.get("walk", "").split("-")
+    if (ends := _whole(ends, 0, count - 1, 2)) and path in PATHS:
+        st.session_state["explore_from"], st.session_state["explore_to"] = ends
+        st.session_state["explore_path"] = PATHS[path]
     if query.get("beside") in choices():
         st.session_state["explore_model"] = query["beside"]
     for slot, name in ((FIRST, "z"), (SECOND, "beside_z")):
@@ -58,8 +71,8 @@ def start(slot: str, latent_dim: int) -> tuple[float, ...] | None:
     return z if z and len(z) == latent_dim else None
 
 
-def write(here: Place, beside: Place | None) -> None:
-    """Say in the address what is shown now."""
+def write(here: Place, beside: Place | None, sections: Mapping[str, str]) -> None:
+    """Say in the address what is shown now; sections as in `opened`, the one that is open by default first."""
     state = st.session_state
     said = {"checkpoint": state["checkpoint"], "z": _spelled(here.z)}
     _, kind, parameters = here.signature
@@ -71,6 +84,12 @@ def write(here: Place, beside: Place | None) -> None:
         said["show"] = state["explore_layers"]
     if state.get("explore_image") is not None:
         said["image"] = str(state["explore_image"])
+    section = next((word for word, name in sections.items() if name == state.get("explore_section")), next(iter(sections)))
+    if section != next(iter(sections)):
+        said["section"] = section
+    if section == "walk":
+        path = next(word for word, name in PATHS.items() if name == state["explore_path"])
+        said["walk"] = f"{state['explore_from']}-{state['explore_to']}-{path}"
     if beside is not None:
         said |= {"beside": state["explore_model"], "beside_z": _spelled(beside.z)}
     for name in OWN:
