@@ -40,6 +40,7 @@ bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks.projection
 	$(BIN)/python -m benchmarks.folder
 	$(BIN)/python -m benchmarks.pad
+	$(BIN)/python -m benchmarks.opening
 
 screenshots: $(DEV_STAMP)
 	$(BIN)/python -m docs.screenshots

@@ -5,14 +5,13 @@ medians over rounds of five seconds; then the same while a training runs on the 
 """
 
 import argparse
-import shutil
 import statistics
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.conftest import CHROMIUM_FLAGS, ROOT, Server
+from tests.conftest import CHROMIUM_FLAGS, ROOT, Server, find_chromium
 
 SECONDS = 5
 PLACES = {
@@ -51,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    found = find_chromium()
     if found is None:
         print("pad: not measured, no Chromium found")
         return

@@ -1,15 +1,14 @@
 """`make screenshots`: pages as a newcomer meets them, in light and dark, into docs/; or `python -m docs.screenshots home map`
 for some of them. Needs a Chromium."""
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.conftest import CHROMIUM_FLAGS, ROOT, Server
+from tests.conftest import CHROMIUM_FLAGS, ROOT, Server, find_chromium
 
 DOCS = Path(__file__).resolve().parent
 SIZE = {"width": 1400, "height": 900}
@@ -27,7 +26,8 @@ def t_sne(page: Page) -> None:
     page.wait_for_selector(CHART, timeout=90_000)
     page.locator(".st-key-map_method").get_by_text("t-SNE").click()
     page.locator(".st-key-map_status").get_by_text("t-SNE · 10,000").wait_for(timeout=400_000)
-    page.get_by_text("Measuring").wait_for(state="detached", timeout=200_000)
+    for numbers in page.locator("[data-testid=stMetricValue]").all():
+        expect(numbers).not_to_have_text("…", timeout=200_000)
 
 
 def trained(page: Page) -> None:
@@ -60,8 +60,7 @@ SHOTS: dict[str, tuple[str, Callable[[Page], None]]] = {  # file -> address, wha
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = Server(ROOT / "streamlit_app.py", Path(folder) / "log")
-        found = next(path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
-        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
         try:
             for name in sys.argv[1:] or SHOTS:
                 address, ready = SHOTS[name]

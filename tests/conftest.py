@@ -122,13 +122,13 @@ def at_rest(element) -> dict[str, float]:
 class Server:
     """A Streamlit app in its own process on 127.0.0.1."""
 
-    def __init__(self, script: Path, log: Path, **environment: str):
+    def __init__(self, script: Path, log: Path, base: str = "", **environment: str):
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}{base}"
         command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.address", "127.0.0.1"]
         self._log = log.open("w")
         self.process = subprocess.Popen(
-            [*command, "--server.port", str(self.port)],
+            [*command, "--server.port", str(self.port), "--server.baseUrlPath", base],
             cwd=ROOT, env=os.environ | environment, stdout=self._log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         wait_until(self._healthy, START_SECONDS, f"server up; see {log}")
@@ -159,6 +159,11 @@ def server(tmp_path_factory):
     running.close()
 
 
+def find_chromium() -> str | None:
+    """A Chromium that the machine has; None leaves it to Playwright's own."""
+    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """A headless Chromium: on PATH, or Playwright's own. Without one, skip; with LATENTSCAPE_REQUIRE_BROWSER=1, fail."""
@@ -167,7 +172,7 @@ def chromium():
     expect.set_options(timeout=30_000)
 
     with sync_playwright() as playwright:
-        found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+        found = find_chromium()
         try:
             browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
         except Error:

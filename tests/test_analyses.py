@@ -122,7 +122,7 @@ def test_an_error_of_ours_is_not_shown_to_the_visitor(local):
 
 def test_a_layout_arrives_while_it_converges_and_ends_with_the_others_placed(local):
     random = np.random.default_rng(0)
-    codes = random.normal(size=(1500, 5)).astype(np.float32)
+    codes = random.normal(size=(500, 5)).astype(np.float32)
     analysis = local.ask(("model", "t-SNE"), "tab-1", analysis_worker.tsne, codes, codes[:7], 10, 0)
     seen = set()
 
@@ -132,7 +132,7 @@ def test_a_layout_arrives_while_it_converges_and_ends_with_the_others_placed(loc
 
     wait_until(look, READY, "the layout")
     assert len(seen - {None}) >= 2
-    assert analysis.result["points"].shape == (1500, 2)
+    assert analysis.result["points"].shape == (500, 2)
     assert analysis.result["others"].shape == (7, 2)
 
 

@@ -108,7 +108,7 @@ def test_every_kind_of_model_can_be_watched(kind):
 
 
 def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):
-    run = local.submit(request(80), "tab-2")
+    run = local.submit(request(30), "tab-2")
     wait_until(lambda: run.epochs, READY, "a first epoch")
     local.pause(run)
     until(run, PAUSED)
@@ -122,7 +122,7 @@ def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):
     local.resume(run)
     until(run, DONE)
     digits = data.load("digits")
-    asked = request(80)
+    asked = request(30)
     unbroken = train.start(VAEConfig(**asked["model"], image_shape=(1, 8, 8)), digits, train.TrainConfig(**asked["training"]))
     losses = [r.test_loss for r in train.fit(unbroken, digits) if isinstance(r, train.Epoch)]
     assert [record["test_loss"] for record in run.epochs] == pytest.approx(losses, rel=1e-5)

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 STATUS = ".st-key-train_status"
+LOSS_IS_SHOWN = "() => /\\d nats/.test(document.querySelector('[data-testid=stMetric]')?.innerText)"
 HAS_STATUS = "word => document.querySelector('.st-key-train_status')?.innerText.startsWith(word)"
 
 
@@ -35,15 +36,7 @@ def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server, c
     wait_for_status(page, "Running", 90)
     for key in ("train_map", "train_reconstructions", "train_samples", "train_loss"):
         page.wait_for_selector(f".st-key-{key}", timeout=30_000)
-    page.wait_for_function(
-        "() => /\\d nats/.test(document.querySelector('[data-testid=stMetric]')?.innerText)", timeout=120_000
-    )
-    first = shown_loss(page)
-    page.wait_for_function(
-        "first => parseFloat(document.querySelector('[data-testid=stMetricValue]').innerText) < first",
-        arg=first,
-        timeout=120_000,
-    )
+    page.wait_for_function(LOSS_IS_SHOWN, timeout=120_000)
 
     page.get_by_role("button", name="Share").click()
     link = page.locator("[data-testid=stPopoverBody] code").inner_text()
@@ -68,13 +61,18 @@ def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server, c
     assert download.value.suggested_filename.endswith(".zip")
 
 
-def test_pause_then_step_trains_exactly_one_epoch(page, server):
+def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch(page, server):
     open_train(page, server)
     page.locator(".st-key-train_data input").click()
     page.get_by_role("option", name="Small digits").click()
     page.locator(".st-key-train_epochs input").fill("400")
     page.click(".st-key-train_start button")
     wait_for_status(page, "Running", 90)
+    page.wait_for_function(LOSS_IS_SHOWN, timeout=60_000)
+    page.wait_for_function(
+        "first => parseFloat(document.querySelector('[data-testid=stMetricValue]').innerText) < first",
+        arg=shown_loss(page), timeout=60_000,
+    )  # fmt: skip
     page.click(".st-key-train_pause button")
     wait_for_status(page, "Paused", 30)
     done = int(re.search(r"(\d+) of 400 epochs", page.locator(STATUS).inner_text())[1])
