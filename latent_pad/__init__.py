@@ -20,7 +20,7 @@ import torch
 from latent_pad import shelf
 from latent_pad.heat import Heat
 from latent_pad.marks import COLOURS, SHAPES
-from latent_pad.parcel import PadDecoder, PadPoints, pack_decoder, pack_points
+from latent_pad.parcel import PadDecoder, PadPoints, Parcel, pack_decoder, pack_points
 from latent_pad.plane import Plane, Posterior, numbers
 from latent_pad.shelf import routes
 
@@ -34,6 +34,7 @@ __all__ = [
     "Plane",
     "Posterior",
     "Settled",
+    "forget",
     "latent_pad",
     "pack_decoder",
     "pack_points",
@@ -141,12 +142,22 @@ def latent_pad(
         "shapes": list(SHAPES),
         "fallback": _picture(decode(z), decoder.image_shape) if by_server else None,
     }  # fmt: skip
-    parcels = [parcel for parcel in (decoder.parcel, points and points.parcel) if parcel]
-    st.session_state[f"{key}--parcels"] = parcels  # held for as long as this visitor may ask for them
-    for parcel in parcels:
-        shelf.put(parcel)
+    for parcel in (decoder.parcel, points and points.parcel):
+        if parcel:
+            _held(parcel.digest, parcel)
     _component()(key=key, data=data, default={"point": None}, on_point_change=on_change or _nothing)
     return Settled(x, y, z)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, scope="session")
+def _held(digest: str, _parcel: Parcel) -> Parcel:
+    """On the shelf, for as long as this visitor is here to ask for it."""
+    return shelf.put(_parcel)
+
+
+def forget() -> None:
+    """Take from the shelf what only this visitor holds."""
+    _held.clear()
 
 
 def _standing(key: str, plane: Plane, position: tuple[float, float] | None, heard: dict | None) -> tuple[float, float, int]:

@@ -1,6 +1,7 @@
 """The pad's Python side: planes, parcels, and what it believes of the browser. AppTest runs no JavaScript."""
 
 import base64
+import gc
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import safetensors.numpy
 from streamlit.testing.v1 import AppTest
 
-from latent_pad import Heat, Plane, Posterior, latent_pad, pack_decoder, pack_points
+from latent_pad import Heat, Plane, Posterior, latent_pad, pack_decoder, pack_points, shelf
 from latent_pad.marks import COLOURS, SHAPES, mark
 from ui.figures import latent_map
 from vae_core.vae import VAE, VAEConfig
@@ -81,6 +82,33 @@ def test_nonsense_from_the_browser_is_not_believed(point):
     app = AppTest.from_function(page, default_timeout=60).run()
     app.session_state["pad"] = {"point": point}
     assert settled(app.run()) == (0, 0, (0, 0, 0))
+
+
+def page_of_own_pictures() -> None:
+    import numpy as np
+    import streamlit as st
+
+    from latent_pad import forget, latent_pad, pack_decoder, pack_points
+    from vae_core.vae import VAE, VAEConfig
+
+    decoder = pack_decoder(VAE(VAEConfig(latent_dim=2, hidden=8)).decoder, 2, (1, 28, 28))
+    points = pack_points(np.full((4, 2), 0.25))
+    latent_pad(decoder, points=points, key="pad")
+    st.session_state["digest"] = points.parcel.digest
+    if st.session_state.get("gone"):
+        forget()
+
+
+def test_what_a_visitor_has_removed_is_not_served_any_more():
+    app = AppTest.from_function(page_of_own_pictures, default_timeout=60).run()
+    assert not app.exception
+    digest = app.session_state["digest"]
+    gc.collect()
+    assert shelf._shelf.get(digest) is not None, "held for the visitor, who may ask for it"
+    app.session_state["gone"] = True
+    app.run()
+    gc.collect()
+    assert shelf._shelf.get(digest) is None
 
 
 def test_planes():

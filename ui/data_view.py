@@ -13,6 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.typing import UploadedFile
 
 from ui import figures
+from ui.explore_data import forget_own
 from ui.own import Pictures, Settings, Upload, mine, store
 from ui.pictures import sheet
 from ui.shell import session, tab
@@ -219,7 +220,7 @@ def _report(pictures: Pictures) -> None:
             choose_pictures(pictures)
             st.switch_page("pages/train.py")
         st.button(
-            "Remove them", icon=":material/delete:", key="data_remove", on_click=store().drop, args=(tab(),),
+            "Remove them", icon=":material/delete:", key="data_remove", on_click=_removed,
             help="From the server, at once. A training that runs keeps them until it ends.",
         )  # fmt: skip
     left, right = st.columns([1.3, 1], gap="medium") if images.classes else (st.container(), None)
@@ -231,6 +232,11 @@ def _report(pictures: Pictures) -> None:
     if right is not None:
         _balance(right, report)
     _skipped(report)
+
+
+def _removed() -> None:
+    store().drop(tab())
+    forget_own()
 
 
 def _size(images: ImageSet) -> str:

@@ -7,8 +7,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from latent_pad import PadPoints, Posterior, pack_points, pad_decoder, shelf
-from latent_pad.parcel import Parcel
+from latent_pad import PadPoints, Posterior, forget, pack_points, pad_decoder, shelf
 from ui import codes, picker
 from vae_core import evaluate
 from vae_core.checkpoint import Checkpoint
@@ -52,14 +51,23 @@ def encoded(model: Checkpoint) -> Encoded | None:
         return None
 
 
-def first_parcels() -> list[Parcel]:
-    """What the pad is going to ask for of the first model, served from now on for as long as the caller holds it."""
-    model = picker.first()
+def first_parcels() -> list[str]:
+    """The digests of what the pad is going to ask for of the first model, which is served from now on."""
+    try:
+        model = picker.first()
+    except BadInput:
+        return []  # who opens it is told
     known = encoded(model) if model else None
-    parcels = [pad_decoder(model).parcel, known.points.parcel] if known else []
+    parcels = [parcel for parcel in (pad_decoder(model).parcel, known.points.parcel) if parcel] if known else []
     for parcel in parcels:
-        shelf.put(parcel)
-    return parcels
+        shelf.keep(parcel)
+    return [parcel.digest for parcel in parcels]
+
+
+def forget_own() -> None:
+    """Let go of what was made of this visitor's pictures for the pad."""
+    _encoded_own.clear()
+    forget()
 
 
 @dataclass(frozen=True)

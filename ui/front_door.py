@@ -1,11 +1,15 @@
 """The way in: the addresses that the server answers beside Streamlit's own, and what it does before anybody comes."""
 
+import functools
+import gzip
+import hashlib
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
@@ -13,24 +17,37 @@ from streamlit.runtime.pages_manager import PagesManager
 from ui.front_page import front
 from ui.site_map import FIRST_MODEL, PAGES
 
-_first_parcels: list = []  # what the pad shows of the first model, as soon as it is packed; held here for good
+_first_parcels: list[str] = []  # digests of what the pad shows of the first model, as soon as it is packed
 
 
 def routes() -> list[Route]:
     """The address of each page, and of the parcels. (Under server.baseUrlPath Streamlit's page comes as it is.)"""
     base = (config.get_option("server.baseUrlPath") or "").strip("/")
-    pages = [] if base else [Route(f"/{address}", _answer) for *_, address in PAGES.values()]
+    pages = [] if base else [Route(f"/{address}", _page) for *_, address in PAGES.values()]
+    # As in latent_pad/shelf.py, which is not imported yet: it brings torch, and the server is to be up at once.
     return [*pages, Route(f"/{base}/parcels/{{digest}}".replace("//", "/"), _parcel)]
 
 
-async def _answer(request: Request) -> HTMLResponse:
+def _page(request: Request) -> Response:
     is_first = request.query_params.get("checkpoint", FIRST_MODEL) == FIRST_MODEL
-    digests = tuple(parcel.digest for parcel in _first_parcels if is_first)
-    return HTMLResponse(front(request.url.path.strip("/"), digests), headers={"Cache-Control": "no-cache"})
+    html, packed, tag = _packed(request.url.path.strip("/"), tuple(_first_parcels) if is_first else ())
+    headers = {"Cache-Control": "no-cache", "ETag": tag, "Vary": "Accept-Encoding"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(packed, media_type="text/html", headers=headers | {"Content-Encoding": "gzip"})
+    return Response(html, media_type="text/html", headers=headers)
+
+
+@functools.lru_cache
+def _packed(address: str, parcels: tuple[str, ...]) -> tuple[bytes, bytes, str]:
+    """The page, the page packed, its tag."""
+    html = front(address, parcels).encode()
+    return html, gzip.compress(html, mtime=0), f'"{hashlib.sha256(html).hexdigest()[:16]}"'
 
 
 def _parcel(request: Request) -> Response:
-    from latent_pad.shelf import answer  # not before: it brings torch, and the server is to be up at once
+    from latent_pad.shelf import answer
 
     return answer(request)
 
@@ -47,4 +64,9 @@ def _prepare() -> None:
     """Bring torch, and have the first model open, its test images encoded, and all of it packed for the pad."""
     from ui.explore_data import first_parcels
 
-    _first_parcels[:] = first_parcels()
+    spinners = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
+    spinners.disabled = True  # they are warned of where there is no page to turn on
+    try:
+        _first_parcels[:] = first_parcels()
+    finally:
+        spinners.disabled = False

@@ -7,7 +7,6 @@ server some ten milliseconds, whatever its size. So the page names what will be 
 """
 
 import base64
-import functools
 import json
 import re
 import urllib.parse
@@ -34,7 +33,6 @@ ELSEWHERE = re.compile(r"\bimport\s*\(|\bimport\.meta\b")  # in a module that mu
 LINKED = re.compile(r'<link rel="modulepreload"[^>]* href="([^"]+)">')
 
 
-@functools.lru_cache
 def front(address: str, parcels: Sequence[str] = ()) -> str:
     """The page for one of our addresses. parcels: digests of what a pad on it is going to ask for."""
     html = (STATIC / "index.html").read_text(encoding="utf-8")

@@ -46,14 +46,14 @@ export class LatentPad {
   async update(data, send) {
     this.newest = data;
     const overtaken = () => this.newest !== data || this.gone.signal.aborted;
-    let parcels;
+    this.readout.wait();
     try {
-      parcels = await hold(this, [data.decoder, data.points]);
+      const parcels = await hold(this, [data.decoder, data.points]);
+      if (!overtaken()) this.take(data, send, parcels);
     } catch (error) {
+      console.warn(error);
       if (!overtaken()) this.readout.lament(error);
-      return;
     }
-    if (!overtaken()) this.take(data, send, parcels);
   }
 
   take(data, send, [decoder, points]) {

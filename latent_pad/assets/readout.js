@@ -13,7 +13,7 @@ export class Readout {
   }
 
   // What stays while the point moves: the words, the legend, and which numbers there are.
-  describe({ plane, prior, classes, layers, heat, ...marks }, { decoder, points, problem }) {
+  describe({ plane, prior, classes, layers, heat, ...marks }, { points, problem }) {
     const { labelX, labelY, rowY, rowDensity, rowNearest, nearest, notice, decoded, legend } = this.parts;
     [labelX.textContent, labelY.textContent] = plane.labels;
     rowY.hidden = !plane.v;
@@ -23,17 +23,22 @@ export class Readout {
     this.index = null; // of the nearest image that is shown
     notice.hidden = !problem;
     notice.textContent = problem ? `Decoded on the server, because ${problem}. The image follows when you let go.` : "";
-    decoded.setAttribute("aria-busy", String(!decoder && !problem));
+    decoded.setAttribute("aria-busy", "false");
     const dots = points?.labels && (layers === "codes" || layers === "both");
     legend.replaceChildren(...(heat ? scale(heat) : dots ? entries(classes, marks) : []));
     legend.hidden = legend.childElementCount === 0;
   }
 
-  // Something did not arrive.
+  // Until what is to be shown has arrived.
+  wait() {
+    this.parts.decoded.setAttribute("aria-busy", "true");
+  }
+
+  // It did not, or is not what it should be.
   lament({ message }) {
     const { notice, decoded } = this.parts;
     notice.hidden = false;
-    notice.textContent = `The decoder did not arrive (${message}). Reload this page.`;
+    notice.textContent = `The pad's data did not arrive (${message}). Reload this page.`;
     decoded.setAttribute("aria-busy", "false");
   }
 

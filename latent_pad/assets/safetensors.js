@@ -11,7 +11,7 @@ export function parseSafetensors(bytes) {
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(entries)) {
     if (!(dtype in READERS)) throw new Error(`${name} holds ${dtype}, which is not read here`);
-    // A copy: the bytes may start at an odd address, and the message they came in can then be let go.
+    // A copy: the bytes may start at an odd address, and the whole answer can then be let go.
     const raw = bytes.slice(8 + headerLength + from, 8 + headerLength + to).buffer;
     const data = READERS[dtype](raw);
     if (data.length !== shape.reduce((product, size) => product * size, 1)) throw new Error(`${name} has a wrong size`);

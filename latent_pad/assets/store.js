@@ -12,10 +12,9 @@ export function hold(holder, digests) {
   return Promise.all(
     digests.map((digest) => {
       if (!digest) return null;
-      if (!parcels.has(digest)) parcels.set(digest, { holders: new Set(), content: bring(digest) });
-      const { holders, content } = parcels.get(digest);
-      holders.add(holder);
-      return content;
+      const parcel = parcels.get(digest) ?? bring(digest);
+      parcel.holders.add(holder);
+      return parcel.content;
     }),
   );
 }
@@ -26,13 +25,16 @@ export function release(holder, except = []) {
   }
 }
 
-async function bring(digest) {
-  try {
-    const answer = await fetch(new URL(digest, SHELF));
-    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-    return parseSafetensors(new Uint8Array(await answer.arrayBuffer()));
-  } catch (error) {
-    parcels.delete(digest);
-    throw error;
-  }
+// Asks for it; if that fails nobody finds it any more.
+function bring(digest) {
+  const parcel = { holders: new Set(), content: fetched(digest) };
+  parcels.set(digest, parcel);
+  parcel.content.catch(() => parcels.get(digest) === parcel && parcels.delete(digest));
+  return parcel;
+}
+
+async function fetched(digest) {
+  const answer = await fetch(new URL(digest, SHELF));
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  return parseSafetensors(new Uint8Array(await answer.arrayBuffer()));
 }

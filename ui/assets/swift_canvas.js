@@ -2,32 +2,28 @@
 // the hand, the button of its toolbar that sends the drawing at once is pressed as soon as a stroke has ended.
 
 const SEND = "button[title^='Update the app']";
+const EDITING = "button[title='Edit'][aria-pressed='true']"; // then the hand moves what is there, and nothing may have changed
+const listening = new WeakMap(); // parentElement -> AbortController of its listeners
 
-// data: the widget key of the canvas.
-export default function render({ data: key }) {
+// data: the widget key of the canvas. Called again at every change of theme.
+export default function render({ parentElement, data: key }) {
+  listening.get(parentElement)?.abort();
   const gone = new AbortController();
-  const options = { capture: true, signal: gone.signal };
+  listening.set(parentElement, gone);
+  const listen = (name, listener) => document.addEventListener(name, listener, { capture: true, signal: gone.signal });
   let root = null; // of the canvas that is being drawn on; it may be in a shadow tree
 
-  document.addEventListener(
-    "pointerdown",
-    (event) => {
-      const path = event.composedPath();
-      const isOurs = path.some((node) => node.classList?.contains(`st-key-${key}`));
-      root = isOurs && event.target.closest && path[0].localName === "canvas" ? path[0].getRootNode() : null;
-    },
-    options,
-  );
-  for (const end of ["pointerup", "pointercancel"]) {
-    document.addEventListener(
-      end,
-      () => {
-        const drawn = root;
-        root = null;
-        if (drawn) setTimeout(() => drawn.querySelector(SEND)?.click(), 0); // after the canvas has heard of it too
-      },
-      options,
-    );
-  }
+  listen("pointerdown", (event) => {
+    const path = event.composedPath();
+    const isDrawing = event.button === 0 && path[0].localName === "canvas";
+    root = isDrawing && path.some((node) => node.classList?.contains(`st-key-${key}`)) ? path[0].getRootNode() : null;
+  });
+  const ended = () => {
+    const drawn = root;
+    root = null;
+    if (drawn && !drawn.querySelector(EDITING)) setTimeout(() => drawn.querySelector(SEND)?.click(), 0); // after the canvas knows
+  };
+  listen("pointerup", ended);
+  listen("pointercancel", ended);
   return () => gone.abort();
 }
