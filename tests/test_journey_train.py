@@ -28,7 +28,7 @@ def open_train(page, server, query: str = "") -> None:
     page.wait_for_selector(".st-key-train_start button", timeout=60_000)
 
 
-def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server, chromium):
+def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server):
     open_train(page, server)
     wait_for_status(page, "Idle", 30)
     expect(page.locator("h1")).to_have_count(1)
@@ -37,16 +37,6 @@ def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server, c
     for key in ("train_map", "train_reconstructions", "train_samples", "train_loss"):
         page.wait_for_selector(f".st-key-{key}", timeout=30_000)
     page.wait_for_function(LOSS_IS_SHOWN, timeout=120_000)
-
-    page.get_by_role("button", name="Share").click()
-    link = page.locator("[data-testid=stPopoverBody] code").inner_text()
-    page.keyboard.press("Escape")
-    guest = chromium.new_context().new_page()
-    guest.goto(link)
-    guest.wait_for_selector(STATUS, timeout=60_000)
-    guest.wait_for_selector(".st-key-train_map", timeout=30_000)
-    expect(guest.locator(".st-key-train_stop")).to_have_count(0)
-    guest.context.close()
 
     page.click(".st-key-train_stop button")
     wait_for_status(page, "Stopped", 30)
@@ -61,7 +51,7 @@ def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server, c
     assert download.value.suggested_filename.endswith(".zip")
 
 
-def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch(page, server):
+def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch_and_a_guest_may_look(page, server, chromium):
     open_train(page, server)
     page.locator(".st-key-train_data input").click()
     page.get_by_role("option", name="Small digits").click()
@@ -81,6 +71,17 @@ def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch(page, serve
         "done => document.querySelector('.st-key-train_status').innerText.startsWith(`Paused · ${done + 1} of 400 epochs`)",
         arg=done, timeout=30_000,
     )  # fmt: skip
+
+    page.get_by_role("button", name="Share").click()
+    link = page.locator("[data-testid=stPopoverBody] code").inner_text()
+    page.keyboard.press("Escape")
+    guest = chromium.new_context().new_page()
+    guest.goto(link)
+    guest.wait_for_selector(STATUS, timeout=60_000)
+    guest.wait_for_selector(".st-key-train_map", timeout=30_000)
+    expect(guest.locator(".st-key-train_stop")).to_have_count(0)
+    guest.context.close()
+
     page.click(".st-key-train_stop button")
     wait_for_status(page, "Stopped", 30)
 
