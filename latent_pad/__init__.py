@@ -125,6 +125,7 @@ def latent_pad(
         "decoder": decoder.parcel.digest if decoder.parcel else None,
         "missing": decoder.missing,
         "points": points.parcel.digest if points else None,
+        "pictures": points.pictures.digest if points and points.pictures else None,
         "classes": list(points.classes) if points else [],
         "plane": {
             "id": plane.identity, "origin": plane.origin, "u": plane.u, "v": plane.v, "labels": list(plane.labels),
@@ -142,14 +143,14 @@ def latent_pad(
         "shapes": list(SHAPES),
         "fallback": _picture(decode(z), decoder.image_shape) if by_server else None,
     }  # fmt: skip
-    for parcel in (decoder.parcel, points and points.parcel):
+    for parcel in (decoder.parcel, points and points.parcel, points and points.pictures):
         if parcel:
             _held(parcel.digest, parcel)
     _component()(key=key, data=data, default={"point": None}, on_point_change=on_change or _nothing)
     return Settled(x, y, z)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, scope="session")
+@st.cache_resource(max_entries=12, show_spinner=False, scope="session")  # two pads of three, and what was there before
 def _held(digest: str, _parcel: Parcel) -> Parcel:
     """On the shelf, for as long as this visitor is here to ask for it."""
     return shelf.put(_parcel)

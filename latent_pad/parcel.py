@@ -46,10 +46,12 @@ class PadDecoder:
 
 @dataclass(frozen=True)
 class PadPoints:
-    """Encoded images for the pad. `classes` are the names that labels stand for."""
+    """Encoded images for the pad: their codes and labels, and the images themselves, which may come later. `classes` are the
+    names that labels stand for."""
 
     latent_dim: int
     parcel: Parcel
+    pictures: Parcel | None
     classes: tuple[str, ...]
 
 
@@ -98,8 +100,10 @@ def pack_points(
         tensors["labels"] = np.ascontiguousarray(labels, np.int32)
         if tensors["labels"].shape != (len(codes),) or tensors["labels"].min() < 0:
             raise ValueError("There must be one label, 0 or above, for each code.")
+    pictures = None
     if images is not None:
-        tensors["images"] = np.ascontiguousarray(images)
         if images.ndim != 4 or len(images) != len(codes) or images.dtype != np.uint8 or math.prod(images.shape[1:]) == 0:
             raise ValueError("The images must be uint8 (N, C, H, W), one for each code.")
-    return PadPoints(codes.shape[1], Parcel.of(safetensors.numpy.save(tensors)), tuple(str(name) for name in classes))
+        pictures = Parcel.of(safetensors.numpy.save({"images": np.ascontiguousarray(images)}))
+    parcel = Parcel.of(safetensors.numpy.save(tensors))
+    return PadPoints(codes.shape[1], parcel, pictures, tuple(str(name) for name in classes))

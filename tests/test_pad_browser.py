@@ -158,7 +158,8 @@ def test_weights_travel_once(pad, pad_server):
     pad.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
     pad.page.on("response", lambda answer: "/parcels/" in answer.url and fetched.append(answer))
     pad.open(pad_server.url)
-    assert [answer.status for answer in fetched] == [200, 200], "decoder and images come once"
+    wait_until(lambda: len(fetched) == 3, 15, "decoder, codes and images")
+    assert [answer.status for answer in fetched] == [200, 200, 200], "they come once"
     assert sum(len(answer.body()) for answer in fetched) > 500_000
     assert sum(received) < 100_000
     received.clear()
@@ -166,7 +167,7 @@ def test_weights_travel_once(pad, pad_server):
     wait_until(pad.heard(), 15, "Python shows the settled point")
     pad.page.wait_for_timeout(300)
     assert 0 < sum(received) < 20_000
-    assert len(fetched) == 2
+    assert len(fetched) == 3
 
 
 def test_a_pad_whose_decoder_does_not_arrive_says_so(page, pad_server):
@@ -235,6 +236,7 @@ def test_the_numbers_under_the_cursor(pad, pad_server):
     prior = torch.distributions.Normal(0, 1).log_prob(torch.tensor(pad.z)).sum().item()
     wait_until(lambda: number("log-prior") == pytest.approx(prior, abs=0.006), 15, "the prior's density")
     wait_until(lambda: number("nearest-distance") == pytest.approx(distances.min().item(), abs=0.0006), 15, "the distance")
+    expect(pad.page.get_by_test_id("nearest-image")).to_have_js_property("width", 28)  # the pictures come last
     thumb = pad.page.get_by_test_id("nearest-image").evaluate(
         "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data]"
     )

@@ -172,7 +172,9 @@ def test_parcels_hold_only_the_decoder_and_are_known_by_their_content():
     images = np.arange(2 * 9, dtype=np.uint8).reshape(2, 1, 3, 3)
     points = pack_points(np.ones((2, 4)), [1, 0], ["no", "yes"], images)
     tensors = safetensors.numpy.load(points.parcel.payload)
-    np.testing.assert_array_equal(tensors["images"], images)
+    assert sorted(tensors) == ["codes", "labels"], "the images come later"
+    np.testing.assert_array_equal(safetensors.numpy.load(points.pictures.payload)["images"], images)
+    assert pack_points(np.ones((2, 4))).pictures is None
     np.testing.assert_array_equal(tensors["labels"], [1, 0])
     assert (points.latent_dim, points.classes) == (4, ("no", "yes"))
 

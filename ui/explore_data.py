@@ -52,16 +52,18 @@ def encoded(model: Checkpoint) -> Encoded | None:
 
 
 def first_parcels() -> list[str]:
-    """The digests of what the pad is going to ask for of the first model, which is served from now on."""
+    """The digests of what the pad is going to ask for first of the first model, all of which is served from now on."""
     try:
         model = picker.first()
     except BadInput:
         return []  # who opens it is told
     known = encoded(model) if model else None
-    parcels = [parcel for parcel in (pad_decoder(model).parcel, known.points.parcel) if parcel] if known else []
-    for parcel in parcels:
+    if not known:
+        return []
+    first = [parcel for parcel in (pad_decoder(model).parcel, known.points.parcel) if parcel]
+    for parcel in (*first, known.points.pictures):
         shelf.keep(parcel)
-    return [parcel.digest for parcel in parcels]
+    return [parcel.digest for parcel in first]
 
 
 def forget_own() -> None:

@@ -20,6 +20,14 @@ export class Content {
     return isNew;
   }
 
+  // The encoded images themselves. True if they are new here.
+  adorn(parcel) {
+    const images = parcel?.tensors.images ?? null;
+    if (!this.points || this.points.images === images) return false;
+    this.points.images = images;
+    return true;
+  }
+
   build(parcel) {
     [this.decoder, this.fault] = [null, null];
     if (!parcel) return;
@@ -31,8 +39,8 @@ export class Content {
   }
 }
 
-function place({ codes, labels, images }, plane) {
+function place({ codes, labels }, plane) {
   const dims = codes.shape[1];
   const coordinates = Array.from({ length: codes.shape[0] }, (_, i) => plane.coordinates(codes.data, i * dims));
-  return { codes: codes.data, labels: labels?.data, images, coordinates };
+  return { codes: codes.data, labels: labels?.data, images: null, coordinates };
 }

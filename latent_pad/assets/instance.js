@@ -42,21 +42,28 @@ export class LatentPad {
     this.holder.remove();
   }
 
-  // data as __init__.py describes it; send(point) tells Python. What was shown stays until the parcels of the new are here.
+  // data as __init__.py describes it; send(point) tells Python. What was shown stays until the parcels of the new are here; the
+  // pictures of the nearest images are asked for when there is something to drag.
   async update(data, send) {
     this.newest = data;
     const overtaken = () => this.newest !== data || this.gone.signal.aborted;
     this.readout.wait();
+    release(this, [data.decoder, data.points, data.pictures]);
     try {
-      const parcels = await hold(this, [data.decoder, data.points]);
-      if (!overtaken()) this.take(data, send, parcels);
+      const [decoder, points] = await Promise.all(hold(this, data.decoder, data.points));
+      if (overtaken()) return;
+      this.take(data, send, { decoder, points });
+      const [pictures] = await Promise.all(hold(this, data.pictures));
+      if (overtaken() || !this.content.adorn(pictures)) return;
+      this.stale.point = true;
+      this.schedule();
     } catch (error) {
       console.warn(error);
       if (!overtaken()) this.readout.lament(error);
     }
   }
 
-  take(data, send, [decoder, points]) {
+  take(data, send, parcels) {
     this.controls ??= new Controls(this.parts.plane, this.hands(), this.gone.signal); // now there is something to move
     const otherPlane = data.plane.id !== this.plane?.id;
     const otherView = otherPlane || data.prior !== this.data.prior || String(data.window) !== String(this.data.window);
@@ -70,7 +77,7 @@ export class LatentPad {
     else if (data.moves !== this.moves && data.heard >= this.number && !this.controls.busy) this.glide(...data.position);
     this.moves = data.moves;
     this.number = Math.max(this.number, data.heard);
-    const isNew = this.content.take({ decoder, points }, data.missing, this.plane);
+    const isNew = this.content.take(parcels, data.missing, this.plane);
     if (isNew.decoder || otherView) this.tiles.clear();
     if (isNew.points || otherView) this.frameView();
     this.root.classList.toggle("latent-pad--line", this.plane.isLine);

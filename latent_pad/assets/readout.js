@@ -13,14 +13,14 @@ export class Readout {
   }
 
   // What stays while the point moves: the words, the legend, and which numbers there are.
-  describe({ plane, prior, classes, layers, heat, ...marks }, { points, problem }) {
+  describe({ plane, prior, classes, layers, heat, pictures, ...marks }, { points, problem }) {
     const { labelX, labelY, rowY, rowDensity, rowNearest, nearest, notice, decoded, legend } = this.parts;
     [labelX.textContent, labelY.textContent] = plane.labels;
     rowY.hidden = !plane.v;
     rowDensity.hidden = !prior;
     rowNearest.hidden = !points;
-    nearest.hidden = !points?.images;
-    this.index = null; // of the nearest image that is shown
+    nearest.hidden = !pictures;
+    this.shown = null; // the nearest image that is
     notice.hidden = !problem;
     notice.textContent = problem ? `Decoded on the server, because ${problem}. The image follows when you let go.` : "";
     decoded.setAttribute("aria-busy", "false");
@@ -51,15 +51,18 @@ export class Readout {
     if (!points) return;
     const { index, distance } = nearest(z, points.codes);
     distanceCell.textContent = signed(distance, 3);
-    if (this.index !== index) this.showNearest(points, index, classes);
-    this.index = index;
+    if (this.shown?.index !== index || this.shown.images !== points.images) this.showNearest(points, index, classes);
   }
 
   showNearest({ labels, images }, index, classes) {
     const { nearestName, thumb } = this.parts;
     const name = labels ? (classes[labels[index]] ?? String(labels[index])) : `image ${index}`;
     nearestName.textContent = name;
-    if (!images) return;
+    this.shown = { index, images };
+    if (!images) {
+      Object.assign(thumb, { width: 1, height: 1 }); // empty until it has come
+      return;
+    }
     const shape = images.shape.slice(1);
     const size = shape[0] * shape[1] * shape[2];
     put(thumb, toImageData(images.data.subarray(index * size, (index + 1) * size), shape, 1));

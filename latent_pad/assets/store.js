@@ -5,20 +5,18 @@ import { parseSafetensors } from "./safetensors.js";
 const SHELF = new URL("../../../parcels/", import.meta.url); // as shelf.py serves them
 const parcels = new Map(); // digest -> { holders: Set of pads, content: Promise of { metadata, tensors } }
 
-// The parcels that `holder` shows from now on (null: none), in this order, as soon as all are here; it lets go of others.
-// Rejects where one of them cannot be had; it is asked for again at the next call.
-export function hold(holder, digests) {
-  release(holder, digests);
-  return Promise.all(
-    digests.map((digest) => {
-      if (!digest) return null;
-      const parcel = parcels.get(digest) ?? bring(digest);
-      parcel.holders.add(holder);
-      return parcel.content;
-    }),
-  );
+// What `holder` shows from now on: for each digest a promise of its content (null: of nothing). Rejects where it cannot be had;
+// it is asked for again at the next call.
+export function hold(holder, ...digests) {
+  return digests.map((digest) => {
+    if (!digest) return Promise.resolve(null);
+    const parcel = parcels.get(digest) ?? bring(digest);
+    parcel.holders.add(holder);
+    return parcel.content;
+  });
 }
 
+// It shows nothing any more but these.
 export function release(holder, except = []) {
   for (const [digest, { holders }] of parcels) {
     if (!except.includes(digest) && holders.delete(holder) && holders.size === 0) parcels.delete(digest);
