@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.spatial import geometric_slerp
 from torch.distributions import Normal
 
 from vae_core import latent
@@ -46,6 +47,17 @@ def test_the_spherical_path_keeps_the_radius_and_turns_at_a_constant_rate():
     torch.testing.assert_close(points.norm(dim=1), torch.full((7,), 2.0))
     angles = torch.acos((points[1:] * points[:-1]).sum(1) / 4)
     torch.testing.assert_close(angles, torch.full((6,), math.pi / 12), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("end", [[1.23, 1.21], [1.15, 1.1], [-0.2, 3.0]])  # the first two nearly opposite, one of them longer
+def test_the_spherical_path_turns_as_scipy_does_and_its_length_changes_evenly(end):
+    start, end = torch.tensor([-1.15, -1.09]), torch.tensor(end)
+    points = latent.spherical_path(start, end, 33)
+    share = torch.linspace(0, 1, 33)
+    torch.testing.assert_close(points.norm(dim=1), (1 - share) * start.norm() + share * end.norm(), atol=1e-5, rtol=0)
+    unit = [(vector.double() / vector.double().norm()).numpy() for vector in (start, end)]
+    expected = torch.tensor(geometric_slerp(*unit, share.numpy(), tol=1e-9), dtype=torch.float32)
+    torch.testing.assert_close(points / points.norm(dim=1, keepdim=True), expected, atol=1e-5, rtol=0)
 
 
 def test_the_spherical_path_between_points_of_one_direction_is_straight():

@@ -35,17 +35,22 @@ def straight_path(start: Tensor, end: Tensor, steps: int) -> Tensor:
 
 
 def spherical_path(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """steps points from start to end, each (L,), turning at a constant rate: (steps, L).
+    """steps points from start to end, each (L,), turning at a constant rate while the length changes evenly: (steps, L).
 
     Slerp (Shoemake 1985; for latent spaces White 2016, arXiv:1609.04468): in many dimensions the prior's mass lies on a
-    shell that a straight line leaves. Where the two points have (nearly) one direction, the straight line.
+    shell that a straight line leaves. It is the directions that are turned: between points of different lengths that look
+    in nearly opposite directions, Slerp of the points themselves runs far away. Where both have (nearly) one direction, or
+    opposite ones, the straight line.
     """
-    cosine = torch.dot(start, end) / (start.norm() * end.norm()).clamp(min=1e-12)
-    angle = torch.acos(cosine.clamp(-1, 1))
-    if angle.sin() < 1e-4:
+    ends = torch.stack([start, end]).double()  # near a half turn the angle's cosine says little
+    lengths = ends.norm(dim=1)
+    ends = ends / lengths.clamp(min=1e-12)[:, None]
+    angle = torch.acos(torch.dot(*ends).clamp(-1, 1))
+    if lengths.min() == 0 or angle.sin() < 1e-4:
         return straight_path(start, end, steps)
-    share = torch.linspace(0, 1, steps)[:, None]
-    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+    share = torch.linspace(0, 1, steps, dtype=ends.dtype)[:, None]
+    turned = (torch.sin((1 - share) * angle) * ends[0] + torch.sin(share * angle) * ends[1]) / torch.sin(angle)
+    return (turned * torch.lerp(*lengths, share)).to(start.dtype)
 
 
 def traversal(z: Tensor, dimension: int, values: Tensor) -> Tensor:
