@@ -93,6 +93,7 @@ def test_a_closed_tab_ends_what_nobody_else_looks_at(local, tmp_path, monkeypatc
     local.find(("something", "else"), "tab-2")
     assert analysis.status == STOPPED
     wait_until((tmp_path / "left").exists, READY, "the task to leave")
+    assert local.find(("model", "left alone"), "tab-2") is None  # the next visitor does not find it stopped
 
 
 def test_bad_input_in_the_worker_is_told_in_its_sentence_and_may_be_asked_again(local):

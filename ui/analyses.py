@@ -155,10 +155,12 @@ class Analyses:
                 future.cancel()
 
     def _leave_the_gone(self) -> None:
+        """End what nobody looks at any more and forget it: nobody has stopped it, and who asks next sees it from the start."""
         now = time.monotonic()
-        for analysis in self._known.values():
+        for key, analysis in list(self._known.items()):
             if analysis.active and analysis.viewers and all(now - seen > AWAY_SECONDS for seen in analysis.viewers.values()):
                 self._end(analysis, STOPPED)
+                del self._known[key]
 
     def _on_event(self, message: dict) -> None:
         with self._lock:
