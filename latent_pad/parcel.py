@@ -1,4 +1,4 @@
-"""What travels to the browser once: a decoder or a set of encoded images, each as one safetensors file.
+"""What travels to the browser once, each as one safetensors file: a decoder, the codes of encoded images, and those images.
 
 A parcel is known by the SHA-256 of its bytes. The pad refers to it by that digest, so that a change of view, plane or
 position sends a few hundred bytes and no weights.

@@ -2,7 +2,8 @@
 // with the same parentElement. The data is the description of a pad (see __init__.py).
 
 import { LatentPad } from "./instance.js";
-// Every other module by name, so that the browser asks for all at once and not for one level after the other.
+// Every other module by name: where the page has not named them already, the browser asks for all at once, and not for
+// one level after the other.
 import "./content.js";
 import "./controls.js";
 import "./decoder.js";
