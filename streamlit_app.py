@@ -9,7 +9,9 @@ if __name__ == "__main__":  # one run of one visitor's page: Streamlit executes 
     jobs().warm_up()  # after the first page is on its way
 else:  # the server, as `streamlit run` or any ASGI server imports it
     import streamlit as st
+    from starlette.middleware import Middleware
 
     from ui.front_door import routes, warm
+    from ui.visitor import VisitorCookie
 
-    app = st.App(__file__, routes=routes(), lifespan=warm)
+    app = st.App(__file__, routes=routes(), lifespan=warm, middleware=[Middleware(VisitorCookie)])

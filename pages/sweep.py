@@ -4,9 +4,10 @@ import streamlit as st
 
 from ui.jobs import jobs
 from ui.runs import ACTIVE, PAUSED
-from ui.shell import inside_app, tab
+from ui.shell import inside_app
 from ui.sweep_form import MOST, settings_form
 from ui.sweep_view import compared, sweep_view
+from ui.visitor import session, visitor
 from vae_core.errors import BadInput
 
 inside_app()
@@ -15,7 +16,7 @@ st.markdown("The same training with several weights β of the KL term: what does
 
 tokens = [token for token in str(st.query_params.get("runs", "")).split(",") if token] or st.session_state.get("sweep", [])
 tokens = tokens[:MOST]
-found = [jobs().store.find(token) for token in tokens]
+found = [jobs().store.find(token, visitor(), session()) for token in tokens]
 if tokens and not any(run for run, _ in found):
     st.info("These trainings are no longer here: a run is kept until half an hour after its last viewer left.")
     tokens, found = [], []
@@ -28,12 +29,12 @@ with settings:
 if press is not None:
     try:
         runs = [
-            jobs().submit(request, f"{tab()} beta {request['model']['beta']:g}", pictures=press.pictures)
+            jobs().submit(request, visitor(), pictures=press.pictures, purpose=f"beta {request['model']['beta']:g}")
             for request in press.requests
         ]
-        st.session_state["sweep"] = [run.id for run in runs]
+        st.session_state["sweep"] = [run.view_id for run in runs]
         st.session_state["sweep_models"] = []  # nats of other pictures would not compare
-        st.query_params["runs"] = ",".join(run.id for run in runs)
+        st.query_params["runs"] = ",".join(run.view_id for run in runs)
         st.rerun()
     except BadInput as error:
         settings.error(str(error))

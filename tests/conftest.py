@@ -29,6 +29,18 @@ CHROMIUM_FLAGS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def visitors_leave():
+    """After each test nothing is left of its visitors."""
+    yield
+    if "ui.own" in sys.modules:
+        from ui.own import store
+        from ui.store import EVERYBODY, Held
+
+        for owner in set(store().owners()) - {EVERYBODY}:
+            store().drop(owner, Held)
+
+
 @pytest.fixture
 def no_cluster(monkeypatch):
     """Pages without the processes that train."""

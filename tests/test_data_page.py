@@ -7,7 +7,9 @@ from streamlit.testing.v1 import AppTest
 from test_folder import picture, zipped
 from test_pages import texts
 
-from ui import data_view, own, picker
+from ui import data_view, own, picker, shell
+from ui.own import Pictures, Upload
+from ui.store import Store
 from ui.train_form import BATCH, epochs_for
 from vae_core import checkpoint, train
 from vae_core.vae import VAEConfig
@@ -16,10 +18,10 @@ from vae_core.vae import VAEConfig
 @pytest.fixture(autouse=True)
 def store(monkeypatch):
     """A store of the test's own."""
-    made = own.OwnStore(connected=lambda session: True)
-    monkeypatch.setattr(own.OwnStore, "_tick", lambda self: None)
-    monkeypatch.setattr(own, "store", lambda: made)
-    monkeypatch.setattr(data_view, "store", lambda: made)
+    made = Store(connected=lambda session: True)
+    monkeypatch.setattr(Store, "_watch_over", lambda self: None)
+    for user in (own, data_view, shell):
+        monkeypatch.setattr(user, "store", lambda: made)
     return made
 
 
@@ -71,7 +73,7 @@ def test_an_upload_is_reported_and_streamlit_keeps_no_copy(jobs, store):
     assert mine.images.classes == ("![x](y)", "dog")
     assert "![x](y)" not in "".join(m.value for m in at.markdown)
     assert not [element.value for element in at.file_uploader if element.value]
-    assert store.uploads(mine.owner, "s")[0].raw == raw
+    assert store.of(mine.owner, "s", Upload)[0].raw == raw
 
 
 def test_other_settings_read_the_same_file_in_another_way(jobs, store):
@@ -81,11 +83,11 @@ def test_other_settings_read_the_same_file_in_another_way(jobs, store):
     at.segmented_control(key="data_fit").set_value("letterbox").run()
     at.number_input(key="data_seed").set_value(5).run()
     assert not at.exception
-    owner = at.session_state["tab"]
-    sets = store.pictures(owner, "s")
+    owner = at.session_state["visitor"]
+    sets = store.of(owner, "s", Pictures)
     assert [tuple(each.settings) for each in sets] == [(64, "crop", 0), (64, "letterbox", 0), (64, "letterbox", 5)]
     assert sets[-1].title == "Yours: pets, 64 x 64, letter-boxed, split 5"
-    store.remove(store.uploads(owner, "s")[0])
+    store.remove(store.of(owner, "s", Upload)[0])
     at.number_input(key="data_seed").set_value(6).run()
     assert "The zip file is no longer here" in texts(at)
 
@@ -110,17 +112,17 @@ def test_a_bad_upload_is_one_sentence_that_names_it_and_nothing_is_lost(jobs, st
     assert sentence.endswith(".")
     assert "Traceback" not in sentence
     assert metrics(at)["Pictures"] == "24"  # those that were there
-    assert [upload.name for upload in store.uploads(at.session_state["tab"], "s")] == ["pets.zip"]
+    assert [upload.name for upload in store.of(at.session_state["visitor"], "s", Upload)] == ["pets.zip"]
     upload(at, pets(14))
     assert not at.error
     assert metrics(at)["Pictures"] == "28"
-    assert len(store.uploads(at.session_state["tab"], "s")) == 1
+    assert len(store.of(at.session_state["visitor"], "s", Upload)) == 1
 
 
 def test_a_full_server_is_told(jobs, store, monkeypatch):
-    monkeypatch.setattr(store, "_most", 1000)
+    monkeypatch.setattr(store, "most", 1000)
     at = upload(open_data(), pets())
-    assert "pets.zip does not fit beside them; try again later" in texts(at)
+    assert "pets.zip does not fit beside it; try again later" in texts(at)
     assert store.size() == 0
 
 
@@ -158,7 +160,7 @@ def test_another_visitor_sees_nothing_and_remove_removes(jobs, store):
     assert not [option for option in other.selectbox(key="train_data").options if "Yours" in option]
     at.button(key="data_remove").click().run()
     assert not at.metric
-    assert store.size() == 0
+    assert store.size(at.session_state["visitor"]) == 0
 
 
 def test_train_offers_them_and_the_request_is_made_of_them(jobs, store):
@@ -168,7 +170,7 @@ def test_train_offers_them_and_the_request_is_made_of_them(jobs, store):
     at.switch_page("pages/train.py").run()  # this harness does not follow the button
     assert at.title[0].value == "Train a model"
     assert "Yours: pets, 32 x 32" in at.selectbox(key="train_data").options
-    (mine,) = store.pictures(at.session_state["tab"], "s")
+    (mine,) = store.of(at.session_state["visitor"], "s", Pictures)
     assert at.selectbox(key="train_data").value == mine.id
     assert at.number_input(key="train_epochs").value == epochs_for(250)
     at.button(key="train_start").click().run()
@@ -180,7 +182,7 @@ def test_train_offers_them_and_the_request_is_made_of_them(jobs, store):
     assert run.request["title"] == "pets conv 32-D"
     assert "--data folder:pets.zip" in run.request["command"]
     assert "--image-size 32 --fit crop --split-seed 0" in run.request["command"]
-    store.drop(mine.owner)
+    store.drop(mine.owner, Upload, Pictures)
     at.run()
     assert "no longer here" in texts(at)
     assert at.selectbox(key="train_data").value == "mnist"
@@ -194,7 +196,7 @@ def trained(jobs, store, monkeypatch, tmp_path):
         at = open_data()
         at.segmented_control(key="data_size").set_value(size).run()
         upload(at, zipped(files))
-        (mine,) = store.pictures(at.session_state["tab"], "s")
+        (mine,) = store.of(at.session_state["visitor"], "s", Pictures)
         model = VAEConfig("conv", mine.images.image_shape, latent_dim=3, hidden=8)
         state = train.start(model, mine.images, train.TrainConfig(epochs=1, device="cpu"))
         for _ in train.fit(state, mine.images):
@@ -221,7 +223,7 @@ def test_explore_shows_them_to_their_owner_alone(trained, store, folders, size):
     other.switch_page("pages/explore.py").run()
     assert not other.exception
     assert "shown without them" in texts(other)
-    store.drop(at.session_state["tab"])
+    store.drop(at.session_state["visitor"], Upload, Pictures)
     at.run()
     assert not at.exception
     assert "shown without them" in texts(at)

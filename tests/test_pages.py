@@ -11,14 +11,15 @@ from conftest import ROOT
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from ui import picker, train_view
+from ui import own, picker, train_view
 from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
 from ui.train_form import PRESETS
 from vae_core import checkpoint, train
 
 
-def open_app(page: str = "", **query: str) -> AppTest:
+def open_app(page: str = "", visitor: str = "me", **query: str) -> AppTest:
     at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    at.session_state["visitor"] = visitor
     for name, value in query.items():
         at.query_params[name] = value
     at.run()
@@ -99,7 +100,7 @@ def test_train_starts_idle_and_a_press_queues_the_form_as_it_stands(jobs):
     assert run.request["training"]["epochs"] == 7
     assert "--epochs 7" in run.request["command"]
     assert status(at).startswith("**Queued** · place 1 in the queue")
-    assert at.query_params["run"] == run.id
+    assert at.query_params["run"] == run.view_id
 
 
 def test_step_without_a_run_trains_one_epoch_and_pauses(jobs):
@@ -160,7 +161,7 @@ def test_a_finished_run_shows_numbers_pictures_and_what_can_be_taken_away(jobs, 
     run = finished_run(weights)
     jobs.store.add(run)
     at = open_app("train")
-    at.query_params["run"] = run.id
+    at.query_params["run"] = run.view_id
     at.run()
     assert not at.exception
     assert status(at).startswith("**Done** · 3 of 3 epochs")
@@ -191,7 +192,7 @@ def test_a_model_without_a_prior_shows_what_it_has(jobs, weights, kind):
     points = np.zeros((0, 2), np.float32) if kind == "restorer" else run.live.points
     run.live = run.frames[-1] = replace(run.live, points=points, samples=empty)
     jobs.store.add(run)
-    at = open_app("train", run=run.id)
+    at = open_app("train", run=run.view_id)
     assert not at.exception
     assert [metric.label for metric in at.metric] == ["Test loss", "Speed", "Time left"]
     assert ("Latent map" in texts(at)) == (kind != "restorer")
@@ -214,12 +215,10 @@ def test_another_kind_of_model_has_its_own_form(jobs, kind):
 def test_the_link_to_look_has_no_controls(jobs, weights):
     run = finished_run(weights)
     jobs.store.add(run)
-    at = open_app("train")
-    at.query_params["run"] = run.view_id
-    at.run()
+    at = open_app("train", visitor="guest", run=run.view_id)
     assert "may only look" in texts(at)
     assert not [b for b in at.button if b.key in ("train_stop", "train_pause")]
-    assert run.id not in str(at.query_params)
+    assert run.control_id not in str(at.query_params)
 
 
 def test_failed_says_why(jobs, weights):
@@ -227,7 +226,7 @@ def test_failed_says_why(jobs, weights):
     run.status, run.reason = FAILED, "The loss stopped being a finite number at batch 3."
     jobs.store.add(run)
     at = open_app("train")
-    at.query_params["run"] = run.id
+    at.query_params["run"] = run.view_id
     at.run()
     assert status(at).startswith("**Failed** · The loss stopped being a finite number at batch 3.")
 
@@ -240,7 +239,7 @@ def test_the_buttons_fit_the_status(jobs, weights, now, enabled):
     run.status = now
     jobs.store.add(run)
     at = open_app("train")
-    at.query_params["run"] = run.id
+    at.query_params["run"] = run.view_id
     at.run()
     assert {name for name in ("pause", "step", "stop") if not at.button(key=f"train_{name}").disabled} == enabled
 
@@ -250,7 +249,7 @@ def test_a_collapsed_posterior_is_explained(jobs, weights):
     run.epochs[-1]["test_kl"] = 0.001
     jobs.store.add(run)
     at = open_app("train")
-    at.query_params["run"] = run.id
+    at.query_params["run"] = run.view_id
     at.run()
     assert "Posterior collapse" in texts(at)
 
@@ -261,7 +260,7 @@ def test_constant_codes_still_draw_a_map(jobs, weights):
     run.live = run.frames[-1]
     jobs.store.add(run)
     at = open_app("train")
-    at.query_params["run"] = run.id
+    at.query_params["run"] = run.view_id
     at.run()
     assert not at.exception
 
@@ -273,14 +272,14 @@ def test_keep_it_writes_to_disk_only_where_one_person_runs_the_app(jobs, weights
     run = finished_run(weights)
     jobs.store.add(run)
     at = open_app("train")
-    at.query_params["run"] = run.id
+    at.query_params["run"] = run.view_id
     at.run()
     at.button(key="train_keep").click().run()
     written = [path.name for path in (tmp_path / "kept").glob("*")] if (tmp_path / "kept").exists() else []
     assert sorted(written) == ([] if shared == "1" else ["digits-mlp-2-d.json", "digits-mlp-2-d.safetensors"])
     name = "own/digits-mlp-2-d" if shared == "1" else "kept/digits-mlp-2-d"
     assert at.selectbox(key="checkpoint").value == name
-    assert open_app().selectbox(key="checkpoint").options.count("digits-mlp-2-d (yours)") == 0  # another visitor
+    assert open_app(visitor="another").selectbox(key="checkpoint").options.count("digits-mlp-2-d (yours)") == 0
 
 
 def test_an_uploaded_checkpoint_joins_the_list_and_a_pickle_is_refused(jobs, weights):
@@ -291,4 +290,5 @@ def test_an_uploaded_checkpoint_joins_the_list_and_a_pickle_is_refused(jobs, wei
         ("bad.safetensors", b"\x80\x04pickle", "application/octet-stream")
     ).run()
     assert "bad.safetensors is not a safetensors file" in texts(at)
-    assert checkpoint.open_bytes(at.session_state["own_checkpoints"]["mine"], "mine").recipe.title == "digits"
+    (mine,) = own.store().of("me", "", own.Model)
+    assert checkpoint.open_bytes(mine.weights, "mine").recipe.title == "digits"

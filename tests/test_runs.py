@@ -14,7 +14,6 @@ from ui.runs import (
     DONE,
     ENDED,
     FAILED,
-    KEEP_SECONDS,
     MAX_CURVE,
     MAX_RUN_BYTES,
     MAX_RUNS,
@@ -26,6 +25,7 @@ from ui.runs import (
     Run,
     RunStore,
 )
+from ui.store import KEEP_SECONDS, Store
 
 REQUEST = {"training": {"epochs": 10}}
 
@@ -47,7 +47,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(clock) -> RunStore:
-    return RunStore(clock)
+    return RunStore(Store(clock=clock, most=10 * MAX_RUNS * MAX_RUN_BYTES))
 
 
 def a_run(owner: str = "tab", status: str = QUEUED) -> Run:
@@ -63,11 +63,11 @@ def frame(epoch: float, weight: int = 0) -> Frame:
 # Who may do what.
 
 
-def test_the_id_controls_and_the_view_id_only_looks(store):
+def test_the_control_id_controls_and_the_view_id_only_looks(store):
     run, other = a_run(), a_run()
     assert store.add(run)
     assert store.add(other)
-    assert store.find(run.id) == (run, True)
+    assert store.find(run.control_id) == (run, True)
     assert store.find(run.view_id) == (run, False)
     assert store.find(other.view_id) == (other, False)
 
@@ -78,15 +78,16 @@ def test_a_token_that_nobody_has_finds_nothing(store, token):
     assert store.find(token) == (None, False)
 
 
-def test_the_view_id_is_no_id(store):
+def test_no_address_has_the_id_of_the_server(store):
     run = a_run()
     store.add(run)
-    assert store.get(run.view_id) is None
+    assert store.find(run.id) == (None, False)
+    assert store.get(run.view_id) is None is store.get(run.control_id)
     assert store.get(run.id) is run
 
 
 def test_ids_are_long_different_and_fit_into_a_url():
-    ids = {token for _ in range(500) for run in [a_run()] for token in (run.id, run.view_id)}
+    ids = {token for _ in range(500) for run in [a_run()] for token in (run.control_id, run.view_id)}
     assert len(ids) == 1000
     assert all(len(token) >= 22 for token in ids)  # 128 bits or more
     assert set("".join(ids)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -95,7 +96,7 @@ def test_ids_are_long_different_and_fit_into_a_url():
 def test_part_of_an_id_is_not_an_id(store):
     run = a_run()
     store.add(run)
-    for token in (run.id[:-1], run.id + "a", run.id.swapcase(), run.view_id[:-1]):
+    for token in (run.control_id[:-1], run.control_id + "a", run.control_id.swapcase(), run.view_id[:-1]):
         assert store.find(token) == (None, False)
 
 
@@ -105,17 +106,17 @@ def test_part_of_an_id_is_not_an_id(store):
 def test_a_run_is_forgotten_half_an_hour_after_it_was_last_seen(store, clock):
     run = a_run(status=DONE)
     store.add(run)
-    store.find(run.id)
+    store.find(run.control_id)
     clock.now = KEEP_SECONDS
     assert store.forget_unseen() == []
     clock.now += 1
     assert store.forget_unseen() == [run]
-    assert store.find(run.id) == (None, False)
+    assert store.find(run.control_id) == (None, False)
     assert store.all() == []
     assert store.forget_unseen() == []
 
 
-@pytest.mark.parametrize("token", ["id", "view_id"])
+@pytest.mark.parametrize("token", ["control_id", "view_id"])
 def test_looking_at_a_run_keeps_it_alive(store, clock, token):
     run = a_run(status=DONE)
     store.add(run)
@@ -128,7 +129,7 @@ def test_looking_at_a_run_keeps_it_alive(store, clock, token):
 def test_the_housekeeping_does_not_count_as_looking(store, clock):
     run = a_run(status=DONE)
     store.add(run)
-    store.find(run.id)
+    store.find(run.control_id)
     clock.now = KEEP_SECONDS + 1
     store.get(run.id)
     store.all()
@@ -139,7 +140,7 @@ def test_only_the_unseen_runs_are_forgotten(store, clock):
     seen, unseen = a_run(status=DONE), a_run(status=DONE)
     for run in (seen, unseen):
         store.add(run)
-        store.find(run.id)
+        store.find(run.control_id)
     clock.now = KEEP_SECONDS + 1
     store.find(seen.view_id)
     assert store.forget_unseen() == [unseen]
@@ -172,7 +173,7 @@ def test_a_store_full_of_runs_that_are_not_over_refuses_politely(store, status):
     late = a_run()
     assert not store.add(late)
     assert store.all() == first
-    assert store.find(late.id) == (None, False)
+    assert store.find(late.control_id) == (None, False)
 
 
 @pytest.mark.parametrize("status", [STOPPED, DONE, FAILED])
@@ -182,12 +183,12 @@ def test_the_ended_run_that_was_seen_longest_ago_makes_room(store, clock, status
     for run in (recent, old, *waiting):
         store.add(run)
     clock.now = 5
-    store.find(old.id)
+    store.find(old.control_id)
     clock.now = 10
     store.find(recent.view_id)
     assert store.add(a_run())
-    assert store.find(old.id) == (None, False)
-    assert store.find(recent.id) == (recent, True)
+    assert store.find(old.control_id) == (None, False)
+    assert store.find(recent.control_id) == (recent, True)
     assert store.add(a_run())
     assert not store.add(a_run())
 

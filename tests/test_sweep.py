@@ -24,7 +24,7 @@ def sweep_of(weights: bytes, jobs, betas=(0.5, 4.0)) -> list:
 
 
 def open_sweep(runs):
-    return open_app("sweep", runs=",".join(run.id for run in runs))
+    return open_app("sweep", runs=",".join(run.view_id for run in runs))
 
 
 def test_a_press_queues_one_training_for_each_beta_and_nothing_else_differs(jobs):
@@ -38,8 +38,8 @@ def test_a_press_queues_one_training_for_each_beta_and_nothing_else_differs(jobs
     assert first.request["model"] | {"beta": 4.0} == second.request["model"]
     assert first.request["training"] == second.request["training"]
     assert "--beta 4" in second.request["command"]
-    assert first.owner != second.owner
-    assert at.query_params["runs"] == f"{first.id},{second.id}"
+    assert first.owner == second.owner == "me"
+    assert at.query_params["runs"] == f"{first.view_id},{second.view_id}"
     assert at.button(key="sweep_start").disabled
     assert texts(at).count("Running") == 1
 
@@ -60,6 +60,7 @@ def test_what_is_no_beta_is_said(jobs, words, says):
 
 def test_finished_trainings_are_compared_and_kept(jobs, weights, monkeypatch, tmp_path):
     monkeypatch.setattr(picker, "KEPT", tmp_path)
+    monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
     runs = sweep_of(weights, jobs)
     at = open_sweep(runs)
     assert at.markdown.values[1].startswith("**Done** · 2 of 2") or "**Done** · 2 of 2" in texts(at)
@@ -73,7 +74,7 @@ def test_finished_trainings_are_compared_and_kept(jobs, weights, monkeypatch, tm
 
 def test_whoever_has_the_link_to_look_has_no_buttons(jobs, weights):
     runs = sweep_of(weights, jobs)
-    at = open_app("sweep", runs=",".join(run.view_id for run in runs))
+    at = open_app("sweep", visitor="guest", runs=",".join(run.view_id for run in runs))
     assert "2 of 2" in texts(at)
     assert not any(button.key == "sweep_stop" for button in at.button)
 

@@ -106,6 +106,14 @@ class Analyses:
             if analysis.active and not analysis.viewers:
                 self._end(analysis, STOPPED)
 
+    def forget(self, viewer: str) -> None:
+        """Let go of what nobody but this viewer has asked for."""
+        with self._lock:
+            for key, analysis in list(self._known.items()):
+                if not analysis.viewers.keys() - {viewer}:
+                    self._end(analysis, STOPPED)
+                    del self._known[key]
+
     def ahead(self, analysis: Analysis) -> int:
         """How many analyses will be computed before this one."""
         with self._lock:

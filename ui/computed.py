@@ -6,7 +6,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from ui.analyses import Analysis, analyses
-from ui.shell import tab
+from ui.visitor import visitor
 from vae_core.errors import BadInput
 
 REFRESH_SECONDS = 0.7
@@ -32,13 +32,13 @@ def computed(
 ) -> None:  # fmt: skip
     """Draw it. `progress` makes a share from 0 to 1 and words of what was told, `draw` shows what was told or returned, and
     `nothing`, where there is that, as long as nothing is."""
-    analysis = analyses().find(request.key, tab())
+    analysis = analyses().find(request.key, visitor())
     active = analysis is not None and analysis.active
     st.fragment(_draw, run_every=REFRESH_SECONDS if active else None)(request, progress, draw, nothing, active)
 
 
 def _draw(request: Request, progress: Callable, draw: Callable, nothing: dict | None, was_active: bool) -> None:
-    analysis = analyses().find(request.key, tab())
+    analysis = analyses().find(request.key, visitor())
     if (analysis is not None and analysis.active) != was_active:
         st.rerun()
     if analysis is None or not (analysis.active or analysis.result):
@@ -63,11 +63,11 @@ def _progress(request: Request, analysis: Analysis, progress: Callable) -> None:
         left.progress(0.0, f"Waits for {ahead} other{'s' if ahead > 1 else ''}")
     else:
         left.progress(0.0, "The analysis process is getting ready")
-    right.button("Stop", key=f"{request.name}_stop", on_click=analyses().stop, args=(analysis, tab()))
+    right.button("Stop", key=f"{request.name}_stop", on_click=analyses().stop, args=(analysis, visitor()))
 
 
 def _ask(request: Request) -> None:
     try:
-        analyses().ask(request.key, tab(), request.task, *request.arguments)
+        analyses().ask(request.key, visitor(), request.task, *request.arguments)
     except BadInput as problem:
         st.error(str(problem))

@@ -12,12 +12,14 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.typing import UploadedFile
 
+from latent_pad import forget
 from ui import figures
-from ui.explore_data import forget_own
-from ui.own import Pictures, Settings, Upload, mine, store
+from ui.analyses import analyses
+from ui.jobs import jobs
+from ui.own import Pictures, Settings, Upload, mine, reading, store
 from ui.pictures import sheet
-from ui.shell import session, tab
 from ui.train_form import choose_pictures
+from ui.visitor import session, visitor
 from vae_core import folder, picture
 from vae_core.data import ImageSet
 from vae_core.errors import BadInput
@@ -120,7 +122,7 @@ def _arrived(key: str) -> None:
     files = came if isinstance(came, list) else [came]
     try:
         name, raw = _zipped(files) if isinstance(came, list) else (came.name, came.getvalue())
-        store().add(Upload(owner=tab(), name=name, raw=raw), session())
+        store().add(Upload(owner=visitor(), name=name, raw=raw), session())
     except BadInput as problem:
         st.session_state["data_problem"] = ANY, str(problem)
     context = get_script_run_ctx()
@@ -153,7 +155,7 @@ def _wanted(settings: Settings) -> Pictures | None:
 
     Raises BadInput where it cannot be read; a file of which nothing could be read is not kept.
     """
-    sets, uploads = mine(), store().uploads(tab(), session())
+    sets, uploads = mine(), store().of(visitor(), session(), Upload)
     if not uploads:
         if sets and sets[-1].settings != settings:
             st.info("The zip file is no longer here; upload it again to read it in another way.")
@@ -178,7 +180,7 @@ def _wanted(settings: Settings) -> Pictures | None:
 def _read(upload: Upload, settings: Settings) -> Pictures:
     """Read it here, one visitor's after the other, and keep what was read. Raises BadInput."""
     place, told = st.empty(), 0.0
-    while not store().reading.acquire(timeout=TELL_SECONDS):
+    while not reading.acquire(timeout=TELL_SECONDS):
         place.progress(0.0, "Waits for another visitor's pictures")  # a closed tab leaves here
 
     def each(done: int, of: int) -> None:
@@ -194,7 +196,7 @@ def _read(upload: Upload, settings: Settings) -> Pictures:
         )
         store().add(pictures, session())
     finally:
-        store().reading.release()
+        reading.release()
         place.empty()
     return pictures
 
@@ -221,7 +223,7 @@ def _report(pictures: Pictures) -> None:
             st.switch_page("pages/train.py")
         st.button(
             "Remove them", icon=":material/delete:", key="data_remove", on_click=_removed,
-            help="From the server, at once. A training that runs keeps them until it ends.",
+            help="From the server, at once, with all that was made of them. A training on them ends and goes too.",
         )  # fmt: skip
     left, right = st.columns([1.3, 1], gap="medium") if images.classes else (st.container(), None)
     chosen = _some(images)
@@ -235,8 +237,10 @@ def _report(pictures: Pictures) -> None:
 
 
 def _removed() -> None:
-    store().drop(tab())
-    forget_own()
+    jobs().forget_pictures(visitor())
+    store().drop(visitor(), Upload, Pictures)
+    analyses().forget(visitor())
+    forget()  # what the pad shows of them
 
 
 def _size(images: ImageSet) -> str:

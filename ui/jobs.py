@@ -17,8 +17,9 @@ from distributed.scheduler import KilledWorker
 
 from ui import worker
 from ui.cluster import Cluster, cluster
-from ui.own import Pictures
+from ui.own import Pictures, store
 from ui.runs import ACTIVE, DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run, RunStore
+from ui.store import Store
 from vae_core.errors import BadInput
 
 log = logging.getLogger(__name__)
@@ -32,14 +33,15 @@ CLUSTER_LOST = "The cluster was lost; the last epoch is kept. Start again."
 @lru_cache(maxsize=1)
 def jobs() -> "Jobs":
     """The one Jobs of this server."""
-    return Jobs(cluster())
+    return Jobs(cluster(), store())
 
 
 class Jobs:
     """See the module. All methods may be called from any thread; none waits for a training."""
 
-    def __init__(self, on: Cluster):
-        self.store = RunStore()
+    def __init__(self, on: Cluster, within: Store | None = None):
+        """`within` is the store in whose budget the runs count."""
+        self.store = RunStore(within)
         self.lock = self.store.lock
         self._topic = f"latentscape-{uuid.uuid4().hex}"
         self._cluster = on
@@ -70,21 +72,23 @@ class Jobs:
 
         threading.Thread(target=begin, daemon=True).start()
 
-    def submit(self, request: dict, owner: str, one_epoch: bool = False, pictures: Pictures | None = None) -> Run:
-        """Queue a training for the browser tab `owner`, for good or to pause after one epoch; on `pictures`, where it is not
+    def submit(
+        self, request: dict, owner: str, one_epoch: bool = False, pictures: Pictures | None = None, purpose: str = ""
+    ) -> Run:
+        """Queue a training for the visitor `owner`, for good or to pause after one epoch; on `pictures`, where it is not
         on a data set with a name.
 
-        A tab with a run that is not over gets that run back.
+        A visitor with a run for the same purpose that is not over gets that run back.
 
         Raises BadInput where the queue is full.
         """
         with self.lock:
             for run in self.store.all():
-                if run.owner == owner and run.status in (*ACTIVE, PAUSED):
+                if (run.owner, run.purpose) == (owner, purpose) and run.status in (*ACTIVE, PAUSED):
                     return run
             if len(self._queue) >= MAX_QUEUE:
                 raise BadInput(f"{MAX_QUEUE} trainings are waiting already; try again in a few minutes.")
-            run = Run(request, owner, stop_after=1 if one_epoch else None, pictures=pictures)
+            run = Run(request, owner, purpose, stop_after=1 if one_epoch else None, pictures=pictures)
             if not self.store.add(run):
                 raise BadInput("Too many trainings are paused or waiting on this server; try again in a few minutes.")
             if pictures is not None:
@@ -109,6 +113,14 @@ class Jobs:
             run.status, run.wanted = QUEUED, ""
             run.changed += 1
             self._queue.append(run)
+
+    def forget_pictures(self, owner: str) -> None:
+        """The visitor removes their own pictures: trainings on them end, and what they have told is forgotten."""
+        for run in self.store.all():
+            if run.owner == owner and run.is_of_pictures:
+                self.stop(run)
+                self.store.forget(run)
+                run.let_go_of_pictures()
 
     def position(self, run: Run) -> int:
         """Place in the queue from 1; 0 when it is not waiting."""
@@ -149,9 +161,7 @@ class Jobs:
         run.status, run.reason, run.wanted = status, reason, ""
         if status != PAUSED:
             run.state = None
-            if run.pictures is not None:
-                run.pictures.runs.discard(run.id)
-                run.pictures = None
+            run.let_go_of_pictures()
         run.worker = None
         run.changed += 1
 
@@ -184,6 +194,7 @@ class Jobs:
             run.weights = message["weights"]
         if message["kind"] != "progress":
             run.add_frame(frame)
+        self.store.grown(run)
 
     def _on_finished(self, run: Run, attempt: int, future: Future) -> None:
         """The task returned, failed, or its worker died. Runs in a thread of the client."""
@@ -210,6 +221,7 @@ class Jobs:
             else:
                 run.state = result["state"]
                 self._end(run, STOPPED if run.wanted == "stop" else PAUSED)
+            self.store.grown(run)
 
     # The thread that keeps the house.
 
@@ -220,6 +232,7 @@ class Jobs:
                 self._notice_silence()
                 for run in self.store.forget_unseen():
                     self.stop(run)
+                    run.let_go_of_pictures()
             except Exception as error:
                 log.exception("jobs", exc_info=error)
 

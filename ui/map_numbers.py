@@ -8,7 +8,7 @@ from ui.analyses import FAILED, Analysis, analyses
 from ui.codes import data_set, is_own
 from ui.map_data import Mapped
 from ui.map_projection import Choice
-from ui.shell import tab
+from ui.visitor import visitor
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 
@@ -47,8 +47,8 @@ def _trust(model: Checkpoint, known: Mapped, choice: Choice) -> Analysis | None:
         if picture is None or not picture.complete or len(known.mu) < 5:
             return None
         key = (model.digest, "trust", choice)
-        return analyses().find(key, tab()) or analyses().ask(
-            key, tab(), analysis_worker.trust, known.mu, picture.points, known.labels
+        return analyses().find(key, visitor()) or analyses().ask(
+            key, visitor(), analysis_worker.trust, known.mu, picture.points, known.labels
         )  # fmt: skip
     except BadInput:
         return None
@@ -79,7 +79,7 @@ def _probes(model: Checkpoint, known: Mapped) -> list[Analysis]:
     if not known.classes:
         return []
     few, every = _probe_key(model, FEW_LABELS), _probe_key(model, ALL_LABELS)
-    found = [analyses().find(key, tab()) for key in (few, every)]
+    found = [analyses().find(key, visitor()) for key in (few, every)]
     if found[0] is None:
         found[0] = _ask_probe(model, FEW_LABELS)
     return [analysis for analysis in found if analysis is not None]
@@ -92,7 +92,7 @@ def _probe_key(model: Checkpoint, shown: tuple[int, ...]) -> tuple:
 def _ask_probe(model: Checkpoint, shown: tuple[int, ...]) -> Analysis | None:
     try:
         images = data_set(model) if is_own(model) else model.recipe.data.name
-        return analyses().ask(_probe_key(model, shown), tab(), analysis_worker.probe, model.model, images, shown)
+        return analyses().ask(_probe_key(model, shown), visitor(), analysis_worker.probe, model.model, images, shown)
     except BadInput:
         return None
 

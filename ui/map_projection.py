@@ -8,7 +8,7 @@ import streamlit as st
 from ui import analysis_worker
 from ui.analyses import Analysis, analyses
 from ui.map_data import Mapped
-from ui.shell import tab
+from ui.visitor import visitor
 from vae_core.errors import BadInput
 from vae_core.projection import Plane, check_spread
 
@@ -72,7 +72,7 @@ def project(digest: str, known: Mapped, choice: Choice) -> tuple[Picture | None,
 def ask_tsne(digest: str, known: Mapped, choice: Choice) -> Analysis:
     """Start this t-SNE, or join it."""
     return analyses().ask(
-        (digest, choice), tab(), analysis_worker.tsne, known.mu, known.draws.mu if known.draws else None,
+        (digest, choice), visitor(), analysis_worker.tsne, known.mu, known.draws.mu if known.draws else None,
         *map(int, choice.parameters),
     )  # fmt: skip
 
@@ -96,7 +96,7 @@ def _at_once(digest: str, choice: Choice, _known: Mapped) -> Picture:
 
 def _tsne(digest: str, known: Mapped, choice: Choice) -> tuple[Picture | None, Analysis]:
     check_spread(known.mu)
-    analysis = analyses().find((digest, choice), tab()) or ask_tsne(digest, known, choice)
+    analysis = analyses().find((digest, choice), visitor()) or ask_tsne(digest, known, choice)
     titles = ("t-SNE 1", "t-SNE 2")
     if analysis.result:
         return Picture(analysis.result["points"], analysis.result["others"], titles), analysis

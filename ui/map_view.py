@@ -10,7 +10,7 @@ from ui.map_data import Mapped
 from ui.map_gallery import gallery, select, selection
 from ui.map_numbers import numbers
 from ui.map_projection import PCA, TSNE, Choice
-from ui.shell import tab
+from ui.visitor import visitor
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 
@@ -125,7 +125,7 @@ def _status(model: Checkpoint, known: Mapped, choice: Choice, analysis: Analysis
         words = "t-SNE · " + ("the analysis process is getting ready" if analysis.status == WAITING else "finding neighbours")
     left.progress(iteration / iterations, words)
     if right.button("Stop", key="map_stop", icon=":material/stop:"):
-        analyses().stop(analysis, tab())
+        analyses().stop(analysis, visitor())
         st.rerun()
 
 

@@ -1,14 +1,14 @@
 """The checkpoint picker in the sidebar, shared by all pages: shipped models, the visitor's own, an uploaded file."""
 
 import functools
-import hashlib
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
 
+from ui.hosted import shared_server
+from ui.own import Model, add_model, models, remembered
 from ui.site_map import FIRST_MODEL
 from vae_core import checkpoint
 from vae_core.checkpoint import Checkpoint
@@ -21,21 +21,15 @@ ELSEWHERE = {"restorer": "Restore"}  # the page that offers the others
 NETWORKS = {  # kind -> its network in words
     "vae": "{architecture} · {latent_dim}-D", "ae": "autoencoder · {hidden} units", "dae": "denoising · {hidden} units",
 }  # fmt: skip
-MAX_OWN = 12  # checkpoints of one visitor that are held in memory
-
-
-def shared_server() -> bool:
-    """Whether many people use this server (LATENTSCAPE_SHARED=1): then nothing of theirs is written to its disk."""
-    return os.environ.get("LATENTSCAPE_SHARED") == "1"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One line of the picker. A file on disk, or the visitor's own bytes."""
+    """One line of the picker. A file on disk, or the visitor's own."""
 
     label: str
     path: Path | None = None
-    weights: bytes | None = None
+    own: Model | None = None
 
 
 def choices(kinds: tuple[str, ...] = EXPLORED, image_shape: tuple[int, int, int] | None = None) -> dict[str, Choice]:
@@ -47,7 +41,7 @@ def choices(kinds: tuple[str, ...] = EXPLORED, image_shape: tuple[int, int, int]
     found = {path.stem: Choice(f"{path.stem}", path) for path in sorted(SHIPPED.glob("*.json"))}
     if not shared_server():
         found |= {f"kept/{path.stem}": Choice(f"{path.stem} (kept)", path) for path in sorted(KEPT.glob("*.json"))}
-    found |= {f"own/{name}": Choice(f"{name} (yours)", weights=raw) for name, raw in own().items()}
+    found |= {f"own/{model.name}": Choice(f"{model.name} (yours)", own=model) for model in models()}
     return {name: choice for name, choice in found.items() if _fits(_recipe(choice), kinds, image_shape)}
 
 
@@ -57,18 +51,9 @@ def _fits(recipe: dict, kinds: tuple[str, ...], image_shape: tuple[int, int, int
     return recipe.get("kind", kinds[0]) in kinds and (None in (shape, image_shape) or shape == list(image_shape))
 
 
-def own() -> dict[str, bytes]:
-    """This visitor's checkpoints: name -> weights file."""
-    return st.session_state.setdefault("own_checkpoints", {})
-
-
 def add_own(name: str, weights: bytes) -> str:
-    """Put a checkpoint into the visitor's own list and choose it; returns its name. The oldest goes when there are many."""
-    mine = own()
-    mine.pop(name, None)
-    mine[name] = weights
-    while len(mine) > MAX_OWN:
-        del mine[next(iter(mine))]
+    """Put a checkpoint into the visitor's own list and choose it; returns its name. Raises BadInput where there is no room."""
+    add_model(name, weights)
     st.session_state["checkpoint_wanted"] = f"own/{name}"
     return name
 
@@ -138,25 +123,23 @@ def opened(name: str, kinds: tuple[str, ...] = EXPLORED) -> Checkpoint:
     choice = choices(kinds)[name]
     if choice.path is not None:
         return _open_path(str(choice.path), choice.path.stat().st_mtime_ns)
-    return replace(_open_own(hashlib.sha256(choice.weights).hexdigest(), choice.weights), name=choice.label)
+    return replace(_open_own(choice.own), name=choice.label)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Opening the model …")
 def _open_path(path: str, changed: int) -> Checkpoint:
-    return checkpoint.open_file(Path(path))
+    return remembered(("model", path, changed), lambda: checkpoint.open_file(Path(path)), "Opening the model …")
 
 
-@st.cache_resource(max_entries=16, show_spinner="Opening the model …")
-def _open_own(digest: str, _weights: bytes) -> Checkpoint:
-    """By its content: whoever brings the same bytes gets the same model, and nobody else can."""
-    return checkpoint.open_bytes(_weights, "This model")
+def _open_own(model: Model) -> Checkpoint:
+    make = lambda: checkpoint.open_bytes(model.weights, "This model")  # noqa: E731
+    return remembered(("model", model.id), make, "Opening the model …", own=True)
 
 
 def _recipe(choice: Choice) -> dict:
     """The recipe as plain JSON; empty where it cannot be read."""
     try:
         if choice.path is None:
-            return checkpoint.embedded_recipe(choice.weights, choice.label).model_dump()
+            return checkpoint.embedded_recipe(choice.own.weights, choice.label).model_dump()
         return _recipe_beside(str(choice.path), choice.path.stat().st_mtime_ns)
     except (OSError, BadInput):
         return {}

@@ -1,23 +1,25 @@
 """Training runs as the pages see them: what a run has told so far, and one bounded store of all of them.
 
-A run belongs to its id. Whoever has the id controls it; whoever has its `view_id` may look. Nothing here knows Dask or
-Streamlit.
+A run has three names. Its `id` is for the server and its workers, and shown to nobody. Whoever has its `view_id` may look, and
+whoever has its `control_id` may also pause and stop it; neither says who somebody is, nor gives what is the owner's. The owner
+is a visitor's secret. Nothing here knows Dask or Streamlit.
 """
 
 import secrets
-import threading
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from ui.store import AWAY, HISTORY, IDLE, KEEP_SECONDS, SEEN_CACHE, Candidate, Store, weight
+
 QUEUED, RUNNING, PAUSED, STOPPED, DONE, FAILED = "Queued", "Running", "Paused", "Stopped", "Done", "Failed"
 ACTIVE = (QUEUED, RUNNING)
 ENDED = (STOPPED, DONE, FAILED)
 
-KEEP_SECONDS = 30 * 60  # after the last viewer left
 MAX_RUNS = 64
 MAX_RUN_BYTES = 32 * 2**20  # of one run's frames, weights of the epochs included
 MAX_CURVE = 4000  # points of the training curve
@@ -45,9 +47,13 @@ class Run:
     """One training. Written by the jobs' threads, read by any page; `changed` counts the writes."""
 
     request: dict
-    owner: str
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    owner: str  # a visitor's secret
+    purpose: str = ""  # an owner has one run at a time for each: the Train page's own, or one of a sweep
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    control_id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     view_id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    controllers: set[str] = field(default_factory=set)  # visitors who opened the address that controls it
+    sessions: dict[str, float] = field(default_factory=dict)  # of who looks at it -> when they were last connected
     status: str = QUEUED
     reason: str = ""
     wanted: str = ""  # what the person asked for and the worker has not answered yet: "pause" or "stop"
@@ -64,9 +70,12 @@ class Run:
     rate: float = 0.0  # images per second
     left: float = 0.0  # seconds
     weights: bytes | None = None  # the checkpoint as it stands
-    last_seen: float = field(default_factory=time.monotonic)
+    last_seen: float = 0.0  # by the store's clock
     last_sign: float = field(default_factory=time.monotonic)
     changed: int = 0
+
+    def __post_init__(self):
+        self.is_of_pictures = self.pictures is not None  # also when it is over: its frames show some of them
 
     @property
     def total_epochs(self) -> int:
@@ -77,6 +86,30 @@ class Run:
         """Epochs done, with the fraction of the present one."""
         done = float(len(self.epochs))
         return max(done, self.curve[-1][0]) if self.curve else done
+
+    @property
+    def size(self) -> int:
+        """Bytes, its pictures left out: they are counted where they are held."""
+        frames = [*self.frames, *([self.live] if self.live and self.live not in self.frames[-1:] else [])]
+        return sum(f.size for f in frames) + weight((self.state, self.weights, self.about)) + 24 * len(self.curve)
+
+    def is_controlled_by(self, visitor: str) -> bool:
+        """Whether this visitor may pause and stop it."""
+        return visitor in {self.owner, *self.controllers} - {""}
+
+    def let_go_of_pictures(self) -> None:
+        """It trains on them no more."""
+        if self.pictures is not None:
+            self.pictures.runs.discard(self.id)
+            self.pictures = None
+
+    def lighten(self) -> None:
+        """Let go of what only the replay needs: weights of former epochs, then every second picture."""
+        if any(f.weights for f in self.frames[:-1]):
+            self.frames = [*(replace(f, weights=None) for f in self.frames[:-1]), *self.frames[-1:]]
+        else:
+            self.frames = [*self.frames[:1], *self.frames[1:-1][1::2], *self.frames[1:][-1:]]
+        self.changed += 1
 
     def add_curve(self, points: list[list[float]]) -> None:
         """Append to the training curve; every second point goes when there are too many."""
@@ -101,36 +134,63 @@ class Run:
 
 
 class RunStore:
-    """All runs of this server, at most MAX_RUNS. They go KEEP_SECONDS after their last viewer
-    left, running ones too; ended ones earlier where room is needed."""
+    """All runs of this server, at most MAX_RUNS, their bytes counted in the store of what visitors leave. They go KEEP_SECONDS
+    after their last viewer left, running ones too; ended ones earlier where room is needed."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self.lock = threading.RLock()
+    def __init__(self, within: Store | None = None):
+        """`within` is the store whose budget, clock and lock this one shares."""
+        self._within = within or Store()
+        self.lock = self._within.lock
         self._runs: dict[str, Run] = {}
-        self._clock = clock
+        self._within.join(self)
 
     def add(self, run: Run) -> bool:
         """Take a run in; False where the store is full of runs that are not over."""
+        return self.add_all([run])
+
+    def add_all(self, runs: list[Run]) -> bool:
+        """Take them all in or, where the store is full of runs that are not over, none."""
         with self.lock:
-            ended = sorted((r for r in self._runs.values() if r.status in ENDED), key=lambda r: r.last_seen)
-            while len(self._runs) >= MAX_RUNS and ended:
-                del self._runs[ended.pop(0).id]
-            if len(self._runs) >= MAX_RUNS:
+            ended = [run for run in self._runs.values() if run.status in ENDED]
+            ended.sort(key=lambda run: (self._is_watched(run), run.last_seen))
+            over = len(self._runs) + len(runs) - MAX_RUNS
+            if over > len(ended):
                 return False
-            run.last_seen = self._clock()
-            self._runs[run.id] = run
+            for run in ended[: max(0, over)]:
+                self._take_away(run)
+            for run in runs:
+                run.last_seen = self._within.clock()
+                self._runs[run.id] = run
             return True
 
-    def find(self, token: str | None) -> tuple[Run | None, bool]:
-        """The run with this id or view_id, and whether the token may control it. Seeing it keeps it alive."""
+    def find(self, token: str | None, visitor: str = "", session: str = "") -> tuple[Run | None, bool]:
+        """The run with this control_id or view_id, and whether this visitor may control it: its owner may, and whoever has come
+        with its control_id. Seeing it keeps it alive."""
         with self.lock:
-            run = self._runs.get(token or "")
-            controls = run is not None
-            if run is None and token:
-                run = next((r for r in self._runs.values() if secrets.compare_digest(r.view_id.encode(), token.encode())), None)
+            for run in self._runs.values() if token else ():
+                if _same(run.control_id, token):
+                    run.controllers |= {visitor} - {""}
+                    self.seen(run, session)
+                    return run, True
+                if _same(run.view_id, token):
+                    self.seen(run, session)
+                    return run, run.is_controlled_by(visitor)
+            return None, False
+
+    def current(self, owner: str, session: str = "") -> Run | None:
+        """The owner's run for the Train page that is not over. Seeing it keeps it alive."""
+        with self.lock:
+            run = next((r for r in self._runs.values() if r.owner == owner and not r.purpose and r.status not in ENDED), None)
             if run is not None:
-                run.last_seen = self._clock()
-            return run, controls
+                self.seen(run, session)
+            return run
+
+    def seen(self, run: Run, session: str = "") -> None:
+        """Somebody looks at it."""
+        with self.lock:
+            run.last_seen = self._within.clock()
+            if session:
+                run.sessions[session] = run.last_seen
 
     def get(self, run_id: str) -> Run | None:
         """The run with exactly this id; does not count as seeing it."""
@@ -144,7 +204,50 @@ class RunStore:
     def forget_unseen(self) -> list[Run]:
         """Remove the runs that nobody looked at for KEEP_SECONDS, and return them."""
         with self.lock:
-            unseen = [r for r in self._runs.values() if self._clock() - r.last_seen > KEEP_SECONDS]
+            now = self._within.clock()
+            for run in self._runs.values():
+                run.sessions = {session: now for session in run.sessions if self._within.connected(session)}
+                if run.sessions:
+                    run.last_seen = now
+            unseen = [r for r in self._runs.values() if now - r.last_seen > KEEP_SECONDS]
             for run in unseen:
                 del self._runs[run.id]
             return unseen
+
+    def forget(self, run: Run) -> None:
+        """Remove it."""
+        with self.lock:
+            self._runs.pop(run.id, None)
+
+    def grown(self, run: Run) -> None:
+        """Call when a run has got heavier: others, or its own past, make room."""
+        self._within.room(0, run.owner)
+
+    # What the budget asks.
+
+    def sizes(self) -> Iterable[tuple[str, int]]:
+        """Owner and bytes of each run."""
+        return [(run.owner, run.size) for run in self._runs.values()]
+
+    def candidates(self) -> Iterable[Candidate]:
+        """Runs that are over or paused and not looked at; and the past of the others, which a replay would show."""
+        for run in self._runs.values():
+            watched, past = self._is_watched(run), sum(f.size for f in run.frames[:-1])
+            if run.status in (*ENDED, PAUSED) and not watched:
+                rank = AWAY if run.status in ENDED else IDLE
+                yield Candidate(rank, run.last_seen, run.size, run.owner, lambda run=run: self._take_away(run))
+            elif past:
+                weights = sum(len(f.weights or b"") for f in run.frames[:-1])
+                yield Candidate(SEEN_CACHE if watched else HISTORY, run.last_seen, weights or past // 2, run.owner, run.lighten)
+
+    def _take_away(self, run: Run) -> None:
+        del self._runs[run.id]
+        run.let_go_of_pictures()
+        self._within.tell(run.owner, f"The training {run.request.get('title', '')} had to make room for those of others.")
+
+    def _is_watched(self, run: Run) -> bool:
+        return self._within.is_watched(run.sessions)
+
+
+def _same(one: str, other: str) -> bool:
+    return secrets.compare_digest(one.encode(), other.encode())

@@ -1,17 +1,17 @@
 """What every page has around it: the frame that streamlit_app.py draws, and a few lines of CSS."""
 
 import os
-import secrets
 
 import streamlit as st
 import torch
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.pages_manager import PagesManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ui.front_page import ICON
+from ui.own import store
 from ui.picker import checkpoint_picker
 from ui.site_map import PAGES
+from ui.visitor import visitor
 
 if os.name != "nt":  # on Windows trainings run in this process too
     # A page's networks are small: a second thread gains them little, and on a busy machine waits for a core at every layer.
@@ -41,6 +41,9 @@ def frame() -> StreamlitPage:
     page = st.navigation(pages)
     st.html(CSS)
     checkpoint_picker()
+    for sentence in store().notices(visitor()):
+        st.toast("Something of yours had to go.", icon=":material/memory:", duration="infinite")
+        st.text(sentence)  # plain text: names in it are somebody's words
     st.session_state["framed"] = True
     return page
 
@@ -56,12 +59,3 @@ def inside_app() -> None:
             st.rerun()
         frame()
 
-
-def session() -> str:
-    """Streamlit's name of the connection that this page is drawn for: another one after a reload."""
-    return get_script_run_ctx().session_id
-
-
-def tab() -> str:
-    """The secret name of this browser tab, as jobs and analyses know it."""
-    return st.session_state.setdefault("tab", secrets.token_urlsafe(12))

@@ -9,6 +9,7 @@ from ui.picker import choices, keep, opened
 from ui.pictures import sheet
 from ui.runs import ACTIVE, DONE, PAUSED, STOPPED, Run
 from ui.sweep_entries import Entry, entry_of_model, entry_of_run
+from ui.visitor import session, visitor
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
 
@@ -45,7 +46,7 @@ def sweep_view(jobs: Jobs, tokens: list[str], models: list[str]) -> None:
 
 
 def _runs(jobs: Jobs, tokens: list[str]) -> list[tuple[Run, bool]]:
-    found = [jobs.store.find(token) for token in tokens]  # being watched keeps a run alive
+    found = [jobs.store.find(token, visitor(), session()) for token in tokens]  # being watched keeps a run alive
     return [(run, controls) for run, controls in found if run is not None]
 
 

@@ -11,6 +11,7 @@ from ui.jobs import Jobs
 from ui.picker import ELSEWHERE, keep
 from ui.pictures import sheet
 from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
+from ui.visitor import session, visitor
 from vae_core import checkpoint
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
@@ -52,14 +53,14 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
 
 
 def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
-    jobs.store.find(run.id)  # being watched keeps a run alive
+    jobs.store.seen(run, session())  # being watched keeps a run alive
     if (run.status in ACTIVE) != was_active:
         st.rerun()  # the form and this fragment's clock follow
     _status(jobs, run)
     if controls:
         _buttons(jobs, run)
     else:
-        st.caption("You are watching somebody's run; this link may only look.")
+        st.caption("You are watching somebody's training; this link may only look.")
     _numbers(run)
     pictures = st.container()
     frame = _replay(run)
@@ -70,7 +71,9 @@ def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
     with st.container(key="train_loss"):
         figure = figures.loss_curves(run.curve, run.epochs, run.total_epochs, _has_prior(run))
         st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
-    if run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
+    if run.owner != visitor():
+        st.caption("The model stays its owner's: only they can keep or download it.")
+    elif run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
         _take_away(run, frame)
 
 
@@ -119,12 +122,21 @@ def _buttons(jobs: Jobs, run: Run | None) -> None:
 
 
 def _share(run: Run) -> None:
+    """Two links. What each may do, and what neither gives."""
+    address = (st.context.url or "").split("?")[0]
+    shown = "the curves, the map and the pictures of this page" + ", some of your own among them" * run.is_of_pictures
     with st.popover("Share", icon=":material/share:"):
-        st.markdown(
-            "Whoever opens this link sees the run and cannot control it. It works until half an hour after the "
-            "last person left."
+        st.markdown(f"**To look**: who opens it sees {shown}, and changes nothing. The address of this page is the same link.")
+        with st.container(key="train_link_look"):
+            st.code(f"{address}?run={run.view_id}", language=None)
+        if run.owner == visitor():
+            st.markdown("**To control**: who opens it can also pause, step and stop this training.")
+            with st.container(key="train_link_control"):
+                st.code(f"{address}?run={run.control_id}", language=None)
+        st.caption(
+            "Neither gives anybody this model, your other models or your pictures. Both work until half an hour after the last "
+            "person left."
         )
-        st.code(f"{(st.context.url or '').split('?')[0]}?run={run.view_id}", language=None)
 
 
 def _numbers(run: Run) -> None:
