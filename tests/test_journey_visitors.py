@@ -1,0 +1,80 @@
+"""Two people and one server, in real browsers: what a copied address, a second tab and each link give."""
+
+import re
+
+import pytest
+from conftest import wait_until
+from playwright.sync_api import expect
+from test_journey_train import open_train, wait_for_status
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def another(chromium):
+    """A second person's browser."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def endless(page, server) -> None:
+    """Start a training that cannot end while somebody looks."""
+    open_train(page, server)
+    page.locator(".st-key-train_data input").click()
+    page.get_by_role("option", name="Small digits").click()
+    page.locator(".st-key-train_epochs input").fill("1000")
+    page.click(".st-key-train_start button")
+    wait_for_status(page, "Running", 90)
+    page.wait_for_url(re.compile("run="))
+
+
+def link_of(page, key: str) -> str:
+    page.get_by_role("button", name="Share").click()
+    found = page.locator(f".st-key-{key} code").inner_text()
+    page.keyboard.press("Escape")
+    return found
+
+
+def test_an_address_only_looks_a_control_link_controls_and_neither_is_an_identity(page, server, another):
+    endless(page, server)
+    control = link_of(page, "train_link_control")
+    assert control.split("run=")[1] not in page.url
+
+    another.goto(page.url)  # the copied address
+    wait_for_status(another, "Running", 60)
+    another.wait_for_selector(".st-key-train_map", timeout=60_000)
+    expect(another.locator(".st-key-train_stop")).to_have_count(0)
+    expect(another.get_by_role("button", name="Share")).to_have_count(0)
+    expect(another.locator(".st-key-train_start button")).to_be_enabled()  # their own form
+
+    another.goto(control)
+    another.wait_for_selector(".st-key-train_pause button", timeout=60_000)
+    wait_until(lambda: control.split("run=")[1] not in another.url, 30, "the address shows the link to look")
+    another.reload()  # still controls
+    another.wait_for_selector(".st-key-train_pause button:enabled", timeout=60_000)
+    another.click(".st-key-train_stop button")
+    wait_for_status(another, "Stopped", 30)
+    expect(another.locator(".st-key-train_keep")).to_have_count(0)  # the model is its owner's
+    wait_for_status(page, "Stopped", 30)
+    page.wait_for_selector(".st-key-train_keep button")
+
+    names = {context.cookies()[0]["value"] for context in (page.context, another.context)}
+    assert len(names) == 2
+    assert all(cookie["httpOnly"] for context in (page.context, another.context) for cookie in context.cookies()
+               if cookie["name"] == "latentscape_visitor")  # fmt: skip
+
+
+def test_a_second_tab_and_a_reload_are_the_same_visitor_and_find_the_training(page, server):
+    endless(page, server)
+    duplicate = page.context.new_page()
+    duplicate.goto(page.url)
+    duplicate.wait_for_selector(".st-key-train_stop button:enabled", timeout=60_000)
+    fresh = page.context.new_page()
+    fresh.goto(f"{server.url}/train")  # without the address
+    wait_for_status(fresh, "Running", 60)
+    page.close()  # the owner's first tab goes
+    fresh.reload()
+    fresh.wait_for_selector(".st-key-train_stop button:enabled", timeout=60_000)
+    fresh.click(".st-key-train_stop button")
+    wait_for_status(duplicate, "Stopped", 30)
