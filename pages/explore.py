@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui import explore_address, explore_draw, explore_pads, explore_plane, explore_view, explore_walk
-from ui.explore_data import encoded
+from ui.codes import known_codes
 from ui.explore_plane import FIRST
 from ui.explore_subject import subject
 from ui.picker import chosen
@@ -22,7 +22,7 @@ if model is None:
     st.info("No model to explore yet: train one, or run `make checkpoints`.")
     st.stop()
 
-known = encoded(model)
+known = known_codes(model)
 if known is None:
     st.info("The images that this model was trained on are not on this machine: the plane is shown without them.")
 DRAW = explore_draw.section(model)

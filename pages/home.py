@@ -4,7 +4,7 @@ import streamlit as st
 
 from latent_pad import latent_pad
 from ui import explore_plane
-from ui.explore_data import encoded
+from ui.codes import known_codes
 from ui.picker import chosen
 from ui.shell import inside_app
 from vae_core.errors import BadInput
@@ -39,7 +39,7 @@ else:
     if model is None:
         st.info("No model to show yet: train one, or run `make checkpoints`.")
 if model is not None:
-    known = encoded(model)
+    known = known_codes(model)
     latent_dim = model.model.config.latent_dim
     shown = SHAPES.get(latent_dim, f"A plane through the {latent_dim}-dimensional latent space")
     st.caption(f"{shown} of {model.name}. Drag in it: every point on the way is decoded in your browser.")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from ui import analysis_worker
 from ui.analyses import analyses
-from ui.map_data import mapped
+from ui.codes import codes_of
 from ui.map_view import map_view
 from ui.picker import chosen
 from ui.shell import inside_app
@@ -17,7 +17,7 @@ try:
     if model is None:
         st.info("No model to map yet: train one, or run `make checkpoints`.")
         st.stop()
-    known = mapped(model)
+    known = codes_of(model)
 except BadInput as error:
     st.error("This model cannot be mapped.")
     st.text(str(error))

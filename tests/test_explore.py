@@ -14,7 +14,7 @@ from latent_pad import Plane, parcel
 from latent_pad.decoder_plan import Unsupported
 from ui import explore_plane, picker
 from ui.explore_plane import AXES, COMPONENTS, IMAGES
-from vae_core import checkpoint, data, evaluate
+from vae_core import checkpoint, data, evaluate, projection
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
 
@@ -66,7 +66,7 @@ def test_a_test_image_moves_the_marker_to_its_code_and_shows_its_terms():
     at.number_input(key="explore_image").set_value(7).run()
     assert not at.exception
     model = checkpoint.open_file(picker.SHIPPED / "mnist-2d").model
-    images = data.load("mnist").test_images[:2000]
+    images = data.load("mnist").test_images
     mu, _ = evaluate.encode(model, images)
     assert place(at).z == pytest.approx(mu[7].tolist(), abs=1e-5)
     terms = evaluate.elbo_terms(model, images)
@@ -124,6 +124,7 @@ def test_the_gif_runs_there_and_back():
 def test_the_plane_through_a_far_point_holds_it():
     class Known:
         mu = np.random.default_rng(0).normal(size=(50, 4))
+        plane = projection.Plane(mu)
 
     z = (3.0, -2.0, 1.0, 0.5)
     for kind, parameters in ((AXES, (2, 3)), (COMPONENTS, ()), (IMAGES, (0, 1, 2))):

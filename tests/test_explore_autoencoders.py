@@ -7,7 +7,7 @@ from explore_page import open_explore, place, sent_to_the_pad, show, spoken
 from streamlit.testing.v1 import AppTest
 
 from ui import picker
-from ui.explore_data import encoded
+from ui.codes import codes_of
 from ui.explore_plane import COMPONENTS
 from ui.explore_walk import DECODER, STRAIGHT
 from vae_core import checkpoint, data, energy
@@ -22,7 +22,7 @@ def model(name: str) -> checkpoint.Checkpoint:
     return checkpoint.open_file(picker.SHIPPED / name)
 
 
-def codes(name: str, count: int = 2000):
+def codes(name: str, count: int = 10_000):
     return energy.codes(model(name).model, data.load("mnist").test_images[:count].float() / 255)
 
 
@@ -67,7 +67,7 @@ def test_every_section_lives_and_names_nothing_that_only_a_vae_has(name):
 def test_the_grid_and_the_traversals_stay_where_codes_are():
     at = show(open_explore("mnist-ae-30"), "Traversals")
     assert "from -1 to 1" in spoken(at)
-    variances = encoded(model("mnist-ae-30")).mu.var(0)
+    variances = codes_of(model("mnist-ae-30")).mu.var(0)
     first = next(line.value for line in at.markdown if line.value.startswith("**z"))
     assert first == f"**z{variances.argmax() + 1}**"
 

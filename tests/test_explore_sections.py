@@ -46,10 +46,10 @@ def test_an_own_drawing_appears_at_its_code_with_its_posterior_and_terms(monkeyp
     assert sent[-1]["posterior"]["sigma"] == pytest.approx(torch.exp(0.5 * logvar[0]).tolist(), rel=1)
     assert at.number_input(key="explore_image").value is None  # the own digit took its place
     table = next(m.value for m in at.markdown if m.value.startswith("| nats"))
-    terms = evaluate.elbo_terms(model, data.load("mnist").test_images[:2000])
+    terms = evaluate.elbo_terms(model, data.load("mnist").test_images)
     for name, values in (("recon", terms.recon), ("KL", terms.kl), ("-ELBO", terms.loss)):
         row = next(line for line in table.splitlines() if line.startswith(f"| {name}"))
-        assert f"{values.median().item():.0f}."[:-1] in row
+        assert f"| {np.median(values):.1f} |" in row
     at.session_state["explore_pad"] = {"point": {"x": 1.0, "y": 1.0}}  # dragged away
     at.run()
     assert place(at).z == (1.0, 1.0)
@@ -197,8 +197,8 @@ def test_every_section_lives_in_every_latent_dimension(small, latent_dim):
 
 def test_a_smaller_data_set_takes_no_number_that_it_has_not(small):
     at = open_explore()
-    at.number_input(key="explore_image").set_value(1999).run()
-    show(at, "Walk").number_input(key="explore_from").set_value(1999).run()
+    at.number_input(key="explore_image").set_value(9999).run()
+    show(at, "Walk").number_input(key="explore_from").set_value(9999).run()
     small(2)
     at.session_state["checkpoint_wanted"] = "small"
     at.run()

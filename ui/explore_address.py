@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 import streamlit as st
 
-from ui.explore_data import Encoded
+from ui.codes import Codes
 from ui.explore_plane import AXES, COMPONENTS, FAR, FIRST, IMAGES, SECOND, Place
 from ui.explore_walk import DECODER, SPHERICAL, STRAIGHT
 from ui.picker import choices
@@ -24,7 +24,7 @@ SHORT = 64  # dimensions whose coordinates are written in full
 OWN = ("checkpoint", "plane", "z", "show", "image", "beside", "beside_z", "section", "walk")
 
 
-def opened(model: Checkpoint, known: Encoded | None, layers: Collection[str], sections: Mapping[str, str]) -> None:
+def opened(model: Checkpoint, known: Codes | None, layers: Collection[str], sections: Mapping[str, str]) -> None:
     """At the first run of a visit, put what the address says into the widgets that are drawn later.
 
     sections: the word for each section in an address -> its name on the page.

@@ -7,8 +7,8 @@ import streamlit as st
 import torch
 
 from ui.canvas import DIGIT, canvas, png_of
-from ui.codes import decode
-from ui.explore_data import Encoded, Seen, seen
+from ui.codes import Codes, decode
+from ui.explore_data import Seen, seen
 from ui.pictures import single
 from vae_core import picture
 from vae_core.checkpoint import Checkpoint
@@ -19,7 +19,7 @@ MNIST_LIKE = ("mnist",)  # sets whose images were made by MNIST's recipe
 DIGITS = (*MNIST_LIKE, "digits")  # sets of digits
 
 
-def own(model: Checkpoint, known: Encoded | None) -> tuple[Seen | None, bool]:
+def own(model: Checkpoint, known: Codes | None) -> tuple[Seen | None, bool]:
     """What was drawn or uploaded last, as the model sees it, and whether it is new in this run of the page.
 
     Read before the widgets are drawn, so that the pad above them shows it in the same run.
@@ -50,7 +50,7 @@ def is_begun() -> bool:
     return bool(png_of("explore_draw") or _uploaded())
 
 
-def panel(model: Checkpoint, known: Encoded | None, mine: Seen | None) -> None:
+def panel(model: Checkpoint, known: Codes | None, mine: Seen | None) -> None:
     """The canvas, the uploader, and what the model makes of the picture."""
     left, right = st.columns([1, 1.9], gap="large")
     with left:
@@ -74,7 +74,7 @@ def panel(model: Checkpoint, known: Encoded | None, mine: Seen | None) -> None:
         st.caption(_recipe(model, known))
 
 
-def _results(model: Checkpoint, known: Encoded | None, mine: Seen) -> None:
+def _results(model: Checkpoint, known: Codes | None, mine: Seen) -> None:
     pictures = st.columns(2)
     again = decode(model, torch.tensor([mine.mu]))[0]
     for column, image, caption in (
@@ -110,11 +110,11 @@ def _like_mnist(model: Checkpoint) -> bool:
     )
 
 
-def _on_black(model: Checkpoint, known: Encoded | None) -> bool:
+def _on_black(model: Checkpoint, known: Codes | None) -> bool:
     return picture.drawn_on_black(known.images) if known else model.model.config.image_shape[0] == 1
 
 
-def _recipe(model: Checkpoint, known: Encoded | None) -> str:
+def _recipe(model: Checkpoint, known: Codes | None) -> str:
     """How `_prepared` makes a picture like the model's images, in words."""
     if _like_mnist(model):
         return (
@@ -126,7 +126,7 @@ def _recipe(model: Checkpoint, known: Encoded | None) -> str:
     return f"{cut} fitted into {width} x {height} pixels, its sides kept in proportion."
 
 
-def _prepared(rgb: np.ndarray, model: Checkpoint, known: Encoded | None) -> torch.Tensor:
+def _prepared(rgb: np.ndarray, model: Checkpoint, known: Codes | None) -> torch.Tensor:
     if _like_mnist(model):
         return picture.like_mnist(rgb)
     return picture.fitted(rgb, model.model.config.image_shape, _on_black(model, known))

@@ -5,7 +5,7 @@ import streamlit as st
 import torch
 
 from latent_pad import Heat
-from ui.explore_data import Encoded
+from ui.codes import DOTS, Codes
 from ui.explore_plane import Place
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
@@ -27,7 +27,7 @@ SAID = {
 }
 
 
-def heat(kind: str, model: Checkpoint, known: Encoded | None, here: Place) -> Heat:
+def heat(kind: str, model: Checkpoint, known: Codes | None, here: Place) -> Heat:
     """The heat-map `kind` of the plane that a pad shows. Raises BadInput where the codes have no spread."""
     if kind == DENSITY and known is None:
         raise BadInput("There are no test images here, so that there is no density of codes to show.")
@@ -35,12 +35,12 @@ def heat(kind: str, model: Checkpoint, known: Encoded | None, here: Place) -> He
 
 
 @st.cache_data(max_entries=32, show_spinner="Measuring the plane …")
-def _heat(kind: str, digest: str, plane: str, alone: bool, _model: Checkpoint, _known: Encoded | None, _here: Place) -> Heat:
+def _heat(kind: str, digest: str, plane: str, alone: bool, _model: Checkpoint, _known: Codes | None, _here: Place) -> Heat:
     flat = _here.plane
     is_line = flat.v is None
     origin = torch.tensor(flat.origin)
     axes = torch.tensor([flat.u]) if is_line else torch.tensor([flat.u, flat.v])
-    codes = ((torch.tensor(_known.mu) - origin) @ axes.T).numpy() if _known else np.zeros((0, len(axes)), np.float32)
+    codes = ((torch.tensor(_known.mu[:DOTS]) - origin) @ axes.T).numpy() if _known else np.zeros((0, len(axes)), np.float32)
     middle = -(axes @ origin).numpy()  # where the prior is densest
     low, high = middle - 3, middle + 3
     if len(codes):  # what the pad shows at first, and a margin

@@ -5,8 +5,8 @@ import torch
 
 from latent_pad import latent_pad
 from ui import explore_heat, explore_plane
+from ui.codes import Codes, known_codes
 from ui.explore_address import start
-from ui.explore_data import Encoded, encoded
 from ui.explore_plane import SECOND, Place, remember
 from ui.explore_subject import seen_by
 from ui.picker import choices, opened
@@ -41,7 +41,7 @@ def controls() -> None:
 
 
 def pad(
-    slot: str, model: Checkpoint, known: Encoded | None, here: Place, image: torch.Tensor | None, is_new: bool, path=None
+    slot: str, model: Checkpoint, known: Codes | None, here: Place, image: torch.Tensor | None, is_new: bool, path=None
 ) -> Place:
     """Draw the pad `slot` and return where it is. A new image moves its marker to the image's code."""
     found = seen_by(model, image)
@@ -75,7 +75,7 @@ def beside(image: torch.Tensor | None, is_new: bool) -> Place | None:
         st.error("The second model cannot be shown.")
         st.text(str(error))
         return None
-    known = encoded(model)
+    known = known_codes(model)
     is_other = st.session_state.get("explore_beside_digest") != model.digest
     st.session_state["explore_beside_digest"] = model.digest
     point = start(SECOND, model.model.config.latent_dim)

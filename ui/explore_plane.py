@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
-from sklearn.decomposition import PCA
 
 from latent_pad import Plane
-from ui.explore_data import Encoded
+from ui.codes import Codes
 from vae_core.checkpoint import Checkpoint
 
 AXES, COMPONENTS, IMAGES = "Two dimensions", "Principal components", "Three test images"
@@ -34,7 +33,7 @@ class Place:
     position: tuple[float, float] | None
 
 
-def place(model: Checkpoint, known: Encoded | None, slot: str, start: tuple[float, ...] | None = None) -> Place:
+def place(model: Checkpoint, known: Codes | None, slot: str, start: tuple[float, ...] | None = None) -> Place:
     """Where this tab's pad called `slot` is. The first one has widgets for its plane (with more than two dimensions); a
     second one shows the principal components. `start`: z (L,) where a link puts it when it is opened."""
     latent_dim = model.model.config.latent_dim
@@ -52,7 +51,7 @@ def place(model: Checkpoint, known: Encoded | None, slot: str, start: tuple[floa
     return here
 
 
-def move(slot: str, z: Sequence[float], known: Encoded | None) -> Place:
+def move(slot: str, z: Sequence[float], known: Codes | None) -> Place:
     """Put this tab's pad at z (L,); the plane follows."""
     here: Place = st.session_state[f"{slot}_place"]
     here = st.session_state[f"{slot}_place"] = _place(here.signature, known, tuple(z))
@@ -67,7 +66,7 @@ def settled(slot: str, z: tuple[float, ...]) -> None:
     here.z = z
 
 
-def _place(signature: tuple, known: Encoded | None, z: tuple[float, ...]) -> Place:
+def _place(signature: tuple, known: Codes | None, z: tuple[float, ...]) -> Place:
     _, kind, parameters = signature
     u, v, base, labels = _directions(kind, parameters, known, len(z))
     point = np.array(z)
@@ -79,12 +78,12 @@ def _place(signature: tuple, known: Encoded | None, z: tuple[float, ...]) -> Pla
     return Place(signature, plane, tuple(point.tolist()), (float(x), float(y)))
 
 
-def _directions(kind: str, parameters: tuple, known: Encoded | None, latent_dim: int):
+def _directions(kind: str, parameters: tuple, known: Codes | None, latent_dim: int):
     """Orthonormal u and v (L,), a point (L,) that has the coordinates 0, 0, and the labels of the axes."""
     if kind == COMPONENTS:
-        pca = PCA(2, svd_solver="full").fit(known.mu)
-        shares = pca.explained_variance_ratio_
-        return *pca.components_, pca.mean_, (f"PC 1 ({shares[0]:.0%})", f"PC 2 ({shares[1]:.0%})")
+        plane = known.plane
+        shares = plane.explained or (0.0, 0.0)  # a single code has none
+        return *plane.components, plane.mean, (f"PC 1 ({shares[0]:.0%})", f"PC 2 ({shares[1]:.0%})")
     if kind == IMAGES:
         plane = Plane.through(*(known.mu[index].tolist() for index in parameters))
         return np.array(plane.u), np.array(plane.v), np.array(plane.origin), plane.labels
@@ -95,12 +94,12 @@ def _directions(kind: str, parameters: tuple, known: Encoded | None, latent_dim:
     return units[first], units[second], np.zeros(latent_dim), (f"z{first + 1}", f"z{second + 1}")
 
 
-def _has_prior(known: Encoded | None) -> bool:
+def _has_prior(known: Codes | None) -> bool:
     """Whether zero is where codes are most likely."""
     return known is None or known.kl is not None
 
 
-def _choose(latent_dim: int, known: Encoded | None) -> tuple[str, tuple]:
+def _choose(latent_dim: int, known: Codes | None) -> tuple[str, tuple]:
     """Widgets for the plane; falls back to the first two dimensions where three points make no plane."""
     kinds = KINDS if known else KINDS[:1]
     remember("explore_plane", AXES if _has_prior(known) else COMPONENTS, kinds.__contains__)

@@ -4,12 +4,13 @@ import streamlit as st
 import torch
 
 from ui import explore_draw
-from ui.explore_data import Encoded, Seen, seen
+from ui.codes import Codes
+from ui.explore_data import Seen, seen
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 
 
-def subject(model: Checkpoint, known: Encoded | None) -> tuple[torch.Tensor | None, Seen | None, bool]:
+def subject(model: Checkpoint, known: Codes | None) -> tuple[torch.Tensor | None, Seen | None, bool]:
     """The image, uint8 (C, H, W), the visitor's own picture as the model sees it (if there is one), and whether the image
     is another one than in the last run of the page: then the markers go to it.
 

@@ -8,8 +8,7 @@ import torch
 
 from latent_pad import Plane
 from ui import explore_plane
-from ui.codes import decode
-from ui.explore_data import Encoded
+from ui.codes import Codes, decode
 from ui.pictures import png, sheet, single
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent import prior_quantiles, traversal
@@ -20,7 +19,7 @@ DRAWS = 10  # of a resampled posterior
 BOXES = 64  # dimensions that get a number box
 
 
-def coordinates(here: explore_plane.Place, known: Encoded | None) -> None:
+def coordinates(here: explore_plane.Place, known: Codes | None) -> None:
     """A number box for every dimension, in step with the pad: the way to each point without a mouse."""
     shown = here.z[:BOXES]
     for index, value in enumerate(shown):
@@ -39,7 +38,7 @@ def coordinates(here: explore_plane.Place, known: Encoded | None) -> None:
         )  # fmt: skip
 
 
-def image_choice(known: Encoded) -> int | None:
+def image_choice(known: Codes) -> int | None:
     """The test image whose posterior, if it has one, is shown on the plane; choosing one moves the marker to its code."""
     posterior = "" if known.sigma is None else " and its posterior q(z|x), to scale: one and two sigma"
     return st.number_input(
@@ -48,7 +47,7 @@ def image_choice(known: Encoded) -> int | None:
     )  # fmt: skip
 
 
-def image_panel(model: Checkpoint, known: Encoded, index: int) -> None:
+def image_panel(model: Checkpoint, known: Codes, index: int) -> None:
     """The image, its reconstruction, its two terms of the ELBO, and draws from its posterior; without a prior its error."""
     mu = torch.tensor(known.mu[index])
     recon, kl = known.terms.recon[index].item(), known.terms.kl[index].item()
@@ -74,7 +73,7 @@ def image_panel(model: Checkpoint, known: Encoded, index: int) -> None:
         st.caption("Ten draws from the posterior, decoded: what the code leaves open.")
 
 
-def traversals(model: Checkpoint, z: tuple[float, ...], known: Encoded | None) -> None:
+def traversals(model: Checkpoint, z: tuple[float, ...], known: Codes | None) -> None:
     """One row a dimension: all else stays as it is under the marker."""
     latent_dim = len(z)
     order = list(range(latent_dim)) if known is None else known.order
@@ -93,7 +92,7 @@ def traversals(model: Checkpoint, z: tuple[float, ...], known: Encoded | None) -
         row.image(sheet(pictures, STEPS, 3), width="stretch", alt=f"Traversal of z{dimension + 1} from {-reach} to {reach}.")
 
 
-def grid(model: Checkpoint, known: Encoded | None, plane: Plane) -> None:
+def grid(model: Checkpoint, known: Codes | None, plane: Plane) -> None:
     """The plane decoded on a grid, to look at and to take along."""
     left, right = st.columns(2)
     side = left.slider("Pictures a side", 5, 30, 15, key="explore_side", persist_state="session")
@@ -113,7 +112,7 @@ def grid(model: Checkpoint, known: Encoded | None, plane: Plane) -> None:
     st.download_button("Download PNG", lambda: png(picture), "grid.png", "image/png", on_click="ignore", key="explore_png")
 
 
-def _window(model: Checkpoint, known: Encoded | None, plane: Plane) -> tuple[tuple[float, float], tuple[float, float]]:
+def _window(model: Checkpoint, known: Codes | None, plane: Plane) -> tuple[tuple[float, float], tuple[float, float]]:
     """From where to where the grid goes across and up: to three sigmas of the prior; without one, over nearly all codes."""
     if model.has_prior or known is None:
         reach = 3.0 if model.has_prior else 1.0

@@ -9,8 +9,7 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from ui.codes import decode
-from ui.explore_data import Encoded
+from ui.codes import Codes, decode
 from ui.explore_plane import Place, remember
 from ui.pictures import png, sheet
 from vae_core import geometry
@@ -47,7 +46,7 @@ class Walk:
         return [place.plane.coordinates(z) for z in self.line.tolist()]
 
 
-def walk(model: Checkpoint, known: Encoded, here: Place) -> Walk:
+def walk(model: Checkpoint, known: Codes, here: Place) -> Walk:
     """The walk that the section's widgets ask for; they are drawn later, by `panel`."""
     _remember(known, here)
     start, end, kind = (st.session_state[f"explore_{name}"] for name in ("from", "to", "path"))
@@ -59,20 +58,20 @@ def walk(model: Checkpoint, known: Encoded, here: Place) -> Walk:
     return Walk(start, end, kind, path(*ends, FINE), path(*ends, FRAMES))
 
 
-def _remember(known: Encoded, here: Place) -> None:
+def _remember(known: Codes, here: Place) -> None:
     count = len(known.images)
     remember("explore_from", min(3, count - 1), range(count).__contains__)
     remember("explore_to", min(2, count - 1), range(count).__contains__)
     remember("explore_path", STRAIGHT, kinds(known, here).__contains__)
 
 
-def kinds(known: Encoded, here: Place) -> tuple[str, ...]:
+def kinds(known: Codes, here: Place) -> tuple[str, ...]:
     """The ways that there are: without a prior no shell of its mass, on a line no plane to walk around on."""
     shell = () if known.kl is None else (SPHERICAL,)
     return (STRAIGHT, *shell) if here.plane.v is None else (STRAIGHT, *shell, DECODER)
 
 
-def panel(model: Checkpoint, known: Encoded, here: Place, way: Walk | None) -> None:
+def panel(model: Checkpoint, known: Codes, here: Place, way: Walk | None) -> None:
     """The section: the strip, its length in pictures, the change of the picture at each step, and what to take along.
 
     Without a walk (the section is closed) only its widgets, so that they keep their values.
@@ -120,7 +119,7 @@ def gif(frames: np.ndarray) -> bytes:
 
 @st.cache_data(max_entries=64, show_spinner="Looking for the shortest way …")
 def _along_decoder(
-    digest: str, plane: str, start: int, end: int, _model: Checkpoint, _known: Encoded, _here: Place
+    digest: str, plane: str, start: int, end: int, _model: Checkpoint, _known: Codes, _here: Place
 ) -> tuple[torch.Tensor, torch.Tensor]:
     decoder, flat = _model.model.decode, _here.plane
     origin, axes = torch.tensor(flat.origin), torch.tensor([flat.u, flat.v])

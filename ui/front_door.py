@@ -62,11 +62,12 @@ async def warm(app: object) -> AsyncIterator[None]:
 
 def _prepare() -> None:
     """Bring torch, and have the first model open, its test images encoded, and all of it packed for the pad."""
-    from ui.explore_data import first_parcels
+    from ui.explore_data import first_parcels, measure_first
 
     spinners = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
     spinners.disabled = True  # they are warned of where there is no page to turn on
     try:
         _first_parcels[:] = first_parcels()
+        measure_first()
     finally:
         spinners.disabled = False

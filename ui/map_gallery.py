@@ -5,9 +5,9 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from ui.codes import decode
+from ui.codes import Codes, decode
 from ui.gallery import pairs
-from ui.map_data import Mapped
+from ui.map_words import terms
 from vae_core.checkpoint import Checkpoint
 
 PAGE = 36  # pairs on one page
@@ -19,7 +19,7 @@ def selection(model: Checkpoint) -> np.ndarray | None:
     return chosen[1] if chosen and chosen[0] == model.recipe.data.digest else None
 
 
-def select(model: Checkpoint, known: Mapped) -> None:
+def select(model: Checkpoint, known: Codes) -> None:
     """Take over what the chart says is selected: a callback."""
     points = st.session_state["map_chart"]["selection"]["points"]
     numbers = np.unique([number for point in points if (number := _number(point)) < len(known.images)])
@@ -33,7 +33,7 @@ def _number(point: dict) -> int:
     return int(data[0] if isinstance(data, list) else data["0"])
 
 
-def gallery(model: Checkpoint, known: Mapped) -> None:
+def gallery(model: Checkpoint, known: Codes) -> None:
     """The selected images beside their reconstructions, with what they cost."""
     with st.container(key="map_gallery"):
         numbers = selection(model)
@@ -41,14 +41,14 @@ def gallery(model: Checkpoint, known: Mapped) -> None:
             st.caption("Nothing is selected.")
             return
         names = {"class": [known.classes[label] for label in known.labels[numbers]]} if known.classes else {}
-        terms = {name: values[numbers] for name, values in known.terms.items()}
-        sums = {"-ELBO": sum(terms.values())} if len(terms) > 1 else {}
-        table = pd.DataFrame({"image": numbers, **names, **sums, **terms})
+        own = {name: values[numbers] for name, values in terms(known).items()}
+        sums = {"-ELBO": sum(own.values())} if len(own) > 1 else {}
+        table = pd.DataFrame({"image": numbers, **names, **sums, **own})
         left, middle, right, clear = st.columns([2.2, 1.2, 0.8, 0.8], vertical_alignment="bottom")
         left.markdown(f"**{len(table):,} image{'s' if len(table) > 1 else ''} selected**")
-        whole, parts = ([f"{name} {table[name].mean():.1f}" for name in some] for some in (sums, terms))
+        whole, parts = ([f"{name} {table[name].mean():.1f}" for name in some] for some in (sums, own))
         left.caption(f"On average {' = '.join([*whole, ' + '.join(parts)])} nats")
-        orders = {"As in the test set": None} | {f"Highest {name} first": name for name in (*sums, *terms)}
+        orders = {"As in the test set": None} | {f"Highest {name} first": name for name in (*sums, *own)}
         if st.session_state.get("map_order") not in (None, *orders):
             st.session_state["map_order"] = next(iter(orders))
         order = middle.selectbox("Order", list(orders), key="map_order")
@@ -67,10 +67,11 @@ def gallery(model: Checkpoint, known: Mapped) -> None:
         rows = shown["image"].to_numpy()
         title = "{class} · image {image}" if known.classes else "Image {image}"
         words = [
-            (title.format(**row), " · ".join(f"{name} {row[name]:.1f}" for name in terms) + " nats")
+            (title.format(**row), " · ".join(f"{name} {row[name]:.1f}" for name in own) + " nats")
             for row in shown.to_dict("records")
         ]
-        st.html(pairs(known.images[rows], decode(model, torch.tensor(known.mu[rows])), words, ("Original", "Reconstruction")))
+        again = decode(model, torch.tensor(known.mu[rows]))
+        st.html(pairs(known.images.numpy()[rows], again, words, ("Original", "Reconstruction")))
 
 
 def _clear() -> None:

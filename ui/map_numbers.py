@@ -2,13 +2,15 @@
 
 import pandas as pd
 import streamlit as st
+import torch
 
 from ui import analysis_worker, figures, map_projection
 from ui.analyses import FAILED, Analysis, analyses
-from ui.codes import data_set, is_own
-from ui.map_data import Mapped
+from ui.codes import Codes, data_set, is_own
 from ui.map_projection import Choice
+from ui.map_words import words
 from ui.visitor import visitor
+from vae_core import evaluate
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 
@@ -16,31 +18,32 @@ REFRESH_SECONDS = 0.7
 FEW_LABELS, ALL_LABELS = (100, 1000), (0,)
 
 
-def numbers(model: Checkpoint, known: Mapped, choice: Choice) -> None:
+def numbers(model: Checkpoint, known: Codes, choice: Choice) -> None:
     """Neighbours, what each dimension tells, and probes; redraws itself while they are being computed."""
     found = [_trust(model, known, choice), *_probes(model, known)]
     active = any(analysis is not None and analysis.active for analysis in found)
     st.fragment(_draw_numbers, run_every=REFRESH_SECONDS if active else None)(model, known, choice, active)
 
 
-def _draw_numbers(model: Checkpoint, known: Mapped, choice: Choice, was_active: bool) -> None:
+def _draw_numbers(model: Checkpoint, known: Codes, choice: Choice, was_active: bool) -> None:
     trust, probes = _trust(model, known, choice), _probes(model, known)
     if any(analysis is not None and analysis.active for analysis in (trust, *probes)) != was_active:
         st.rerun()
     _draw_trust(trust, known)
-    words, latent_dim = known.words, len(known.measure)
-    st.markdown(f"**{words.measure} per dimension** · {known.active} of {latent_dim} {words.active}")
+    said, latent_dim = words(known), len(known.measure)
+    active = evaluate.active_units(torch.from_numpy(known.mu))
+    st.markdown(f"**{said.measure} per dimension** · {active} of {latent_dim} {said.active}")
     st.plotly_chart(
-        figures.dimension_bars(known.measure, words.measure, words.unit), key="map_dimensions", config={"displaylogo": False},
-        alt=f"{words.measure} of each of {latent_dim} dimensions, the largest first.",
+        figures.dimension_bars(known.measure, said.measure, said.unit), key="map_dimensions", config={"displaylogo": False},
+        alt=f"{said.measure} of each of {latent_dim} dimensions, the largest first.",
     )  # fmt: skip
-    if not known.active:
-        st.warning(words.collapsed)
+    if not active:
+        st.warning(said.collapsed)
     if known.classes:
         _draw_probes(model, probes)
 
 
-def _trust(model: Checkpoint, known: Mapped, choice: Choice) -> Analysis | None:
+def _trust(model: Checkpoint, known: Codes, choice: Choice) -> Analysis | None:
     """How far the picture can be trusted, once it is complete."""
     try:
         picture, _ = map_projection.project(model.digest, known, choice)
@@ -54,7 +57,7 @@ def _trust(model: Checkpoint, known: Mapped, choice: Choice) -> Analysis | None:
         return None
 
 
-def _draw_trust(analysis: Analysis | None, known: Mapped) -> None:
+def _draw_trust(analysis: Analysis | None, known: Codes) -> None:
     result = analysis.result if analysis else None
     share = lambda name: f"{result[name]:.1%}" if result else "…"  # noqa: E731
     st.markdown("**Neighbours** · " + "accuracy of a 10-NN vote, " * bool(known.classes) + "trustworthiness")
@@ -74,7 +77,7 @@ def _draw_trust(analysis: Analysis | None, known: Mapped) -> None:
         st.caption(analysis.reason)
 
 
-def _probes(model: Checkpoint, known: Mapped) -> list[Analysis]:
+def _probes(model: Checkpoint, known: Codes) -> list[Analysis]:
     """The linear probes: with few labels by themselves, with all of them when asked for. None without classes."""
     if not known.classes:
         return []

@@ -7,10 +7,11 @@ import streamlit as st
 
 from ui import analysis_worker
 from ui.analyses import Analysis, analyses
-from ui.map_data import Mapped
+from ui.codes import Codes
+from ui.map_words import words
 from ui.visitor import visitor
 from vae_core.errors import BadInput
-from vae_core.projection import Plane, check_spread
+from vae_core.projection import check_spread
 
 AXES, PCA, TSNE = "Latent axes", "PCA", "t-SNE"
 
@@ -35,7 +36,7 @@ class Picture:
     complete: bool = True
 
 
-def choose(known: Mapped) -> Choice:
+def choose(known: Codes) -> Choice:
     """Draw the choice of method and its parameters."""
     latent_dim = known.mu.shape[1]
     methods = [AXES, PCA, TSNE] if latent_dim > 2 else [AXES, TSNE]
@@ -55,21 +56,21 @@ def choose(known: Mapped) -> Choice:
         return Choice(TSNE, (perplexity, st.number_input("Seed", 0, 9999, 0, key="map_seed", width=120)))
     if latent_dim <= 2:
         return Choice(AXES, tuple(range(latent_dim)))
-    order = np.argsort(-known.measure).tolist()
-    name = lambda d: f"z{d + 1} · {known.measure[d]:.2f}{known.words.unit}"  # noqa: E731
+    order = known.order
+    name = lambda d: f"z{d + 1} · {known.measure[d]:.2f}{words(known).unit}"  # noqa: E731
     first = st.selectbox("Across", order, format_func=name, key="map_first", width=170)
     second = st.selectbox("Up", [d for d in order if d != first], format_func=name, key="map_second", width=170)
     return Choice(AXES, (first, second))
 
 
-def project(digest: str, known: Mapped, choice: Choice) -> tuple[Picture | None, Analysis | None]:
+def project(digest: str, known: Codes, choice: Choice) -> tuple[Picture | None, Analysis | None]:
     """The picture, and the analysis that makes it where that takes time. Raises BadInput where there is none to be had."""
     if choice.method == TSNE:
         return _tsne(digest, known, choice)
-    return _at_once(digest, choice, known), None
+    return _at_once(known, choice), None
 
 
-def ask_tsne(digest: str, known: Mapped, choice: Choice) -> Analysis:
+def ask_tsne(digest: str, known: Codes, choice: Choice) -> Analysis:
     """Start this t-SNE, or join it."""
     return analyses().ask(
         (digest, choice), visitor(), analysis_worker.tsne, known.mu, known.draws.mu if known.draws else None,
@@ -77,24 +78,23 @@ def ask_tsne(digest: str, known: Mapped, choice: Choice) -> Analysis:
     )  # fmt: skip
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _at_once(digest: str, choice: Choice, _known: Mapped) -> Picture:
-    mu, draws = _known.mu, _known.draws.mu if _known.draws else None
+def _at_once(known: Codes, choice: Choice) -> Picture:
+    mu, draws = known.mu, known.draws.mu if known.draws else None
     if choice.method == PCA:
-        plane = Plane(mu)
+        plane = known.plane
         titles = tuple(f"PC {i} ({share:.0%} of the variance)" for i, share in enumerate(plane.explained, start=1))
         return Picture(plane(mu), None if draws is None else plane(draws), titles)
     if len(choice.parameters) == 1:  # a line of codes: the classes in rows, so that they can be told apart
         random = np.random.default_rng(0)
-        rows = _known.labels + random.uniform(-0.35, 0.35, len(mu))
+        rows = known.labels + random.uniform(-0.35, 0.35, len(mu))
         if draws is not None:
-            draws = np.column_stack([draws[:, 0], max(1, len(_known.classes)) + random.uniform(-0.35, 0.35, len(draws))])
+            draws = np.column_stack([draws[:, 0], max(1, len(known.classes)) + random.uniform(-0.35, 0.35, len(draws))])
         return Picture(np.column_stack([mu[:, 0], rows]), draws, ("z1", "class"), equal=False)
     axes = list(choice.parameters)
     return Picture(mu[:, axes], None if draws is None else draws[:, axes], tuple(f"z{d + 1}" for d in axes))
 
 
-def _tsne(digest: str, known: Mapped, choice: Choice) -> tuple[Picture | None, Analysis]:
+def _tsne(digest: str, known: Codes, choice: Choice) -> tuple[Picture | None, Analysis]:
     check_spread(known.mu)
     analysis = analyses().find((digest, choice), visitor()) or ask_tsne(digest, known, choice)
     titles = ("t-SNE 1", "t-SNE 2")

@@ -6,10 +6,11 @@ import streamlit as st
 from latent_pad.hover import hover_pictures
 from ui import figures, map_projection
 from ui.analyses import DONE, STOPPED, WAITING, Analysis, analyses
-from ui.map_data import Mapped
+from ui.codes import DRAWS, Codes
 from ui.map_gallery import gallery, select, selection
 from ui.map_numbers import numbers
 from ui.map_projection import PCA, TSNE, Choice
+from ui.map_words import terms, words
 from ui.visitor import visitor
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
@@ -27,7 +28,7 @@ HOW_TO_READ = {
 }
 
 
-def map_view(model: Checkpoint, known: Mapped) -> None:
+def map_view(model: Checkpoint, known: Codes) -> None:
     """Everything below the title. Redraws itself while something is being computed."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choice = map_projection.choose(known)
@@ -41,26 +42,26 @@ def map_view(model: Checkpoint, known: Mapped) -> None:
     gallery(model, known)
 
 
-def _shade(known: Mapped) -> tuple[str, bool]:
+def _shade(known: Codes) -> tuple[str, bool]:
     names = [*([CLASS] if known.classes else []), *_values(known)]
     if st.session_state.get("map_colour") not in (None, *names):
         st.session_state["map_colour"] = names[0]
     shade = st.selectbox("Colour by", names, key="map_colour", width=200)
-    draws = known.draws is not None and st.toggle(
+    draws = known.kl is not None and st.toggle(
         "Samples of the prior", key="map_prior",
-        help=f"{len(known.draws.mu):,} draws of the prior, decoded and encoded again: where do pictures that the model makes "
+        help=f"{DRAWS:,} draws of the prior, decoded and encoded again: where do pictures that the model makes "
         "up land among the real ones?",
     )  # fmt: skip
     return shade, draws
 
 
-def _values(known: Mapped) -> dict[str, np.ndarray]:
+def _values(known: Codes) -> dict[str, np.ndarray]:
     """What may colour the points instead of their class: name -> (N,)."""
-    terms = {TERMS[name]: values for name, values in known.terms.items()}
-    return terms | {f"z{d + 1}": known.mu[:, d] for d in range(known.mu.shape[1])}
+    own = {TERMS[name]: values for name, values in terms(known).items()}
+    return own | {f"z{d + 1}": known.mu[:, d] for d in range(known.mu.shape[1])}
 
 
-def _is_active(model: Checkpoint, known: Mapped, choice: Choice) -> bool:
+def _is_active(model: Checkpoint, known: Codes, choice: Choice) -> bool:
     try:
         _, analysis = map_projection.project(model.digest, known, choice)
     except BadInput:
@@ -68,7 +69,7 @@ def _is_active(model: Checkpoint, known: Mapped, choice: Choice) -> bool:
     return analysis is not None and analysis.active
 
 
-def _chart(model: Checkpoint, known: Mapped, choice: Choice, shade: str, with_draws: bool, was_active: bool) -> None:
+def _chart(model: Checkpoint, known: Codes, choice: Choice, shade: str, with_draws: bool, was_active: bool) -> None:
     try:
         picture, analysis = map_projection.project(model.digest, known, choice)
     except BadInput as error:
@@ -86,7 +87,7 @@ def _chart(model: Checkpoint, known: Mapped, choice: Choice, shade: str, with_dr
         return
     unit = "" if shade.startswith("z") else ", nats"
     figure = figures.projection_map(
-        picture.points, known.labels, known.classes, picture.titles, known.terms,
+        picture.points, known.labels, known.classes, picture.titles, terms(known),
         None if shade == CLASS else (shade + unit, _values(known)[shade]), picture.draws if with_draws else None,
         selection(model), picture.equal, f"{model.digest}{choice}",
     )  # fmt: skip
@@ -97,12 +98,12 @@ def _chart(model: Checkpoint, known: Mapped, choice: Choice, shade: str, with_dr
     hover_pictures(known.sprite, "map_chart", key="map_hover")
     if with_draws:
         hover_pictures(known.draws.sprite, "map_chart", first=len(known.images), key="map_hover_draws")
-    st.caption(HOW_TO_READ.get(choice.method, f"Each point is {known.words.point}.")
+    st.caption(HOW_TO_READ.get(choice.method, f"Each point is {words(known).point}.")
                + " Draw a lasso or a box around points to see their images below."
                + (" The samples are placed when the layout is complete." * (with_draws and picture.draws is None)))  # fmt: skip
 
 
-def _status(model: Checkpoint, known: Mapped, choice: Choice, analysis: Analysis | None) -> None:
+def _status(model: Checkpoint, known: Codes, choice: Choice, analysis: Analysis | None) -> None:
     latent_dim = known.mu.shape[1]
     what = f"{len(known.mu):,} test images of {known.name}, {latent_dim} dimension{'s' if latent_dim > 1 else ''}"
     if analysis is None or analysis.status == DONE:
@@ -129,5 +130,5 @@ def _status(model: Checkpoint, known: Mapped, choice: Choice, analysis: Analysis
         st.rerun()
 
 
-def _in_words(known: Mapped, choice: Choice, shade: str) -> str:
+def _in_words(known: Codes, choice: Choice, shade: str) -> str:
     return f"{choice.method} of {len(known.mu):,} encoded test images of {known.name}, coloured by {shade.lower()}."

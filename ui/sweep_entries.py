@@ -5,13 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ui.codes import decode
-from ui.explore_data import encoded
+from ui.codes import DOTS, decode, known_codes
 from ui.runs import ACTIVE, Run
 from vae_core import checkpoint
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent import prior_draws
-from vae_core.projection import Plane
 
 SHOWN = 10  # pictures of a row
 
@@ -58,12 +56,12 @@ def entry_of_run(run: Run) -> Entry:
 
 def entry_of_model(model: Checkpoint) -> Entry:
     """A model that was trained before; without a map where its data set is not here."""
-    recipe, metrics, known = model.recipe, model.recipe.metrics, encoded(model)
+    recipe, metrics, known = model.recipe, model.recipe.metrics, known_codes(model)
     pictures = {}
     if known is not None:
         originals = known.images[:SHOWN]
         pictures = {
-            "points": Plane(known.mu)(known.mu), "labels": known.labels.tolist(), "classes": known.classes,
+            "points": known.plane(known.mu[:DOTS]), "labels": known.labels[:DOTS].tolist(), "classes": known.classes,
             "originals": originals.numpy(), "reconstructions": decode(model, torch.from_numpy(known.mu[:SHOWN])),
             "samples": decode(model, prior_draws(SHOWN, known.mu.shape[1], seed=1)),
         }  # fmt: skip

@@ -104,7 +104,8 @@ def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int 
         else:
             weights = train.finish(state, data, request["title"], request["command"], quick=True)[0]
             tell("epoch", record=asdict(record), curve=curve.take(), rate=record.images_per_second,
-                 left=_left(state, record.seconds), epoch=record.epoch, weights=weights, **_packed(watch.frame()))  # fmt: skip
+                 left=_left(state, record.seconds), epoch=record.epoch, weights=weights,
+                 **_packed(watch.frame(is_last=state.finished)))  # fmt: skip
             shown = now
             if stop_after is not None and record.epoch >= stop_after:
                 break

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.utils.extmath import svd_flip
+from threadpoolctl import threadpool_limits  # scikit-learn brings it
 
 from vae_core.errors import BadInput
 
@@ -18,32 +20,33 @@ FEW = 5000  # points; fewer cost Barnes-Hut less from the start (240: a tenth, 4
 
 
 class Plane:
-    """The plane of the first two principal components (Pearson 1901), with signs that do not flip between fits.
+    """The plane of the first two principal components (Pearson 1901). Of each, the largest loading is positive, so that every
+    fit to the same codes has the same signs.
 
     A 1-D code gets a second coordinate of zero, a 2-D code is shown as it is: its own plane, no rotation. A single code has no
     plane of its own: its first two dimensions are shown.
     """
 
     def __init__(self, codes: np.ndarray, like: "Plane | None" = None):
-        """Fit to codes (N, L). With `like`, an earlier Plane, each component points the way it did there."""
-        self.latent_dim = codes.shape[1]
+        """Fit to codes (N, L). With `like`, an earlier Plane, each component points the way it did there instead."""
+        latent_dim = codes.shape[1]
+        self.mean = np.zeros(latent_dim, codes.dtype)  # (L,): has the coordinates 0, 0
+        self.components = np.eye(min(2, latent_dim), latent_dim, dtype=codes.dtype)  # (2, L), orthonormal; (1, L) of a 1-D code
         self.explained: tuple[float, float] | None = None  # share of the variance, 0 to 1, of each axis
-        self.pca = None
-        if self.latent_dim > 2 and len(codes) > 1:
-            with np.errstate(invalid="ignore"):
-                self.pca = PCA(2, svd_solver="covariance_eigh" if self.latent_dim > WIDE else "full").fit(codes)
-            components = self.pca.components_  # (2, L)
-            reference = like.pca.components_ if like and like.pca else np.eye(2, self.latent_dim)
-            signs = np.sign((components * reference).sum(1))
-            self.pca.components_ = components * np.where(signs == 0, 1, signs)[:, None]
-            with np.errstate(invalid="ignore"):  # constant codes have no variance to explain
-                self.explained = tuple(np.nan_to_num(self.pca.explained_variance_ratio_).tolist())
+        if latent_dim > 2 and len(codes) > 1:
+            # Constant codes have no variance to explain; a second thread of BLAS that waits for a core makes 0.1 s 4 s.
+            with np.errstate(invalid="ignore"), threadpool_limits(1, "blas"):
+                pca = PCA(2, svd_solver="covariance_eigh" if latent_dim > WIDE else "full").fit(codes)
+            self.explained = tuple(np.nan_to_num(pca.explained_variance_ratio_).tolist())
+            self.mean, self.components = pca.mean_, svd_flip(None, pca.components_, u_based_decision=False)[1]
+            if like is not None and like.explained:
+                towards = np.sign((self.components * like.components).sum(1))
+                self.components *= np.where(towards == 0, 1, towards)[:, None]
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Codes (N, L) -> points (N, 2)."""
-        if self.pca is not None:
-            return self.pca.transform(codes)
-        return codes[:, :2] if self.latent_dim > 1 else np.column_stack([codes, np.zeros(len(codes))])
+        points = (codes - self.mean) @ self.components.T
+        return points if len(self.components) == 2 else np.column_stack([points, np.zeros(len(points))])
 
 
 def check_spread(codes: np.ndarray) -> None:

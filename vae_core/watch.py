@@ -39,18 +39,24 @@ class Watch:
         self.shown, self.mask = to_float(data.test_images[(first + some)[:SHOWN]]), None
         if self.kind in ("dae", "restorer"):
             self.shown, self.mask = parse(model.config.corruption)(self.shown, 0)
-        self.mapped = data.test_images[:MAPPED]
+        self.test_images, self.mapped = data.test_images, data.test_images[:MAPPED]
         self.originals = _bytes(self.shown)  # uint8 (SHOWN, C, H, W)
         self.labels = data.test_labels[:MAPPED].tolist()
         self.prior = prior_draws(DRAWS if self.kind == "vae" else 0, self.latent_dim, seed=1)
 
     @torch.no_grad()
-    def frame(self) -> dict:
+    def frame(self, is_last: bool = False) -> dict:
         """points of the map, float32 (N, 2), and explained, the share of the variance that its axes have; reconstructions and
-        samples, uint8 (SHOWN or DRAWS, C, H, W)."""
+        samples, uint8 (SHOWN or DRAWS, C, H, W).
+
+        The axes do not flip from one look to the next. Those of the last one are the plane of all test images, as it is
+        shown wherever the model is.
+        """
         recon, samples = self.pictures()
-        codes = self._codes()
-        self.plane = Plane(codes, like=self.plane) if len(codes) else None
+        codes = self._codes(self.mapped)
+        if len(codes):
+            whole = is_last and codes.shape[1] > 2
+            self.plane = Plane(self._codes(self.test_images)) if whole else Plane(codes, like=self.plane)
         points = self.plane(codes) if len(codes) else codes
         return {
             "points": points.astype(np.float32), "explained": self.plane and self.plane.explained,
@@ -68,13 +74,14 @@ class Watch:
         painted = _bytes(self.model.restore(x, None if self.mask is None else self.mask.to(device)))
         return painted, painted[:0]
 
-    def _codes(self) -> np.ndarray:
-        """(N, L) for the map; none of a restorer."""
+    def _codes(self, images: Tensor) -> np.ndarray:
+        """(N, L) of uint8 images for the map; none of a restorer."""
         if self.kind == "vae":
-            return evaluate.encode(self.model, self.mapped)[0].numpy()
+            return evaluate.encode(self.model, images)[0].numpy()
         if self.kind == "restorer":
             return np.zeros((0, 2))
-        return self.model.encode(to_float(self.mapped).to(next(self.model.parameters()).device)).cpu().numpy()
+        device = next(self.model.parameters()).device
+        return torch.cat([self.model.encode(to_float(part).to(device)) for part in images.split(evaluate.BATCH)]).cpu().numpy()
 
 
 def grids(epoch: int, actual: np.ndarray, recon: np.ndarray, samples: np.ndarray) -> dict[str, bytes]:
