@@ -20,7 +20,8 @@ import torch
 from latent_pad import shelf
 from latent_pad.heat import Heat
 from latent_pad.marks import COLOURS, SHAPES
-from latent_pad.parcel import PadDecoder, PadPoints, Parcel, pack_decoder, pack_points
+from latent_pad.memory import forget, keep_with, remembered
+from latent_pad.parcel import PadDecoder, PadPoints, pack_decoder, pack_points
 from latent_pad.plane import Plane, Posterior, numbers
 from latent_pad.shelf import routes
 
@@ -35,6 +36,7 @@ __all__ = [
     "Posterior",
     "Settled",
     "forget",
+    "keep_with",
     "latent_pad",
     "pack_decoder",
     "pack_points",
@@ -145,20 +147,9 @@ def latent_pad(
     }  # fmt: skip
     for parcel in (decoder.parcel, points and points.parcel, points and points.pictures):
         if parcel:
-            _held(parcel.digest, parcel)
+            remembered(("parcel", parcel.digest), lambda parcel=parcel: shelf.put(parcel))  # while somebody may ask for it
     _component()(key=key, data=data, default={"point": None}, on_point_change=on_change or _nothing)
     return Settled(x, y, z)
-
-
-@st.cache_resource(max_entries=12, show_spinner=False, scope="session")  # two pads of three, and what was there before
-def _held(digest: str, _parcel: Parcel) -> Parcel:
-    """On the shelf, for as long as this visitor is here to ask for it."""
-    return shelf.put(_parcel)
-
-
-def forget() -> None:
-    """Take from the shelf what only this visitor holds."""
-    _held.clear()
 
 
 def _standing(key: str, plane: Plane, position: tuple[float, float] | None, heard: dict | None) -> tuple[float, float, int]:
@@ -190,13 +181,12 @@ def _component() -> Callable:
 
 def pad_decoder(checkpoint: "Checkpoint") -> PadDecoder:
     """The decoder of a checkpoint as the pad has it, packed once."""
-    return _packed(checkpoint.digest, checkpoint)
+    return remembered(("decoder", checkpoint.digest), lambda: _packed(checkpoint))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _packed(digest: str, _checkpoint: "Checkpoint") -> PadDecoder:
-    config, output = _checkpoint.model.config, "sigmoid" if _checkpoint.has_prior else "signed"
-    return pack_decoder(_checkpoint.model.decoder, config.latent_dim, config.image_shape, _checkpoint.half, output)
+def _packed(checkpoint: "Checkpoint") -> PadDecoder:
+    config, output = checkpoint.model.config, "sigmoid" if checkpoint.has_prior else "signed"
+    return pack_decoder(checkpoint.model.decoder, config.latent_dim, config.image_shape, checkpoint.half, output)
 
 
 def _heard(state) -> dict | None:

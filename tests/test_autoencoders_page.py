@@ -13,6 +13,7 @@ from ui import ae_bottleneck, ae_kernels, ae_merge, analysis_worker, computed, p
 from ui.ae_models import TITLES
 from ui.analyses import DONE, FAILED, STOPPED, Analyses
 from ui.cluster import Cluster
+from ui.own import store
 from vae_core import checkpoint, data, energy
 from vae_core.corruption import merge
 from vae_core.errors import BadInput
@@ -146,13 +147,13 @@ def test_the_honest_line_follows_the_numbers():
 
 def test_without_fashion_the_page_says_what_is_left_out(monkeypatch):
     monkeypatch.setattr(data, "fashion_is_here", lambda: False)
-    for cache in (ae_merge._kinds, ae_merge._energies_of):
-        cache.clear()
+    ae_merge._kinds.clear()
+    store().forget_remembered()
     at = open_page("Merged digits")
     assert "Fashion-MNIST" not in at.dataframe[0].value
     assert "Fashion-MNIST is not on this machine" in words(at)
-    for cache in (ae_merge._kinds, ae_merge._energies_of):
-        cache.clear()
+    ae_merge._kinds.clear()
+    store().forget_remembered()
 
 
 def test_the_sizes_are_trained_on_request(here, monkeypatch):

@@ -4,7 +4,6 @@ import base64
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 from conftest import ROOT
 from explore_page import boxes, open_explore, place, sent_to_the_pad
@@ -14,6 +13,7 @@ from latent_pad import Plane, parcel
 from latent_pad.decoder_plan import Unsupported
 from ui import explore_plane, picker
 from ui.explore_plane import AXES, COMPONENTS, IMAGES
+from ui.own import store
 from vae_core import checkpoint, data, evaluate, projection
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
@@ -138,7 +138,7 @@ def test_what_the_browser_lacks_is_decoded_here_at_the_settled_point(monkeypatch
     def lacks(decoder):
         raise Unsupported("the browser's runtime has no Fancy layer of this kind")
 
-    st.cache_resource.clear()  # the decoder may be packed already
+    store().forget_remembered()  # the decoder may be packed already
     monkeypatch.setattr(parcel, "decoder_plan", lacks)
     sent = sent_to_the_pad(monkeypatch)
     try:
@@ -153,4 +153,4 @@ def test_what_the_browser_lacks_is_decoded_here_at_the_settled_point(monkeypatch
                 expected = model.decode(torch.tensor([z])).mul(255).flatten().numpy()
             np.testing.assert_allclose(np.frombuffer(base64.b64decode(sent[-1]["fallback"]), np.uint8), expected, atol=0.51)
     finally:
-        st.cache_resource.clear()
+        store().forget_remembered()

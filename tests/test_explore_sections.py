@@ -12,6 +12,7 @@ from PIL import Image
 
 from ui import picker
 from ui.explore_walk import DECODER, SPHERICAL
+from ui.own import Model, store
 from vae_core import checkpoint, data, evaluate
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
@@ -216,17 +217,15 @@ def test_collapsed_codes_are_a_sentence(small, monkeypatch):
     assert "posterior collapse" in spoken(at)
 
 
-def test_an_own_checkpoint_is_opened_once_for_its_bytes(monkeypatch):
-    import streamlit as st
-
-    st.cache_resource.clear()
+def test_an_own_checkpoint_is_opened_once(monkeypatch):
     opened = []
     real = checkpoint.open_bytes
     monkeypatch.setattr(checkpoint, "open_bytes", lambda raw, name: opened.append(name) or real(raw, name))
     at = open_explore()
     raw = (picker.SHIPPED / "mnist-2d.safetensors").read_bytes()
-    at.session_state["own_checkpoints"] = {"mine": raw, "again": raw}
-    for name in ("own/mine", "own/again", "own/mine"):
+    store().add(Model(owner="me", name="mine", weights=raw), "")
+    at.session_state["visitor"] = "me"
+    for name in ("own/mine", "mnist-2d", "own/mine"):
         at.session_state["checkpoint_wanted"] = name
         at.run()
         assert not at.exception

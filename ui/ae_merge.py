@@ -10,6 +10,7 @@ from ui.ae_figures import energy_histogram
 from ui.ae_models import TITLES, as_bytes, models, test_images
 from ui.canvas import digit
 from ui.figures import PLOT
+from ui.own import remembered
 from ui.pictures import single
 from vae_core import data, energy
 from vae_core.checkpoint import Checkpoint
@@ -122,12 +123,8 @@ def honest(table: pd.DataFrame) -> str:
 
 def _energies(model: Checkpoint) -> dict[str, torch.Tensor]:
     """Energies of each kind of picture, (N,) nats. Shared by visitors: never change them."""
-    return _energies_of(model.digest, model)
-
-
-@st.cache_resource(max_entries=16, show_spinner="Rebuilding digits, clothes and noise …")
-def _energies_of(digest: str, _model: Checkpoint) -> dict[str, torch.Tensor]:
-    return {kind: energy.energies(_model.model, images) for kind, images in _kinds().items()}
+    make = lambda: {kind: energy.energies(model.model, images) for kind, images in _kinds().items()}  # noqa: E731
+    return remembered(("energies", model.digest), make, "Rebuilding digits, clothes and noise …")
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,9 +1,9 @@
 """What the Autoencoders page knows: its models, the test images, and what each model makes of them."""
 
 import numpy as np
-import streamlit as st
 import torch
 
+from ui.own import remembered
 from ui.picker import choices, opened
 from vae_core import data, energy
 from vae_core.checkpoint import Checkpoint
@@ -56,11 +56,7 @@ def as_bytes(images: torch.Tensor) -> np.ndarray:
     return images.mul(255).round().byte().numpy()
 
 
-@st.cache_resource(max_entries=16, show_spinner="Encoding the test images …")
-def _codes(digest: str, _model: Checkpoint) -> torch.Tensor:
-    return energy.codes(_model.model, data.to_float(test_images()))
-
-
 def codes(model: Checkpoint) -> torch.Tensor:
     """The codes of the test images, (10000, d). Shared by visitors: never change them."""
-    return _codes(model.digest, model)
+    make = lambda: energy.codes(model.model, data.to_float(test_images()))  # noqa: E731
+    return remembered(("codes of digits", model.digest), make, "Encoding the test images …")

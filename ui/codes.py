@@ -2,19 +2,20 @@
 decoded.
 
 `codes_of` is where a model's codes are kept, with all that pages make of them: for everybody, or for the one visitor whose
-pictures they are of. `forget_own` lets go of the latter.
+pictures they are of, with whose other things they go.
 """
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import streamlit as st
 import torch
 
-from latent_pad import PadPoints, forget, pack_points
+from latent_pad import PadPoints, pack_points
 from latent_pad.hover import Sprite, pack_sprite
-from ui.own import mine
+from ui.own import mine, remembered
+from ui.store import weight
 from vae_core import data, disentanglement, energy, evaluate
 from vae_core.checkpoint import Checkpoint, Model
 from vae_core.data import ImageSet
@@ -88,7 +89,8 @@ class Codes:
     @cached_property
     def sprite(self) -> Sprite:
         """All of the images, for a chart."""
-        return pack_sprite(self.images.numpy()) if self.is_own else _sprite(self.digest, self.images.numpy())
+        make = lambda: pack_sprite(self.images.numpy())  # noqa: E731
+        return make() if self.is_own else remembered(("sprite", self.digest), make)  # one for all models of a set
 
     @cached_property
     def draws(self) -> Draws | None:
@@ -102,7 +104,7 @@ class Codes:
     def size(self) -> int:
         """Bytes, without the model's weights and the pictures of a set with a name, which are held anyway."""
         held = {"model"} if self.is_own else {"model", "images"}
-        return sum(_bytes(part) for name, part in list(vars(self).items()) if name not in held)
+        return sum(weight(part) for name, part in list(vars(self).items()) if name not in held)
 
 
 def codes_of(model: Checkpoint) -> Codes:
@@ -110,10 +112,10 @@ def codes_of(model: Checkpoint) -> Codes:
 
     Raises BadInput where the data set cannot be had here, is another one, or is encoded as no finite numbers.
     """
-    if not is_own(model):
-        return _shared(model.digest, model)
-    data_set(model)  # what is gone is gone, whatever is remembered
-    return _own(model.digest, model)
+    own = is_own(model)
+    if own:
+        data_set(model)  # what is gone is gone, whatever is remembered
+    return remembered(("codes", model.digest), lambda: _codes(model), "Encoding the test images …", own)
 
 
 def known_codes(model: Checkpoint) -> Codes | None:
@@ -122,12 +124,6 @@ def known_codes(model: Checkpoint) -> Codes | None:
         return codes_of(model)
     except BadInput:
         return None
-
-
-def forget_own() -> None:
-    """Let go of all that was made of this visitor's pictures."""
-    _own.clear()
-    forget()
 
 
 def data_set(model: Checkpoint) -> ImageSet:
@@ -163,16 +159,6 @@ def encoded(model: Checkpoint, images: torch.Tensor) -> tuple[torch.Tensor, torc
 def decode(model: Checkpoint, z: torch.Tensor) -> np.ndarray:
     """z (N, L) -> uint8 (N, C, H, W)."""
     return _decode(model.model, z)
-
-
-@st.cache_resource(max_entries=6, show_spinner="Encoding the test images …")
-def _shared(digest: str, _model: Checkpoint) -> Codes:
-    return _codes(_model)
-
-
-@st.cache_resource(max_entries=2, show_spinner="Encoding the test images …", scope="session")
-def _own(digest: str, _model: Checkpoint) -> Codes:
-    return _codes(_model)
 
 
 def _codes(model: Checkpoint) -> Codes:
@@ -216,22 +202,3 @@ def _meanings(mu: np.ndarray, image_set: ImageSet) -> list[str | None]:
         return [None] * mu.shape[1]
     shares = disentanglement.shared_information(mu, image_set.test_factors[: len(mu)].numpy())
     return disentanglement.names_of_dimensions(shares, image_set.factors)
-
-
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _sprite(digest: str, _images: np.ndarray) -> Sprite:
-    """Of a data set with a name, for all models of it."""
-    return pack_sprite(_images)
-
-
-def _bytes(part: object) -> int:
-    """Of the arrays and packed bytes in a value."""
-    if isinstance(part, np.ndarray | torch.Tensor):
-        return part.nbytes
-    if isinstance(part, bytes):
-        return len(part)
-    if is_dataclass(part):
-        return sum(_bytes(getattr(part, field.name)) for field in fields(part))
-    if isinstance(part, tuple):
-        return sum(map(_bytes, part))
-    return 0

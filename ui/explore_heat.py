@@ -1,12 +1,12 @@
 """Heat-maps of the shown plane: where the decoder stretches it, and where codes lie. What holes a latent space has."""
 
 import numpy as np
-import streamlit as st
 import torch
 
 from latent_pad import Heat
-from ui.codes import DOTS, Codes
+from ui.codes import DOTS, Codes, is_own
 from ui.explore_plane import Place
+from ui.own import remembered
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 from vae_core.geometry import code_density, magnification
@@ -31,21 +31,21 @@ def heat(kind: str, model: Checkpoint, known: Codes | None, here: Place) -> Heat
     """The heat-map `kind` of the plane that a pad shows. Raises BadInput where the codes have no spread."""
     if kind == DENSITY and known is None:
         raise BadInput("There are no test images here, so that there is no density of codes to show.")
-    return _heat(kind, model.digest, here.plane.identity, known is None, model, known, here)
+    key = "heat", kind, model.digest, here.plane.identity, known is None
+    return remembered(key, lambda: _heat(kind, model, known, here), "Measuring the plane …", is_own(model))
 
 
-@st.cache_data(max_entries=32, show_spinner="Measuring the plane …")
-def _heat(kind: str, digest: str, plane: str, alone: bool, _model: Checkpoint, _known: Codes | None, _here: Place) -> Heat:
-    flat = _here.plane
+def _heat(kind: str, model: Checkpoint, known: Codes | None, here: Place) -> Heat:
+    flat = here.plane
     is_line = flat.v is None
     origin = torch.tensor(flat.origin)
     axes = torch.tensor([flat.u]) if is_line else torch.tensor([flat.u, flat.v])
-    codes = ((torch.tensor(_known.mu[:DOTS]) - origin) @ axes.T).numpy() if _known else np.zeros((0, len(axes)), np.float32)
+    codes = ((torch.tensor(known.mu[:DOTS]) - origin) @ axes.T).numpy() if known else np.zeros((0, len(axes)), np.float32)
     middle = -(axes @ origin).numpy()  # where the prior is densest
     low, high = middle - 3, middle + 3
     if len(codes):  # what the pad shows at first, and a margin
         ends = np.quantile(codes, (0.02, 0.98), 0)
-        low, high = (np.minimum(low, ends[0]), np.maximum(high, ends[1])) if _model.has_prior else ends
+        low, high = (np.minimum(low, ends[0]), np.maximum(high, ends[1])) if model.has_prior else ends
     centre, half = (low + high) / 2, REACH * (high - low).max() / 2
     ticks = np.linspace(-half, half, SIDE, dtype=np.float32)
     if is_line:
@@ -57,7 +57,7 @@ def _heat(kind: str, digest: str, plane: str, alone: bool, _model: Checkpoint, _
         values = len(codes) * code_density(codes, points)
         label = f"test images a unit of {'length' if is_line else 'area'} (square-root scale)"
     else:
-        values = magnification(_model.model.decode, origin + torch.from_numpy(points) @ axes, axes).numpy()
+        values = magnification(model.model.decode, origin + torch.from_numpy(points) @ axes, axes).numpy()
         label = "pixel distance a unit of z"
     bottom, top = (0.0, 0.0) if is_line else (centre[1] - half, centre[1] + half)
     values = np.nan_to_num(values).reshape(shape)

@@ -9,8 +9,9 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from ui.codes import Codes, decode
+from ui.codes import Codes, decode, is_own
 from ui.explore_plane import Place, remember
+from ui.own import remembered
 from ui.pictures import png, sheet
 from vae_core import geometry
 from vae_core.checkpoint import Checkpoint
@@ -52,7 +53,10 @@ def walk(model: Checkpoint, known: Codes, here: Place) -> Walk:
     start, end, kind = (st.session_state[f"explore_{name}"] for name in ("from", "to", "path"))
     ends = torch.tensor(known.mu[start]), torch.tensor(known.mu[end])
     if kind == DECODER:
-        line, frames = _along_decoder(model.digest, here.plane.identity, start, end, model, known, here)
+        line, frames = remembered(
+            ("walk", model.digest, here.plane.identity, start, end), lambda: _along_decoder(start, end, model, known, here),
+            "Looking for the shortest way …", is_own(model),
+        )  # fmt: skip
         return Walk(start, end, kind, line, frames)
     path = straight_path if kind == STRAIGHT else spherical_path
     return Walk(start, end, kind, path(*ends, FINE), path(*ends, FRAMES))
@@ -117,13 +121,12 @@ def gif(frames: np.ndarray) -> bytes:
     return packed.getvalue()
 
 
-@st.cache_data(max_entries=64, show_spinner="Looking for the shortest way …")
 def _along_decoder(
-    digest: str, plane: str, start: int, end: int, _model: Checkpoint, _known: Codes, _here: Place
+    start: int, end: int, model: Checkpoint, known: Codes, here: Place
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    decoder, flat = _model.model.decode, _here.plane
+    decoder, flat = model.model.decode, here.plane
     origin, axes = torch.tensor(flat.origin), torch.tensor([flat.u, flat.v])
-    ends = [torch.tensor(flat.coordinates(_known.mu[index].tolist())) for index in (start, end)]
-    side = 64 if _model.model.config.pixels <= LARGE else 32
+    ends = [torch.tensor(flat.coordinates(known.mu[index].tolist())) for index in (start, end)]
+    side = 64 if model.model.config.pixels <= LARGE else 32
     way = origin + geometry.shortest_path(decoder, origin, axes, *ends, side) @ axes
     return way, geometry.evenly(decoder, way, FRAMES)

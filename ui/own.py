@@ -4,19 +4,25 @@ Uploads and pictures live as long as a tab of the visitor's is open, or a run tr
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeVar
 
 import streamlit as st
+from dask.utils import parse_bytes
+from distributed.system import MEMORY_LIMIT
 from streamlit import runtime
 
+from latent_pad.memory import keep_with
 from ui.store import EVERYBODY, KEEP_SECONDS, Held, Store
 from ui.visitor import session, visitor
 from vae_core.data import ImageSet
+from vae_core.errors import BadInput
 from vae_core.folder import Report
 
+SHARE = 4  # of the machine's memory (the container's, where it is in one), a quarter
 reading = threading.Semaphore(1)  # one visitor's upload is read at a time: what that takes comes on top of what is kept
 T = TypeVar("T")
 _making = threading.Lock()
@@ -81,12 +87,29 @@ class Model(Held):
         return len(self.weights)
 
 
+def budget() -> int:
+    """Bytes that visitors may leave: LATENTSCAPE_MEMORY ("500MB", "2GiB"), by default a quarter of the memory there is.
+
+    Raises BadInput where the variable is no amount of memory.
+    """
+    asked = os.environ.get("LATENTSCAPE_MEMORY")
+    if not asked:
+        return MEMORY_LIMIT // SHARE
+    try:
+        found = parse_bytes(asked)
+    except (ValueError, OverflowError):
+        found = 0
+    if found <= 0:
+        raise BadInput(f"LATENTSCAPE_MEMORY is {asked!r:.40}, which is no amount of memory; write it as 500MB or 2GiB.")
+    return found
+
+
 def store() -> Store:
     """The one store of this server."""
     global _store
     with _making:
         if _store is None:
-            _store = Store(is_connected)
+            _store = Store(is_connected, most=budget())
         return _store
 
 
@@ -122,3 +145,10 @@ def remembered(key: Hashable, make: Callable[[], T], spinner: str | None = None,
 def is_connected(session: str) -> bool:
     """Whether the tab of a Streamlit session is open."""
     return runtime.exists() and runtime.get_instance().is_active_session(session)
+
+
+def _forget_packed() -> None:
+    store().forget_for(session())
+
+
+keep_with(lambda key, make: remembered(("pad", *key), make), _forget_packed)

@@ -8,7 +8,6 @@ those who have most; what somebody looks at goes last, only to one who has less,
 
 import contextlib
 import ctypes
-import os
 import secrets
 import sys
 import threading
@@ -19,12 +18,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
-from dask.utils import parse_bytes
-from distributed.system import MEMORY_LIMIT
 
 from vae_core.errors import BadInput
 
-SHARE = 4  # of the machine's memory (the container's, where it is in one), a quarter
 AWAY_SECONDS = 120  # without a connection: the tab was closed
 KEEP_SECONDS = 30 * 60  # that models and trainings stay longer
 IDLE_SECONDS = 30 * 60  # without a look, though a tab is open
@@ -36,23 +32,6 @@ EVERYBODY = ""  # the owner of what is nobody's own
 CACHE, AWAY, IDLE, HISTORY, SEEN_CACHE, SEEN = range(6)
 
 T = TypeVar("T")
-
-
-def budget() -> int:
-    """Bytes that visitors may leave: LATENTSCAPE_MEMORY ("500MB", "2GiB"), by default a quarter of the memory there is.
-
-    Raises BadInput where the variable is no amount of memory.
-    """
-    asked = os.environ.get("LATENTSCAPE_MEMORY")
-    if not asked:
-        return MEMORY_LIMIT // SHARE
-    try:
-        found = parse_bytes(asked)
-    except (ValueError, OverflowError):
-        found = 0
-    if found <= 0:
-        raise BadInput(f"LATENTSCAPE_MEMORY is {asked!r:.40}, which is no amount of memory; write it as 500MB or 2GiB.")
-    return found
 
 
 @dataclass(eq=False, kw_only=True)
@@ -80,7 +59,11 @@ class Remembered(Held):
 
     key: Hashable
     value: Any
-    size: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes; of a value that says its own, as it is now."""
+        return weight(self.value)
 
 
 class Candidate(NamedTuple):
@@ -108,13 +91,12 @@ class Store:
 
     def __init__(
         self, connected: Callable[[str], bool] = lambda session: False, clock: Callable[[], float] = time.monotonic,
-        most: int | None = None,
+        most: int = 2**30,
     ):  # fmt: skip
-        """`connected` says of a Streamlit session whether its tab is open; `most` bytes, by default budget()."""
+        """`connected` says of a Streamlit session whether its tab is open; `most` bytes."""
         self.lock = threading.RLock()
         self.connected, self.clock = connected, clock
-        self.most = budget() if most is None else most
-        self.most_each = self.most // 2
+        self.most, self.most_each = most, most // 2
         self._held: dict[str, Held] = {}  # oldest first
         self._known: dict[tuple[str, Hashable], Remembered] = {}
         self._making: dict[tuple[str, Hashable], threading.Lock] = {}
@@ -183,7 +165,6 @@ class Store:
                     known = self._known.get(place)
                 if known is None:
                     known = Remembered(owner=owner, name=str(key), key=key, value=make())
-                    known.size = weight(known.value)
                 with self.lock:
                     known.looked = self.clock()
                     if session:
@@ -201,6 +182,13 @@ class Store:
         with self.lock:
             for held in list(self._known.values()):
                 self._let_go(held)
+
+    def forget_for(self, session: str) -> None:
+        """Let go of what can be made again and nobody has looked at but this session."""
+        with self.lock:
+            for held in list(self._known.values()):
+                if held.sessions.keys() == {session}:
+                    self._let_go(held)
 
     # Time and room.
 
@@ -354,7 +342,7 @@ def give_back() -> None:
 
 
 def weight(value: Any) -> int:
-    """Bytes of the arrays, tensors and byte strings in a value: of its fields, items and members."""
+    """Bytes of the arrays, tensors and byte strings in a value: as it says itself, or of its fields, items and members."""
     if isinstance(value, bytes | bytearray):
         return len(value)
     if isinstance(value, np.ndarray):
@@ -363,6 +351,8 @@ def weight(value: Any) -> int:
         return value.nbytes
     if isinstance(value, torch.nn.Module):
         return sum(map(weight, value.state_dict().values()))
+    if isinstance(getattr(value, "size", None), int):
+        return value.size
     if is_dataclass(value) and not isinstance(value, type):
         return sum(weight(getattr(value, part.name)) for part in fields(value))
     if isinstance(value, dict):
