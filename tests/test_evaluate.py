@@ -2,14 +2,19 @@
 
 import hashlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 from torch.distributions import Normal, kl_divergence
+from torch.utils.flop_counter import FlopCounterMode
 
 from vae_core import evaluate
+from vae_core.autoencoder import AutoencoderConfig, DenoisingConfig, RestorerConfig
 from vae_core.data import ImageSet, load, to_float
 from vae_core.errors import BadInput
 from vae_core.vae import VAE, VAEConfig, recon_per_image
@@ -299,3 +304,38 @@ def test_a_probe_takes_a_data_set_of_somebodys_own():
     found = probe(lambda **content: told.append(content), lambda: False, model, digits, (40,))["found"]
     assert [(count, name) for count, name, _ in found] == [(40, "codes"), (40, "pixels")]
     assert told[-1] == {"found": found}
+
+
+WIDE = [
+    VAEConfig(hidden=4096), VAEConfig("conv-course", (3, 64, 64), 2, hidden=1024),
+    VAEConfig("residual", hidden=896, depth=4), RestorerConfig((1, 28, 28), 116, 4), RestorerConfig((3, 64, 64), 52, 4),
+    DenoisingConfig(hidden=4096), AutoencoderConfig(hidden=4096),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("config", WIDE, ids=lambda config: f"{config.kind} {config.hidden}")
+def test_no_part_of_a_judgement_takes_long(config):
+    model = config.build().eval()
+    count = evaluate.at_once(model)
+    assert 1 <= count <= evaluate.BATCH
+    x = torch.zeros(1, *config.image_shape)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(*model.draw(x, torch.Generator()))
+    assert count * counter.get_total_flops() <= 2 * evaluate.AT_ONCE * 1.01  # a multiplication and an addition
+
+
+@pytest.mark.parametrize("config", [VAEConfig(hidden=16, binarize=True), DenoisingConfig(hidden=16, corruption="mixed")])
+@given(size=st.integers(1, 70), batch=st.integers(1, 70), known=st.integers(0, 60))
+@settings(deadline=None, max_examples=15)
+def test_a_judgement_in_parts_is_the_whole_one_from_wherever_it_goes_on(config, size, batch, known):
+    torch.manual_seed(0)
+    model = replace(config, image_shape=(1, 8, 8)).build()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "BATCH", batch)
+        whole = evaluate.terms(model, IMAGES[:60], seed=3)
+        patch.setattr(evaluate, "at_once", lambda model: size)
+        parts = list(evaluate.parts(model, IMAGES[:60], 3, known))
+    assert all(0 < len(part.recon) <= min(size, batch) for part in parts)
+    for name in ("recon", "kl"):
+        told = torch.cat([torch.zeros(0), *(getattr(part, name) for part in parts)])
+        torch.testing.assert_close(told, getattr(whole, name)[known:], rtol=1e-5, atol=1e-5)

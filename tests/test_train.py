@@ -116,8 +116,8 @@ def test_a_run_tells_every_batch_once_and_the_last_of_a_pass_as_its_epoch():
 def test_seconds_only_grow_and_evaluation_is_left_out(monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr(train.time, "perf_counter", lambda: float(next(clock)))  # each look at the clock takes a second
-    real = evaluate.terms
-    monkeypatch.setattr(evaluate, "terms", lambda *a: [next(clock) for _ in range(99)] and real(*a))
+    real = evaluate.parts
+    monkeypatch.setattr(evaluate, "parts", lambda *a: [next(clock) for _ in range(99)] and real(*a))
     records = list(fit(a_run(), tiny_set()))
     assert [record.seconds for record in records] == list(range(1, 16))
     assert [r.images_per_second for r in records if isinstance(r, Epoch)] == [60.0] * 3  # 300 images in 5 seconds
@@ -261,6 +261,56 @@ def test_a_run_cut_after_every_record_is_still_the_same_run():
         state = from_bytes(state.to_bytes(), tiny_set())
     assert records == expected
     assert same_weights(weights_of(state), weights)
+
+
+@pytest.mark.parametrize("kind", checkpoint.KINDS)
+@pytest.mark.parametrize("part", [7, 40, 99])
+@pytest.mark.parametrize("way", ["bytes", "the same state"])
+def test_a_run_cut_in_the_middle_of_its_judgement_is_still_the_same_run(monkeypatch, kind, part, way):
+    model = {"binarize": True} if kind == "vae" else {"corruption": "mixed"} if kind in ("dae", "restorer") else {}
+    monkeypatch.setattr(evaluate, "BATCH", 60)  # draws are made for so many images at once
+    whole = a_run(model=model, kind=kind, epochs=2)
+    expected = [record for record in all_of(whole) if "judged" not in record]  # in one part, or in two
+    monkeypatch.setattr(evaluate, "at_once", lambda model: part)
+    state, records = a_run(model=model, kind=kind, epochs=2), []
+    while not state.finished:
+        records.append(told(next(fit(state, tiny_set()))))
+        if way == "bytes":
+            state = from_bytes(state.to_bytes(), tiny_set())
+    judged = [record["judged"] for record in records if "judged" in record]
+    assert len(judged) >= 2
+    assert judged[: len(judged) // 2] == judged[len(judged) // 2 :] == sorted(set(judged))  # the same in each epoch, forwards
+    assert max(judged) < 100
+    told_of = [record for record in records if "judged" not in record]
+    assert [r.keys() for r in told_of] == [r.keys() for r in expected]
+    for record, same in zip(told_of, expected, strict=True):
+        assert record == pytest.approx(same, rel=1e-5)  # other parts, other last digits of the test losses; weights the same
+    assert same_weights(weights_of(state), weights_of(whole))
+    unbroken = a_run(model=model, kind=kind, epochs=2)
+    assert all_of(unbroken) == records  # in the same parts, bit for bit
+
+
+@given(st.integers(1, 99), st.integers(2, 5))
+@settings(deadline=None, max_examples=10)
+def test_a_run_left_at_any_of_its_records_goes_on_bit_for_bit(part, cuts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "at_once", lambda model: part)
+        expected = all_of(a_run(epochs=2))
+        state, records = a_run(epochs=2), []
+        while not state.finished:
+            running = fit(state, tiny_set())
+            records += [told(record) for _, record in zip(range(cuts), running, strict=False)]
+            running.close()
+            state = from_bytes(state.to_bytes(), tiny_set())
+        assert records == expected
+
+
+def test_a_state_with_a_judgement_that_cannot_be_is_refused():
+    for tested in (torch.zeros(2, 100), torch.zeros(3, 5), torch.zeros(4)):
+        state = a_run()
+        state.tested = tested
+        with pytest.raises(BadInput, match="damaged"):
+            from_bytes(state.to_bytes(), tiny_set())
 
 
 def test_saving_in_between_changes_nothing(tmp_path):
@@ -667,6 +717,31 @@ def test_a_run_that_was_stopped_before_its_first_epoch_still_gives_a_checkpoint(
     next(fit(state, tiny_set()))
     weights, _ = train.finish(state, tiny_set(), "t", "c", quick=quick)
     assert checkpoint.open_bytes(weights, "mine").recipe.epochs == []
+
+
+@pytest.mark.parametrize("kind", checkpoint.KINDS)
+def test_who_stops_while_a_model_is_judged_gets_it_at_once_and_no_number_of_other_weights(monkeypatch, kind):
+    monkeypatch.setattr(evaluate, "at_once", lambda model: 10)
+    calls = []
+    real = evaluate._terms
+    monkeypatch.setattr(evaluate, "_terms", lambda *a: calls.append(1) or real(*a))
+    state = a_run(kind=kind)
+    running = fit(state, tiny_set())
+    ends = [record for record in (next(running) for _ in range(20)) if isinstance(record, Epoch)]
+    assert len(ends) == 1
+    assert state.steps > state.batches
+    for answers in ([True], [False, True], [False] * 12 + [True]):
+        asked, calls[:] = iter(answers), []
+        recipe = train.finish(state, tiny_set(), "t", "c", stopped=lambda asked=asked: next(asked))[1]
+        assert next(asked, None) is None  # asked, and not again once it said yes
+        assert len(calls) <= len(answers)
+        assert set(recipe.metrics) == {"seconds"}  # these weights were not judged
+        assert recipe.epochs[-1]["test_loss"] == ends[0].test_loss  # and this one was, after its epoch
+    for record in running:
+        if isinstance(record, Epoch):
+            break
+    recipe = train.finish(state, tiny_set(), "t", "c", stopped=lambda: True)[1]
+    assert recipe.metrics["test_loss"] == record.test_loss  # of these very weights
 
 
 @pytest.mark.parametrize("quick", [False, True])

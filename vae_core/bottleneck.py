@@ -19,7 +19,7 @@ def trained_errors(
 ) -> Iterator[tuple[int, float]]:
     """Train an autoencoder of each size on the first `images` training images: (size, mean test error in nats), one by one.
 
-    The error is half the squared error of pixels in [-1, 1], summed. `stopped` is asked after every batch.
+    The error is half the squared error of pixels in [-1, 1], summed. `stopped` is asked after every record of the training.
     """
     part = replace(data, train_images=data.train_images[:images], train_labels=data.train_labels[:images])
     for size in sizes:

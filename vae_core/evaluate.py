@@ -4,6 +4,8 @@ Nothing here draws from the global random state: every draw comes from a seed th
 """
 
 import math
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from vae_core.errors import BadInput
 from vae_core.vae import VAE, iwae_bound, kl_per_image, recon_per_image
 
 BATCH = 1000  # images at once: bounds memory; changes which random draws the importance-weighted bound gets, nothing else
+AT_ONCE = 5 * 10**9  # multiplications: a quarter of a second of one core
 
 
 class ELBOTerms(NamedTuple):
@@ -40,22 +43,12 @@ def _device(model: torch.nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-@torch.no_grad()
 def elbo_terms(model: VAE, images: Tensor, seed: int = 0) -> ELBOTerms:
     """The ELBO's two terms for uint8 images (N, C, H, W), with one seeded draw of z an image.
 
     The draws are made on the CPU for all images at once, so that device and batch size do not change them.
     """
-    model.eval()
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(len(images), model.config.latent_dim, generator=generator)
-    recon, kl = [], []
-    for start in range(0, len(images), BATCH):
-        x = _pixels(model, images[start : start + BATCH], generator).to(_device(model))
-        logits, mu, logvar = model(x, noise[start : start + BATCH].to(x.device))
-        recon.append(recon_per_image(logits, x, model.log_sigma).cpu())
-        kl.append(kl_per_image(mu, logvar).sum(1).cpu())
-    return ELBOTerms(torch.cat(recon), torch.cat(kl))
+    return terms(model, images, seed)
 
 
 def bits_per_dimension(nats: float, pixels: int) -> float:
@@ -72,31 +65,72 @@ def terms(model: VAE | Autoencoder | Restorer, images: Tensor, seed: int = 0) ->
 
     Denoisers and restorers are judged on images damaged as in their training, the same ones for the same seed.
     """
-    if isinstance(model, VAE):
-        return elbo_terms(model, images, seed)
-    recon = _recon(model, images, seed)
-    return ELBOTerms(recon, torch.zeros_like(recon))
+    return ELBOTerms(*map(torch.cat, zip(*parts(model, images, seed), strict=True)))
 
 
 @torch.no_grad()
-def _recon(model: Autoencoder | Restorer, images: Tensor, seed: int) -> Tensor:
-    """(N,) nats."""
-    model.eval()
-    generator = torch.Generator().manual_seed(seed)
-    parts = []
+def parts(
+    model: VAE | Autoencoder | Restorer, images: Tensor, seed: int = 0, known: int = 0
+) -> Iterator[ELBOTerms]:
+    """`terms`, a few images at a time, from image number `known` on: the same numbers, and moments in between in which to tell
+    how far it is, or to leave."""
+    generator, size = torch.Generator().manual_seed(seed), at_once(model)
+    noise = torch.randn(len(images), model.config.latent_dim, generator=generator) if isinstance(model, VAE) else None
     for start in range(0, len(images), BATCH):
-        x = to_float(images[start : start + BATCH]).to(_device(model))
-        drawn = model.draw(x, generator)
-        parts.append(model.recon_per_image(x, drawn, model(*drawn)).cpu())
-    return torch.cat(parts)
+        if noise is not None:
+            x = _pixels(model, images[start : start + BATCH], generator).to(_device(model))
+            drawn = x, noise[start : start + BATCH].to(x.device)
+        else:
+            x = to_float(images[start : start + BATCH]).to(_device(model))
+            drawn = model.draw(x, generator)
+        for first in range(max(known - start, 0), len(x), size):
+            some = slice(first, first + size)
+            yield _terms(model.eval(), x[some], tuple(part[some] for part in drawn))
+
+
+def _terms(model: VAE | Autoencoder | Restorer, x: Tensor, drawn: tuple[Tensor, ...]) -> ELBOTerms:
+    if isinstance(model, VAE):
+        logits, mu, logvar = model(*drawn)
+        return ELBOTerms(recon_per_image(logits, x, model.log_sigma).cpu(), kl_per_image(mu, logvar).sum(1).cpu())
+    recon = model.recon_per_image(x, drawn, model(*drawn)).cpu()
+    return ELBOTerms(recon, torch.zeros_like(recon))
+
+
+def at_once(model: VAE | Autoencoder | Restorer) -> int:
+    """How many images a model is given at once where somebody may want to leave: BATCH, or fewer where each takes many
+    multiplications. (By the clock, the last digits would change from run to run.)"""
+    return max(1, min(BATCH, AT_ONCE // max(_multiplications(model.config), 1)))
+
+
+@lru_cache(maxsize=64)
+@torch.no_grad()
+def _multiplications(config) -> int:
+    """What one image takes in the layers of such a model; counted on a twin: others may be using the model.
+
+    (On the device "meta" nothing would be computed, but torch loads its compilers there first, which takes seconds.)
+    """
+    total = 0
+
+    def count(layer: torch.nn.Module, x: tuple[Tensor, ...], y: Tensor) -> None:
+        nonlocal total
+        total += layer.weight[0].numel() * (x[0] if isinstance(layer, torch.nn.ConvTranspose2d) else y).numel()
+
+    with torch.random.fork_rng(devices=[]):
+        twin = config.build().eval()
+    for layer in twin.modules():
+        if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            layer.register_forward_hook(count)
+    drawn = twin.draw(torch.zeros(1, *config.image_shape), torch.Generator())
+    twin(*drawn)
+    return total
 
 
 @torch.no_grad()
 def encode(model: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
     """mu and logvar of uint8 images (N, C, H, W), each (N, L), on the CPU. Grey pixels are not binarised: no draw."""
     model.eval()
-    parts = [model.encode(to_float(images[s : s + BATCH]).to(_device(model))) for s in range(0, len(images), BATCH)]
-    return torch.cat([mu for mu, _ in parts]).cpu(), torch.cat([logvar for _, logvar in parts]).cpu()
+    codes = [model.encode(to_float(images[s : s + BATCH]).to(_device(model))) for s in range(0, len(images), BATCH)]
+    return torch.cat([mu for mu, _ in codes]).cpu(), torch.cat([logvar for _, logvar in codes]).cpu()
 
 
 def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:

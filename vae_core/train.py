@@ -1,7 +1,7 @@
 """Training as a generator: whoever iterates owns time.
 
     state = start(config, data, TrainConfig(epochs=10))
-    for record in fit(state, data):       # a Step after every batch, an Epoch after every pass
+    for record in fit(state, data):       # a Step after every batch, an Epoch after every pass, Tested on the way to it
         ...                               # pausing is not asking for the next; stopping is leaving the loop
 
 What a model is to this loop: `draw(x, generator)` makes everything random of a batch, on the CPU; `forward(*drawn)` computes;
@@ -15,7 +15,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -101,6 +101,15 @@ class Epoch:
     images_per_second: float
 
 
+@dataclass(frozen=True)
+class Tested:
+    """A part of the test images was judged, after the last batch of an epoch; its Epoch follows the last part."""
+
+    epoch: int
+    judged: int  # images so far
+    images: int  # of the test set
+
+
 class Diverged(ArithmeticError):
     """The loss stopped being a finite number; the message says when and what to try."""
 
@@ -117,6 +126,7 @@ class TrainState:
     steps: int = 0  # batches done; with config this fixes the schedule's position
     batches: int = 0  # in an epoch
     sums: Tensor = field(default_factory=lambda: torch.zeros(2))  # recon, kl summed over this epoch's images
+    tested: Tensor = field(default_factory=lambda: torch.zeros(2, 0))  # recon, kl of the test images judged in this epoch
     seconds: float = 0.0
     epochs: list[Epoch] = field(default_factory=list)
 
@@ -130,6 +140,8 @@ class TrainState:
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         tensors |= {"noise": self.noise.get_state(), "sums": self.sums}
+        if self.tested.numel():
+            tensors["tested"] = self.tested
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         return safetensors.torch.save(content, metadata={"state": json.dumps(self.about())})
 
@@ -224,6 +236,9 @@ def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
         state.noise.set_state(tensors["noise"])
         state.sums, state.steps, state.seconds = tensors["sums"], about["steps"], about["seconds"]
         state.epochs = [Epoch(**epoch) for epoch in about["epochs"]]
+        state.tested = tensors.get("tested", state.tested)
+        if state.tested.ndim != 2 or len(state.tested) != 2 or state.tested.shape[1] >= len(data.test_images):
+            raise ValueError("tested")
     except BadInput:
         raise
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -231,8 +246,9 @@ def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
     return state
 
 
-def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Epoch]:
-    """Train until state.config.epochs are done, yielding a Step after each batch and an Epoch after each pass.
+def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Tested | Epoch]:
+    """Train until state.config.epochs are done, yielding a Step after each batch and an Epoch after each pass; between the last
+    batch and the Epoch, Tested where the test images are judged in several parts.
 
     Under torchrun every process runs the same loop on its share of each batch and sees the same records.
     Raises Diverged, before the weights are touched, when the loss is no finite number.
@@ -255,8 +271,11 @@ def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Epoch]:
             if batch + 1 < state.batches:  # the last batch is told by its Epoch, so that no state is saved in between
                 yield Step(epoch, batch + 1, state.batches, loss, recon, kl, seen, state.seconds)
         train_recon, train_kl = (state.sums / len(images)).tolist()
-        test = evaluate.terms(model, data.test_images, config.seed)
-        test_recon, test_kl = test.recon.mean().item(), test.kl.mean().item()
+        for part in evaluate.parts(model, data.test_images, config.seed, state.tested.shape[1]):
+            state.tested = torch.cat([state.tested, torch.stack(part)], 1)
+            if (judged := state.tested.shape[1]) < len(data.test_images):
+                yield Tested(epoch, judged, len(data.test_images))
+        test_recon, test_kl = (term.mean().item() for term in state.tested)
         before = state.epochs[-1].seconds if state.epochs else 0.0
         record = Epoch(
             epoch, train_recon + train_kl, train_recon, train_kl, test_recon + test_kl, test_recon, test_kl,
@@ -268,7 +287,7 @@ def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Epoch]:
                 "try a smaller learning rate."
             )
         state.epochs.append(record)
-        state.sums = torch.zeros(2)
+        state.sums, state.tested = torch.zeros(2), torch.zeros(2, 0)
         yield record
 
 
@@ -348,45 +367,71 @@ def choose_precision(precision: str, device: str) -> str:
     return "bf16" if native else "fp32"
 
 
-def finish(state: TrainState, data: ImageSet, title: str, command: str, quick: bool = False) -> tuple[bytes, checkpoint.Recipe]:
+def finish(
+    state: TrainState,
+    data: ImageSet,
+    title: str,
+    command: str,
+    quick: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+) -> tuple[bytes, checkpoint.Recipe]:
     """The model as it stands, as a checkpoint: float16 where that moves the test loss by less than 0.05 nats.
 
-    With `quick` nothing is evaluated anew: float16, and the metrics are those of the last epoch.
+    With `quick`, or once `stopped()` says so (it is asked all along), nothing more is evaluated: float16, and the test losses
+    are among the metrics only where the last epoch judged these very weights.
     """
-    model, images = state.model, data.test_images
-    metrics = {"seconds": state.seconds}
-    half = all(tensor.abs().max() < 65_504 for tensor in checkpoint.numbers(model).values())
-    if quick:
-        metrics |= (
-            {name: value for name, value in asdict(state.epochs[-1]).items() if name.startswith("test_")}
-            if state.epochs
-            else {}
-        )
+    half = all(tensor.abs().max() < 65_504 for tensor in checkpoint.numbers(state.model).values())
+    measured = None if quick else _measured(state, data, stopped)
+    if measured is not None:
+        metrics, shift = measured
+        half = half and abs(shift) < 0.05  # False for NaN
     else:
-        terms = evaluate.terms(model, images, state.config.seed)
-        halved = copy.deepcopy(model)
-        halved.load_state_dict(
-            {name: tensor.half().float() for name, tensor in checkpoint.numbers(model).items()}, strict=False
-        )
-        shift = evaluate.terms(halved, images, state.config.seed).loss.mean() - terms.loss.mean()
-        half = half and abs(shift.item()) < 0.05  # False for NaN
-        metrics |= {
-            "test_loss": terms.loss.mean().item(),
-            "test_recon": terms.recon.mean().item(),
-            "test_kl": terms.kl.mean().item(),
-        }
-        if model.config.kind == "vae":
-            mu = evaluate.encode(model, images)[0]
-            metrics["active_units"] = evaluate.active_units(mu)
-            if data.test_factors is not None and mu.isfinite().all():
-                shares = disentanglement.shared_information(mu.numpy(), data.test_factors.numpy())
-                metrics["mutual_information_gap"] = disentanglement.mutual_information_gap(shares)
-            if model.log_sigma is not None:
-                metrics["bits_per_dimension"] = evaluate.bits_per_dimension(metrics["test_loss"], model.config.pixels)
-                metrics["sigma"] = model.log_sigma.exp().item()
-    epochs = [asdict(epoch) for epoch in state.epochs]
-    recipe = checkpoint.make_recipe(model, title, data, asdict(state.config), command, epochs, metrics)
-    return checkpoint.to_bytes(model, recipe, half), recipe
+        metrics = _known(state)
+    epochs, metrics = [asdict(epoch) for epoch in state.epochs], {"seconds": state.seconds} | metrics
+    recipe = checkpoint.make_recipe(state.model, title, data, asdict(state.config), command, epochs, metrics)
+    return checkpoint.to_bytes(state.model, recipe, half), recipe
+
+
+def _known(state: TrainState) -> dict[str, float]:
+    """The test losses of the last epoch, if no batch has changed the weights since."""
+    if not state.epochs or state.steps > len(state.epochs) * state.batches:
+        return {}
+    return {name: value for name, value in asdict(state.epochs[-1]).items() if name.startswith("test_")}
+
+
+def _measured(state: TrainState, data: ImageSet, stopped: Callable[[], bool]) -> tuple[dict[str, float], float] | None:
+    """All that is said of a finished model, and by how much float16 moves its test loss; None where it was stopped."""
+    model, images, seed = state.model, data.test_images, state.config.seed
+    halved = copy.deepcopy(model)
+    halved.load_state_dict(
+        {name: tensor.half().float() for name, tensor in checkpoint.numbers(model).items()}, strict=False
+    )
+    known, means = _known(state), []
+    for judged in (halved,) if known else (model, halved):
+        parts = []
+        for part in evaluate.parts(judged, images, seed):
+            if stopped():
+                return None
+            parts.append(torch.stack(part))
+        means.append([term.mean().item() for term in torch.cat(parts, 1)])
+    recon, kl = (known["test_recon"], known["test_kl"]) if known else means[0]
+    metrics, shift = {"test_loss": recon + kl, "test_recon": recon, "test_kl": kl}, sum(means[-1]) - (recon + kl)
+    if model.config.kind != "vae":
+        return metrics, shift
+    codes = []
+    for some in images.split(evaluate.at_once(model)):
+        if stopped():
+            return None
+        codes.append(evaluate.encode(model, some)[0])
+    mu = torch.cat(codes)
+    metrics["active_units"] = evaluate.active_units(mu)
+    if data.test_factors is not None and mu.isfinite().all():
+        shares = disentanglement.shared_information(mu.numpy(), data.test_factors.numpy())
+        metrics["mutual_information_gap"] = disentanglement.mutual_information_gap(shares)
+    if model.log_sigma is not None:
+        metrics["bits_per_dimension"] = evaluate.bits_per_dimension(metrics["test_loss"], model.config.pixels)
+        metrics["sigma"] = model.log_sigma.exp().item()
+    return metrics, shift
 
 
 def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:

@@ -22,6 +22,7 @@ from vae_core.train import (
     SCHEDULES,
     Diverged,
     Epoch,
+    Tested,
     TrainConfig,
     TrainState,
     finish,
@@ -135,7 +136,8 @@ def _train(arguments: argparse.Namespace, command: str) -> int:
     )
     try:
         for record in fit(state, images):
-            bar.update()
+            if not isinstance(record, Tested):
+                bar.update()
             if isinstance(record, Epoch):
                 bar.set_postfix_str(f"epoch {record.epoch}, test {record.test_loss:.2f} nats")
                 if main_process:

@@ -3,6 +3,7 @@
 The pictures of an epoch are kept as three PNGs, `actual/NN.png`, `recon/NN.png` and `samples/NN.png`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,9 @@ class Watch:
     and only a VAE has a prior to draw from.
     """
 
-    def __init__(self, model: Model, data: ImageSet):
-        self.model, self.kind, self.plane = model, model.config.kind, None
+    def __init__(self, model: Model, data: ImageSet, plane: Plane | None = None):
+        """`plane` is that of an earlier Watch of the same model: the map keeps its directions."""
+        self.model, self.kind, self.plane = model, model.config.kind, plane
         self.latent_dim = model.config.latent_dim if self.kind == "vae" else model.config.hidden
         first = [int((data.test_labels == c).nonzero()[0]) for c in range(len(data.classes)) if (data.test_labels == c).any()]
         some = [index % len(data.test_images) for index in range(SHOWN)]
@@ -45,18 +47,20 @@ class Watch:
         self.prior = prior_draws(DRAWS if self.kind == "vae" else 0, self.latent_dim, seed=1)
 
     @torch.no_grad()
-    def frame(self, is_last: bool = False) -> dict:
+    def frame(self, is_last: bool = False, stopped: Callable[[], bool] = lambda: False) -> dict | None:
         """points of the map, float32 (N, 2), and explained, the share of the variance that its axes have; reconstructions and
-        samples, uint8 (SHOWN or DRAWS, C, H, W).
+        samples, uint8 (SHOWN or DRAWS, C, H, W). None once `stopped()` says so, which is asked now and then.
 
         The axes do not flip from one look to the next. Those of the last one are the plane of all test images, as it is
         shown wherever the model is.
         """
         recon, samples = self.pictures()
-        codes = self._codes(self.mapped)
+        codes = self._codes(self.mapped, stopped)
+        if codes is None:
+            return None
         if len(codes):
-            whole = is_last and codes.shape[1] > 2
-            self.plane = Plane(self._codes(self.test_images)) if whole else Plane(codes, like=self.plane)
+            whole = self._codes(self.test_images, stopped) if is_last and codes.shape[1] > 2 else None
+            self.plane = Plane(codes, like=self.plane) if whole is None else Plane(whole)
         points = self.plane(codes) if len(codes) else codes
         return {
             "points": points.astype(np.float32), "explained": self.plane and self.plane.explained,
@@ -74,14 +78,17 @@ class Watch:
         painted = _bytes(self.model.restore(x, None if self.mask is None else self.mask.to(device)))
         return painted, painted[:0]
 
-    def _codes(self, images: Tensor) -> np.ndarray:
+    def _codes(self, images: Tensor, stopped: Callable[[], bool]) -> np.ndarray | None:
         """(N, L) of uint8 images for the map; none of a restorer."""
-        if self.kind == "vae":
-            return evaluate.encode(self.model, images)[0].numpy()
         if self.kind == "restorer":
             return np.zeros((0, 2))
-        device = next(self.model.parameters()).device
-        return torch.cat([self.model.encode(to_float(part).to(device)) for part in images.split(evaluate.BATCH)]).cpu().numpy()
+        device, codes = next(self.model.parameters()).device, []
+        for some in images.split(evaluate.at_once(self.model)):
+            if stopped():
+                return None
+            code = self.model.encode(to_float(some).to(device))
+            codes.append(code[0] if self.kind == "vae" else code)  # mu
+        return torch.cat(codes).cpu().numpy()
 
 
 def grids(epoch: int, actual: np.ndarray, recon: np.ndarray, samples: np.ndarray) -> dict[str, bytes]:
