@@ -28,10 +28,7 @@ with settings:
     press = settings_form(any(run and controls and run.status in (*ACTIVE, PAUSED) for run, controls in found))
 if press is not None:
     try:
-        runs = [
-            jobs().submit(request, visitor(), pictures=press.pictures, purpose=f"beta {request['model']['beta']:g}")
-            for request in press.requests
-        ]
+        runs = jobs().submit_sweep(press.requests, visitor(), press.pictures)
         st.session_state["sweep"] = [run.view_id for run in runs]
         st.session_state["sweep_models"] = []  # nats of other pictures would not compare
         st.query_params["runs"] = ",".join(run.view_id for run in runs)

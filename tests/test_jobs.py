@@ -12,7 +12,7 @@ import psutil
 import pytest
 from conftest import ROOT, free_port, wait_until
 
-from ui import cluster
+from ui import cluster, tasks, turns
 from ui import jobs as jobs_module
 from ui.cluster import Cluster
 from ui.jobs import Jobs
@@ -107,12 +107,25 @@ def test_every_kind_of_model_can_be_watched(kind):
     assert whole == (kind in ("vae", "ae"))  # denoisers and restorers are shown damaged images
 
 
+@pytest.mark.parametrize("latent_dim", [1, 2, 3, 20])
+def test_a_map_does_not_turn_over_where_another_worker_goes_on(latent_dim):
+    digits = data.load("digits")
+    model = VAEConfig(image_shape=(1, 8, 8), hidden=8, latent_dim=latent_dim).build()
+    first = Watch(model, digits)
+    points = first.frame()["points"]
+    flipped = None if first.directions is None else -first.directions
+    assert (flipped is None) == (latent_dim < 3)
+    sign = 1 if flipped is None else -1
+    np.testing.assert_allclose(Watch(model, digits, flipped).frame()["points"], sign * points, atol=1e-5)
+
+
 def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):
-    run = local.submit(request(30), "tab-2")
+    run = local.submit(request(30, model={"latent_dim": 3}), "tab-2")
     wait_until(lambda: run.epochs, READY, "a first epoch")
     local.pause(run)
     until(run, PAUSED)
     assert run.state is not None
+    assert run.directions.shape == (2, 3)
     assert local.submit(request(), "tab-2") is run  # a tab has one run at a time, also a paused one
     local.resume(run, one_epoch=True)
     done = len(run.epochs)
@@ -122,7 +135,7 @@ def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):
     local.resume(run)
     until(run, DONE)
     digits = data.load("digits")
-    asked = request(30)
+    asked = request(30, model={"latent_dim": 3})
     unbroken = train.start(VAEConfig(**asked["model"], image_shape=(1, 8, 8)), digits, train.TrainConfig(**asked["training"]))
     losses = [r.test_loss for r in train.fit(unbroken, digits) if isinstance(r, train.Epoch)]
     assert [record["test_loss"] for record in run.epochs] == pytest.approx(losses, rel=1e-5)
@@ -140,30 +153,78 @@ def test_stop_frees_the_worker_within_two_seconds_and_keeps_what_was_learned(loc
     assert run.status == STOPPED
 
 
-def test_the_second_run_waits_its_turn_and_can_be_stopped_while_it_waits(local):
-    first, second, third = (local.submit(request(1000), f"queue-{i}") for i in range(3))
+def test_a_run_of_the_same_visitor_waits_and_can_be_stopped_while_it_waits(local):
+    first, second, third = local.submit_sweep([request(1000)] * 3, "queue")
     until(first, RUNNING)
     assert (second.status, third.status) == (QUEUED, QUEUED)
-    assert (local.position(second), local.position(third)) == (1, 2)
+    assert (local.place(second)[:2], local.place(third)[:2]) == ((1, 2), (2, 2))
     local.stop(second)
     assert second.status == STOPPED
-    assert local.position(third) == 1
+    assert local.place(third)[:2] == (1, 1)
+    local.pause(third)
+    assert third.status == PAUSED
+    local.resume(third)
     local.stop(first)
     until(third, RUNNING)
     local.stop(third)
     until(third, STOPPED)
 
 
+def test_strangers_take_turns_and_train_what_they_would_have_trained_alone(local, monkeypatch):
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.3)
+    monkeypatch.setattr(turns, "NEAR_SECONDS", 0.0)
+    runs = [local.submit(request(40, model={"latent_dim": 3}), f"stranger-{number}") for number in range(3)]
+    turn_of, seen = [], {run.id: set() for run in runs}
+
+    def all_over() -> bool:
+        for run in runs:
+            seen[run.id].add(run.status)
+            if run.status == RUNNING and turn_of[-1:] != [run.id]:
+                turn_of.append(run.id)
+        return all(run.status == DONE for run in runs)
+
+    wait_until(all_over, READY, lambda: [(run.status, run.reason, run.progress) for run in runs])
+    assert sorted(turn_of[:3]) == sorted(run.id for run in runs)  # each a first turn before anybody's second
+    assert all(run.attempt >= 2 for run in runs)
+    assert all(statuses <= {QUEUED, RUNNING, DONE} for statuses in seen.values())  # giving way is not a pause
+    digits, asked = data.load("digits"), request(40, model={"latent_dim": 3})
+    unbroken = train.start(VAEConfig(**asked["model"], image_shape=(1, 8, 8)), digits, train.TrainConfig(**asked["training"]))
+    losses = [r.test_loss for r in train.fit(unbroken, digits) if isinstance(r, train.Epoch)]
+    for run in runs:
+        assert [record["test_loss"] for record in run.epochs] == pytest.approx(losses, rel=1e-5)
+        assert [int(frame.epoch) for frame in run.frames] == list(range(41))
+        positions = [point[0] for point in run.curve]
+        assert positions == sorted(positions)
+
+
+def test_a_run_that_waits_for_its_next_turn_is_paused_and_stopped_at_once(local):
+    first = local.submit(request(1000), "turn-1")
+    until(first, RUNNING)
+    second = local.submit(request(1000), "turn-2")
+    wait_until(lambda: first.status == QUEUED and first.epochs, READY, "the first run to give way")
+    assert local.place(first).position == 1
+    local.pause(first)
+    assert first.status == PAUSED
+    assert first.state is not None
+    local.stop(first)
+    assert first.status == STOPPED
+    recipe = checkpoint.open_bytes(first.weights, "run").recipe
+    assert len(recipe.epochs) == len(first.epochs)
+    until(second, RUNNING)
+    local.stop(second)
+    until(second, STOPPED)
+
+
 def test_a_full_queue_refuses_in_a_sentence(local, monkeypatch):
     monkeypatch.setattr(jobs_module, "MAX_QUEUE", 1)
     first = local.submit(request(1000), "full-1")
     until(first, RUNNING)
-    second = local.submit(request(), "full-2")
+    second = local.submit(request(1000), "full-2")
     with pytest.raises(BadInput, match="waiting already"):
         local.submit(request(), "full-3")
-    local.stop(second)
-    local.stop(first)
-    until(first, STOPPED)
+    for run in (second, first):
+        local.stop(run)
+        until(run, STOPPED)
 
 
 def test_an_analysis_does_not_wait_for_a_training(local):
@@ -203,7 +264,7 @@ def test_a_crashed_worker_is_told_within_five_seconds_and_replaced(local):
 
 
 def test_a_worker_without_a_sign_of_life_is_replaced(local, monkeypatch):
-    monkeypatch.setattr(jobs_module, "SILENCE_SECONDS", 4)
+    monkeypatch.setattr(tasks, "SILENCE_SECONDS", 4)
     run = local.submit(request(1000), "tab-6")
     wait_until(lambda: run.epochs, READY, "an epoch")
     worker_process(run).send_signal(signal.SIGSTOP)

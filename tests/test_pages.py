@@ -99,7 +99,7 @@ def test_train_starts_idle_and_a_press_queues_the_form_as_it_stands(jobs):
     (run,) = jobs.store.all()
     assert run.request["training"]["epochs"] == 7
     assert "--epochs 7" in run.request["command"]
-    assert status(at).startswith("**Queued** · place 1 in the queue")
+    assert status(at).startswith("**Queued** · 1st of 1")
     assert at.query_params["run"] == run.view_id
 
 

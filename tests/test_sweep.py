@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from test_pages import finished_run, open_app, texts
 
+from ui import jobs as jobs_module
 from ui import picker
+from ui import runs as runs_module
 from ui.figures import rate_distortion
 from ui.runs import DONE, RUNNING, STOPPED
 from ui.sweep_entries import entry_of_run
@@ -42,6 +44,33 @@ def test_a_press_queues_one_training_for_each_beta_and_nothing_else_differs(jobs
     assert at.query_params["runs"] == f"{first.view_id},{second.view_id}"
     assert at.button(key="sweep_start").disabled
     assert texts(at).count("Running") == 1
+
+
+@pytest.mark.parametrize("limit", ["MAX_QUEUE", "MAX_RUNS"])
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_a_sweep_that_does_not_fit_is_refused_whole(jobs, monkeypatch, limit, room):
+    others = [jobs.submit({"training": {"epochs": 1}}, f"visitor {number}") for number in range(3)]
+    monkeypatch.setattr(runs_module if limit == "MAX_RUNS" else jobs_module, limit, len(others) + room)
+    at = open_app("sweep")
+    at.multiselect(key="sweep_betas").set_value(["0.5", "1", "4"])
+    at.button(key="sweep_start").click().run()
+    assert not at.exception
+    assert len(at.error) == 1
+    assert at.error[0].value.endswith("try again in a few minutes.")
+    assert jobs.store.all() == others
+    assert "runs" not in at.query_params
+
+
+def test_a_second_press_gives_the_same_sweep_and_a_single_training_is_another_thing(jobs):
+    asked = [{"training": {"epochs": 1}} for _ in range(3)]
+    first = jobs.submit_sweep(asked, "me")
+    assert jobs.submit_sweep(asked[:2], "me") == first
+    alone = jobs.submit(asked[0], "me")
+    assert alone not in first
+    for run in first:
+        jobs.stop(run)
+    again = jobs.submit_sweep(asked, "me")
+    assert not {run.id for run in again} & {run.id for run in first}
 
 
 @pytest.mark.parametrize(

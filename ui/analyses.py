@@ -13,7 +13,6 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from distributed import Event, Future, get_worker
@@ -21,6 +20,7 @@ from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from ui.cluster import Cluster, cluster
+from ui.once import once
 from ui.worker import pack, unpack
 from vae_core.errors import BadInput
 
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped", "failed"
 MAX_WAITING = 30
 MAX_KEPT = 64  # results; a t-SNE of 10,000 points is 80 kB
+CLUSTER_LOST = "The cluster was lost. Try again."
 AWAY_SECONDS = 60  # without a look: the viewer's tab is closed
 
 
@@ -49,7 +50,7 @@ class Analysis:
         return self.status in (WAITING, RUNNING)
 
 
-@lru_cache(maxsize=1)
+@once
 def analyses() -> "Analyses":
     """The one Analyses of this server."""
     return Analyses(cluster())
@@ -163,8 +164,12 @@ class Analyses:
                 future.cancel()
 
     def _leave_the_gone(self) -> None:
-        """End what nobody looks at any more and forget it: nobody has stopped it, and who asks next sees it from the start."""
+        """End what nobody looks at any more and forget it: nobody has stopped it, and who asks next sees it from the start.
+        What a lost cluster was computing has failed."""
         now = time.monotonic()
+        if not self._cluster.connected:
+            for analysis in [known for known in self._known.values() if known.active and known.id in self._futures]:
+                self._end(analysis, FAILED, CLUSTER_LOST)
         for key, analysis in list(self._known.items()):
             if analysis.active and analysis.viewers and all(now - seen > AWAY_SECONDS for seen in analysis.viewers.values()):
                 self._end(analysis, STOPPED)
@@ -185,7 +190,7 @@ class Analyses:
         except KilledWorker:
             result, reason = None, "The analysis process ended unexpectedly (out of memory, perhaps). Try again."
         except FutureCancelledError:
-            result, reason = None, "The cluster was lost. Try again."
+            result, reason = None, CLUSTER_LOST
         except Exception as error:
             log.exception("analysis", exc_info=error)
             result, reason = None, "The analysis stopped on an error that the server's log describes."

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import functools
 from collections.abc import Callable
 
 import cv2
@@ -10,6 +9,7 @@ import numpy as np
 import streamlit as st
 import torch
 
+from ui.once import once
 from vae_core import picture
 
 ZOOM = 10
@@ -29,7 +29,7 @@ def canvas(key: str, side: int, **options) -> np.ndarray | None:
     return drawn
 
 
-@functools.cache
+@once
 def _swift() -> Callable:
     """Without a face: it has the canvas send each stroke as soon as it ends (see assets/swift_canvas.js)."""
     return st.components.v2.component("latentscape.swift_canvas", js="swift_canvas.js", isolate_styles=False)

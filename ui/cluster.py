@@ -1,25 +1,28 @@
 """The Dask cluster behind the pages: the one that LATENTSCAPE_SCHEDULER names, or a local one that goes away with the server.
 
-Workers carry a Dask resource, "train" or "analysis", so that a projection never waits for a training. A local cluster has
-one worker for each; the analysis worker starts when it is first needed.
+Workers carry a Dask resource, "train" or "analysis", so that a projection never waits for a training. A local cluster has one
+worker for trainings for every two cores, and one for analyses that starts when it is first needed.
 """
 
+import contextlib
 import logging
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import psutil
+from dask.system import CPU_COUNT
 from distributed import Client, Future, SpecCluster
 from distributed.deploy import LocalCluster
 from distributed.deploy.subprocess import SubprocessScheduler, SubprocessWorker
+from distributed.system import MEMORY_LIMIT
 
 from ui import orphan
-from vae_core.errors import BadInput
+from ui.once import once
+from vae_core.errors import BadInput, shortly
 
 if TYPE_CHECKING:  # the scheduler imports this module too, and needs no torch
     from vae_core.data import ImageSet
@@ -29,16 +32,38 @@ CONNECT_SECONDS = 10
 START_SECONDS = 60  # in which a worker that was asked for must be there
 REPLACE_SECONDS = 20  # in which a killed worker must have left the cluster
 
-# One core stays free for the page server and a browser on the same machine: OpenMP threads that wait for one that has lost
-# its core train many times slower than one thread less.
-# Dask's nanny makes malloc give every freed block back at once and each library use one thread; a training step then takes
-# half as long again. A cluster elsewhere wants the same variables in the environment of its workers.
-WORKER_ENVIRON = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)} | dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(max(1, (os.cpu_count() or 1) - 1))
-)
+ANSWER_SECONDS = 10  # in which a scheduler must say who its workers are
+MOST_WORKERS = 8
+TRAIN_MEMORY, ANALYSIS_MEMORY = 0.6, 0.3  # shares of the machine's
+LEAST_MEMORY = 2**30  # bytes that a worker for trainings has at least; torch alone takes about half of it
 
 
-@lru_cache(maxsize=1)
+def training_workers() -> int:
+    """Workers for trainings in a local cluster: LATENTSCAPE_WORKERS (1 to 64), or one for every two cores, at most MOST_WORKERS
+    and as many as there is memory for. Raises BadInput where the variable is no such number."""
+    asked = os.environ.get("LATENTSCAPE_WORKERS", "").strip()
+    if asked:
+        if not asked.isdecimal() or not 1 <= int(asked) <= 64:
+            raise BadInput(f"LATENTSCAPE_WORKERS is a number from 1 to 64, not {shortly(asked)}.")
+        return int(asked)
+    return max(1, min(CPU_COUNT // 2, MOST_WORKERS, int(MEMORY_LIMIT * TRAIN_MEMORY) // LEAST_MEMORY))
+
+
+def worker_environ(workers: int) -> dict[str, str]:
+    """Variables for each of so many training workers on this machine.
+
+    One core stays free for the page server and a browser on the same machine, the others are shared out: OpenMP threads that
+    wait for one that has lost its core train many times slower than one thread less. How many does not depend on who trains
+    beside: the same seed is to give the same losses.
+    Dask's nanny makes malloc give every freed block back at once and each library use one thread; a training step then takes
+    half as long again.
+    """
+    threads = str(max(1, (CPU_COUNT - 1) // workers))
+    malloc = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+    return malloc | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+
+
+@once
 def cluster() -> "Cluster":
     """The one Cluster of this server."""
     return Cluster()
@@ -53,6 +78,7 @@ class Cluster:
         self._handlers: dict[str, Callable[[dict], None]] = {}
         self._lock = threading.Lock()
         self._client: Client | None = None
+        self._comm: object = None  # the client's connection: another one means that this one was lost
         self._local: SpecCluster | None = None
 
     def listen(self, topic: str, handler: Callable[[dict], None]) -> None:
@@ -65,7 +91,7 @@ class Cluster:
     def client(self) -> Client:
         """The connected client. Raises BadInput where the cluster cannot be reached or started."""
         with self._lock:
-            if self._client is not None and self._client.status == "running":
+            if self.connected:
                 return self._client
             self._drop()
             try:
@@ -74,6 +100,9 @@ class Cluster:
                 self._client = Client(self.address or self._local, timeout=CONNECT_SECONDS, set_as_default=False)
                 for topic in self._handlers:
                     self._subscribe(topic)
+                self._comm = self._client.scheduler_comm
+            except BadInput:
+                raise
             except Exception as error:
                 log.warning("no cluster", exc_info=error)
                 self._drop()
@@ -83,13 +112,18 @@ class Cluster:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a live connection now; never waits."""
+        """Whether there is a live connection now, the same since it was made (Dask's client may find a scheduler again, but
+        not what it was told before); never waits."""
         client = self._client
-        return client is not None and client.status == "running"
+        return client is not None and client.status == "running" and client.scheduler_comm is self._comm
 
     def training_slots(self) -> int:
         """How many trainings can run at once: workers that have the resource "train"."""
         return len(self._workers_with("train"))
+
+    def addresses(self) -> set[str]:
+        """Where the workers are now; empty where nobody says so in time."""
+        return set(self._workers())
 
     def send(self, images: "ImageSet", resource: str) -> Future:
         """Bring images to a worker that has the resource, for tasks that get the Future as an argument; they leave it when
@@ -112,10 +146,26 @@ class Cluster:
         self.client()
         if self.address and not self._workers_with("analysis"):
             raise BadInput("The cluster has no worker with the resource analysis; start one to compute projections.")
+        self.mend()
         with self._lock:
             if self._local is not None and "analysis" not in self._local.worker_spec:
                 self._local.worker_spec["analysis"] = _worker_spec("analysis")
                 self._local.sync(self._local._correct_state)
+
+    def mend(self) -> None:
+        """Start those workers of a local cluster again whose nanny has died, and so cannot do it."""
+        if self._local is None:
+            return
+        with self._lock:
+            local = self._local
+            ended = [name for name, worker in (local.workers.items() if local else ()) if _has_ended(worker)]
+            if not ended or not self.connected:
+                return
+            log.warning("nannies have died; starting again: %s", ", ".join(map(str, ended)))
+            specs = {name: local.worker_spec.pop(name) for name in ended if name in local.worker_spec}
+            local.sync(local._correct_state)
+            local.worker_spec.update(specs)
+            local.sync(local._correct_state)
 
     def replace_worker(self, address: str) -> None:
         """Kill the worker process at `address`, whatever it is doing, and wait until the cluster knows; its nanny starts a
@@ -135,28 +185,40 @@ class Cluster:
 
     def _subscribe(self, topic: str) -> None:
         handler = self._handlers[topic]
-        self._client.run_on_scheduler(_settle, topic=topic)
+        self._client.run_on_scheduler(_settle, topic=topic, ours=not self.address)
         self._client.subscribe_topic(topic, lambda event: handler(event[1]))
 
     def _workers_with(self, resource: str) -> list[str]:
         return [address for address, worker in self._workers().items() if resource in worker.get("resources", {})]
 
     def _workers(self) -> dict[str, dict]:
-        return self._client.scheduler_info(n_workers=-1)["workers"] if self.connected else {}
+        if not self.connected:
+            return {}
+        try:
+            client = self._client
+            return client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_SECONDS)["workers"]
+        except Exception as error:  # lost, or too busy to answer: the next look tells
+            log.warning("the scheduler does not answer", exc_info=error)
+            return {}
 
     def _drop(self) -> None:
+        processes = _processes(self._local)
         for part in (self._client, self._local):
             if part is not None:
                 try:
                     part.close(timeout=5)
                 except Exception as error:
                     log.warning("closing %s", part, exc_info=error)
-        self._client = self._local = None
+        for process in processes:  # closing needs a scheduler that lives
+            _kill_tree(process.pid)
+        self._client = self._local = self._comm = None
 
 
-def _settle(topic: str, dask_scheduler=None) -> None:
-    """Runs on the scheduler: a crash is an answer, not a silent retry; and weights in events are not kept there."""
-    dask_scheduler.allowed_failures = 0
+def _settle(topic: str, ours: bool, dask_scheduler=None) -> None:
+    """Runs on the scheduler: weights in our events are not kept there; and where it is ours, a crash is an answer, not a silent
+    retry."""
+    if ours:
+        dask_scheduler.allowed_failures = 0
     dask_scheduler._broker._topics[topic].events = deque(maxlen=1)
 
 
@@ -165,13 +227,31 @@ def _kill(dask_worker) -> None:
     psutil.Process(dask_worker.pid).kill()
 
 
-def _worker_spec(resource: str) -> dict:
-    memory = psutil.virtual_memory().total
+def _processes(local: SpecCluster | None) -> list:
+    """The processes of a local cluster: of the scheduler, and of each worker's nanny."""
+    parts = [local.scheduler, *local.workers.values()] if local is not None else []
+    return [part.process for part in parts if getattr(part, "process", None) is not None]
+
+
+def _has_ended(worker) -> bool:
+    process = getattr(worker, "process", None)
+    return process is not None and process.returncode is not None
+
+
+def _kill_tree(pid: int) -> None:
+    with contextlib.suppress(psutil.Error):
+        if psutil.Process(pid).ppid() != os.getpid():  # ended, and the number is somebody else's
+            return
+        for process in (*psutil.Process(pid).children(recursive=True), psutil.Process(pid)):
+            process.kill()
+
+
+def _worker_spec(resource: str, name: str = "analysis", share: float = ANALYSIS_MEMORY) -> dict:
+    """A worker with the resource, and this share of the machine's memory."""
     # One task thread: with a second, OpenMP sees more teams than cores, stops spinning, and a step takes twice as long.
     options = {
-        "host": "127.0.0.1", "nthreads": 1, "name": resource, "resources": {resource: 1}, "silence_logs": logging.ERROR,
-        "memory_limit": memory * 6 // 10 if resource == "train" else memory * 3 // 10,
-        "death_timeout": 120, "preload_nanny": ["ui.orphan"],
+        "host": "127.0.0.1", "nthreads": 1, "name": name, "resources": {resource: 1}, "silence_logs": logging.ERROR,
+        "memory_limit": int(MEMORY_LIMIT * share), "death_timeout": 120, "preload_nanny": ["ui.orphan"],
     }  # fmt: skip
     return {"cls": SubprocessWorker, "options": {"worker_kwargs": options}}
 
@@ -180,11 +260,13 @@ def _start_local() -> SpecCluster:
     if os.name == "nt":  # Dask's subprocess cluster does not run on Windows: threads of this process instead
         return LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None,
                             resources={"train": 1, "analysis": 1})  # fmt: skip
-    os.environ.setdefault("DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON", repr(WORKER_ENVIRON))
+    count = training_workers()
+    os.environ.setdefault("DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON", repr(worker_environ(count)))
     os.environ[orphan.PARENT] = str(os.getpid())
     scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": None, "preload": ["ui.orphan"]}
+    names = [f"train-{number}" for number in range(count)]
     return SpecCluster(
-        workers={"train": _worker_spec("train")},
+        workers={name: _worker_spec("train", name, TRAIN_MEMORY / count) for name in names},
         scheduler={"cls": SubprocessScheduler, "options": {"scheduler_kwargs": scheduler}},
         silence_logs=logging.ERROR,
         name="latentscape",

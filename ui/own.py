@@ -16,6 +16,7 @@ from distributed.system import MEMORY_LIMIT
 from streamlit import runtime
 
 from latent_pad.memory import keep_with
+from ui.once import once
 from ui.store import EVERYBODY, KEEP_SECONDS, Held, Store
 from ui.visitor import session, visitor
 from vae_core.data import ImageSet
@@ -25,8 +26,6 @@ from vae_core.folder import Report
 SHARE = 4  # of the machine's memory (the container's, where it is in one), a quarter
 reading = threading.Semaphore(1)  # one visitor's upload is read at a time: what that takes comes on top of what is kept
 T = TypeVar("T")
-_making = threading.Lock()
-_store: Store | None = None
 
 
 class Settings(NamedTuple):
@@ -104,13 +103,10 @@ def budget() -> int:
     return found
 
 
+@once
 def store() -> Store:
     """The one store of this server."""
-    global _store
-    with _making:
-        if _store is None:
-            _store = Store(is_connected, most=budget())
-        return _store
+    return Store(is_connected, most=budget())
 
 
 def mine() -> list[Pictures]:

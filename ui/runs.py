@@ -48,7 +48,7 @@ class Run:
 
     request: dict
     owner: str  # a visitor's secret
-    purpose: str = ""  # an owner has one run at a time for each: the Train page's own, or one of a sweep
+    purpose: str = ""  # an owner has one run at a time for each: the Train page's own, or a sweep
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     control_id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     view_id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
@@ -57,9 +57,10 @@ class Run:
     status: str = QUEUED
     reason: str = ""
     wanted: str = ""  # what the person asked for and the worker has not answered yet: "pause" or "stop"
-    attempt: int = 0  # a run that was paused goes on as another task
+    attempt: int = 0  # each turn is another task
     stop_after: int | None = None
-    state: bytes | None = None  # of a paused run: what the next worker starts from
+    state: bytes | None = None  # of a run that left its worker: what the next one starts from
+    directions: np.ndarray | None = None  # and those of its map, (2, L)
     worker: str | None = None
     pictures: Any = None  # a visitor's own that it trains on, an own.Pictures, until it is over
     about: dict = field(default_factory=dict)  # what the worker said when it started

@@ -7,8 +7,9 @@ from ui import figures
 from ui.jobs import Jobs
 from ui.picker import choices, keep, opened
 from ui.pictures import sheet
-from ui.runs import ACTIVE, DONE, PAUSED, STOPPED, Run
+from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, STOPPED, Run
 from ui.sweep_entries import Entry, entry_of_model, entry_of_run
+from ui.train_view import turn_in_words
 from ui.visitor import session, visitor
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
@@ -56,7 +57,7 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
         st.rerun()  # the form and this fragment's clock follow
     entries = [entry_of_run(run) for run, _ in found]
     with st.container(key="sweep_status"):
-        st.markdown(_status([run for run, _ in found]))
+        st.markdown(_status(jobs, [run for run, _ in found]))
         if found:
             st.progress(min(1.0, sum(run.progress for run, _ in found) / sum(run.total_epochs for run, _ in found)))
     if found and all(controls for _, controls in found):
@@ -88,12 +89,16 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
     _pictures(entries)
 
 
-def _status(runs: list[Run]) -> str:
+def _status(jobs: Jobs, runs: list[Run]) -> str:
     if not runs:
         return "**Idle** · press *Train them all*, or choose models that are here."
     active = [run for run in runs if run.status in ACTIVE]
     ended = f"{len(runs) - len(active)} of {len(runs)} trainings over"
-    return f"**Running** · {ended}" if active else f"**{_worst(runs)}** · {ended}"
+    if not active:
+        return f"**{_worst(runs)}** · {ended}"
+    places = [place for run in active if (place := jobs.place(run)) is not None]
+    waits = places and all(run.status == QUEUED for run in active)
+    return f"**Running** · {ended}" + f" · {turn_in_words(min(places))}" * bool(waits)
 
 
 def _worst(runs: list[Run]) -> str:

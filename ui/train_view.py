@@ -1,6 +1,7 @@
 """What the Train page shows of one run: status, buttons, curves, map, pictures, replay, and what can be taken away."""
 
 import io
+import math
 import zipfile
 
 import numpy as np
@@ -11,6 +12,7 @@ from ui.jobs import Jobs
 from ui.picker import ELSEWHERE, keep
 from ui.pictures import sheet
 from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
+from ui.turns import Place
 from ui.visitor import session, visitor
 from vae_core import checkpoint
 from vae_core.checkpoint import safe_name
@@ -63,7 +65,7 @@ def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
         st.caption("You are watching somebody's training; this link may only look.")
     _numbers(run)
     pictures = st.container()
-    frame = _replay(run)
+    frame = _replay(jobs, run)
     if frame is None:
         return
     with pictures:
@@ -79,9 +81,13 @@ def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
 
 def _status(jobs: Jobs, run: Run) -> None:
     details = [run.reason] if run.reason else []
+    status = run.status
     if run.status == QUEUED:
-        place = jobs.position(run)
-        details.append(f"place {place} in the queue" if place else "the worker is getting ready")
+        place = jobs.place(run)
+        details.append(turn_in_words(place) if place else "the worker is getting ready")
+        if run.live is not None:  # it gave way to others
+            status = "Waiting for its turn"
+            details.append(f"trained so far: epoch {min(int(run.progress) + 1, run.total_epochs)} of {run.total_epochs}")
     elif run.status == RUNNING:
         details.append(f"epoch {min(int(run.progress) + 1, run.total_epochs)} of {run.total_epochs}")
         if run.rate:
@@ -91,8 +97,20 @@ def _status(jobs: Jobs, run: Run) -> None:
     if run.wanted:
         details.append("pausing …" if run.wanted == "pause" else "stopping …")
     with st.container(key="train_status"):
-        st.markdown(f"**{run.status}** · " + " · ".join(details))
+        st.markdown(f"**{status}** · " + " · ".join(details))
         st.progress(min(run.progress / run.total_epochs, 1.0))
+
+
+def turn_in_words(place: Place) -> str:
+    """When a run has its turn, as a page says it."""
+    soon = "" if place.seconds is None else f"its turn comes in about {_duration(5 * math.ceil(max(place.seconds, 1) / 5))}, "
+    return f"{soon}{ordinal(place.position)} of {place.waiting}"
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st …"""
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _buttons(jobs: Jobs, run: Run | None) -> None:
@@ -153,14 +171,16 @@ def _has_prior(run: Run) -> bool:
     return run.request["kind"] == "vae"
 
 
-def _replay(run: Run) -> Frame | None:
+def _replay(jobs: Jobs, run: Run) -> Frame | None:
     """The slider over the epochs. It follows the training until somebody moves it back."""
-    if run.live is None:
+    with jobs.lock:  # frames are thinned while a page is drawn
+        frames, live = list(run.frames), run.live
+    if live is None:
         return None
-    epochs = [int(frame.epoch) for frame in run.frames]
+    epochs = [int(frame.epoch) for frame in frames]
     if len(epochs) < 2:
         st.slider("Replay: epoch", 0, 1, 0, key="train_replay_waiting", disabled=True)
-        return run.live
+        return live
     following = st.session_state.get("train_following", True)
     if following or st.session_state.get("train_replay") not in epochs:
         st.session_state["train_replay"] = epochs[-1]
@@ -176,8 +196,8 @@ def _replay(run: Run) -> Frame | None:
         help="Drag back to see how it looked; drag to the end to follow again.",
     )
     if chosen == epochs[-1] and run.status in ACTIVE:
-        return run.live
-    return run.frames[epochs.index(chosen)]
+        return live
+    return frames[epochs.index(chosen)]
 
 
 def _pictures(run: Run, frame: Frame) -> None:

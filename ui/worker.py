@@ -1,12 +1,15 @@
 """What runs inside a Dask worker: one training, told as events. Imports no Streamlit.
 
-A training task is a function of its request: it sends progress as it goes, leaves when its interrupt is set, and returns
-the whole state, so that a paused run occupies no worker and a lost worker loses no more than the time since its last epoch.
+A training task is a function of its request: it sends progress as it goes, leaves when it is asked to, and returns the whole
+state, so that a run that is paused or waits for its next turn occupies no worker, and a lost worker loses no more than the time
+since its last epoch.
 """
 
 import contextlib
 import os
+import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import numpy as np
@@ -14,14 +17,62 @@ from distributed import Event, get_worker
 
 FRAME_SECONDS = 1.0  # between live pictures, at least
 FRAME_SHARE = 0.1  # of the time, at most, goes into them: one of large images takes a second by itself
-MOST_SECONDS = 10.0  # between live pictures, at most: they are the sign of life
-LOOK_SECONDS = 0.5  # between looks at the interrupt
+ALIVE_SECONDS = 2.0  # between signs of life
+LOOK_SECONDS = 0.25  # between looks at what was asked for
 CURVE_POINTS = 20  # of the training curve, an epoch
 
 
-def interrupt_name(run_id: str, attempt: int) -> str:
-    """The name of the Event that asks attempt number `attempt` of a run to leave."""
-    return f"latentscape-interrupt-{run_id}-{attempt}"
+def event_name(run_id: str, attempt: int, wish: str) -> str:
+    """The name of the Event that asks attempt number `attempt` of a run to "leave", or to "give way" to others."""
+    return f"latentscape-{wish}-{run_id}-{attempt}"
+
+
+class Wishes:
+    """What was asked of this attempt; each is looked at LOOK_SECONDS after the last look, and remembered."""
+
+    def __init__(self, run_id: str, attempt: int):
+        self._events = {wish: Event(event_name(run_id, attempt, wish)) for wish in ("leave", "give way")}
+        self._looked = dict.fromkeys(self._events, 0.0)
+        self._known: set[str] = set()
+
+    def leave(self) -> bool:
+        """Whether somebody paused or stopped the run."""
+        return self._is("leave")
+
+    def any(self) -> bool:
+        """Whether the run is to leave, for whichever reason."""
+        return self.leave() or self._is("give way")
+
+    def _is(self, wish: str) -> bool:
+        now = time.monotonic()
+        if wish not in self._known and now - self._looked[wish] > LOOK_SECONDS:
+            self._looked[wish] = now
+            if self._events[wish].is_set():
+                self._known.add(wish)
+        return wish in self._known
+
+
+@contextlib.contextmanager
+def signs_of_life(tell: Callable[..., None]) -> Iterator[Callable[[], None]]:
+    """Tell "alive" every ALIVE_SECONDS, also in the middle of a batch that takes minutes, and how many steps were done: the
+    function that is returned counts one."""
+    done, steps = threading.Event(), 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    def beat() -> None:
+        while not done.wait(ALIVE_SECONDS):
+            tell("alive", steps=steps)
+
+    thread = threading.Thread(target=beat, name="latentscape-alive", daemon=True)
+    thread.start()
+    try:
+        yield count
+    finally:
+        done.set()
+        thread.join()
 
 
 def warm_up() -> None:
@@ -36,13 +87,13 @@ def warm_up() -> None:
 
 
 def train_job(
-    run_id: str, attempt: int, topic: str, request: dict, state: bytes | None, stop_after: int | None, images=None
+    run_id: str, attempt: int, topic: str, request: dict, state: bytes | None, stop_after: int | None, images, directions
 ) -> dict:
     """Train as `request` says (kind, model, training, data, title, command), from `state` where given, on `images` (an
     ImageSet) or else on the data set of that name.
 
-    Leaves after epoch `stop_after` or at the interrupt. Events go to `topic`; the return value says how it ended:
-    outcome "done" or "left" with the state, or "failed" with a reason.
+    Leaves after epoch `stop_after` or when it is asked to. Events go to `topic`; the return value says how it ended: outcome
+    "done" or "left" with the state and the map's `directions`, or "failed" with a reason.
     """
     with contextlib.suppress(AttributeError, OSError):  # Windows has no nice; a container may forbid it
         os.setpriority(os.PRIO_PROCESS, 0, 10)
@@ -56,7 +107,8 @@ def train_job(
     from vae_core.train import Diverged
 
     try:
-        return _train(tell, Event(interrupt_name(run_id, attempt)), request, state, stop_after, images)
+        with signs_of_life(tell) as count:
+            return _train(tell, count, Wishes(run_id, attempt), request, state, stop_after, images, directions)
     except (BadInput, Diverged) as error:
         return {"outcome": "failed", "reason": str(error)}
     except MemoryError:
@@ -70,7 +122,9 @@ def train_job(
         raise
 
 
-def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int | None, images) -> dict:
+def _train(
+    tell, count, wishes: Wishes, request: dict, saved: bytes | None, stop_after: int | None, images, directions
+) -> dict:
     from vae_core import data as image_sets
     from vae_core import train
     from vae_core.checkpoint import KINDS
@@ -82,43 +136,48 @@ def _train(tell, interrupt, request: dict, saved: bytes | None, stop_after: int 
         state = train.start(model, data, train.TrainConfig(**request["training"]))
     else:
         state = train.from_bytes(saved, data)
-    watch = Watch(state.model, data)
+    watch = Watch(state.model, data, directions)
     tell("started", epochs=state.config.epochs, originals=pack(watch.originals), labels=watch.labels,
          classes=list(data.classes), batch_size=state.config.batch_size, device=state.config.device,
          precision=state.config.precision, train_images=len(data.train_images), latent_dim=watch.latent_dim)  # fmt: skip
-    if saved is None:
-        tell("frame", epoch=0, **_packed(watch.frame()))
 
+    def show(kind: str, is_last: bool = False, **content) -> None:
+        """Tell the content with a picture; without one where it would keep somebody waiting."""
+        began = time.monotonic()
+        frame = watch.frame(is_last, lambda: time.monotonic() - began > FRAME_SECONDS and wishes.any())
+        tell(kind, **content, **_packed(frame or {}))
+
+    if saved is None:
+        show("frame", epoch=0)
     curve = Curve(state.batches)
-    looked = shown = time.monotonic()
-    pause = FRAME_SECONDS
+    shown, pause = time.monotonic(), FRAME_SECONDS
     for record in train.fit(state, data):
+        count()
         now = time.monotonic()
         if isinstance(record, train.Step):
             curve.add(record)
             if now - shown > pause:
                 rate = record.images / record.seconds
-                tell("progress", curve=curve.take(), rate=rate, left=_left(state, record.seconds), **_packed(watch.frame()))
+                show("progress", curve=curve.take(), rate=rate, left=_left(state, record.seconds))
                 shown = time.monotonic()
-                pause = min(max(FRAME_SECONDS, (shown - now) / FRAME_SHARE), MOST_SECONDS)
-        else:
+                pause = max(FRAME_SECONDS, (shown - now) / FRAME_SHARE)
+        elif isinstance(record, train.Epoch):
             weights = train.finish(state, data, request["title"], request["command"], quick=True)[0]
-            tell("epoch", record=asdict(record), curve=curve.take(), rate=record.images_per_second,
-                 left=_left(state, record.seconds), epoch=record.epoch, weights=weights,
-                 **_packed(watch.frame(is_last=state.finished)))  # fmt: skip
+            show("epoch", state.finished, record=asdict(record), curve=curve.take(), rate=record.images_per_second,
+                 left=_left(state, record.seconds), epoch=record.epoch, weights=weights)  # fmt: skip
             shown = now
             if stop_after is not None and record.epoch >= stop_after:
                 break
-        if now - looked > LOOK_SECONDS:
-            looked = now
-            if interrupt.is_set():
-                break
-    weights, _ = train.finish(state, data, request["title"], request["command"])
-    outcome = "done" if state.finished else "left"
+        if wishes.any():
+            break
+    done = state.finished
+    weights, _ = train.finish(state, data, request["title"], request["command"], quick=not done, stopped=wishes.leave)
     return {
-        "outcome": outcome,
-        "state": None if state.finished else state.to_bytes(),
+        "outcome": "done" if done else "left",
+        "state": None if done else state.to_bytes(),
+        "directions": None if done else watch.directions,
         "weights": weights,
+        "curve": curve.take(),
         "epochs": len(state.epochs),
     }
 

@@ -27,8 +27,8 @@ class Plane:
     plane of its own: its first two dimensions are shown.
     """
 
-    def __init__(self, codes: np.ndarray, like: "Plane | None" = None):
-        """Fit to codes (N, L). With `like`, an earlier Plane, each component points the way it did there instead."""
+    def __init__(self, codes: np.ndarray, like: "Plane | np.ndarray | None" = None):
+        """Fit to codes (N, L). With `like`, an earlier Plane or its directions, each component points the way it did there."""
         latent_dim = codes.shape[1]
         self.mean = np.zeros(latent_dim, codes.dtype)  # (L,): has the coordinates 0, 0
         self.components = np.eye(min(2, latent_dim), latent_dim, dtype=codes.dtype)  # (2, L), orthonormal; (1, L) of a 1-D code
@@ -39,9 +39,15 @@ class Plane:
                 pca = PCA(2, svd_solver="covariance_eigh" if latent_dim > WIDE else "full").fit(codes)
             self.explained = tuple(np.nan_to_num(pca.explained_variance_ratio_).tolist())
             self.mean, self.components = pca.mean_, svd_flip(None, pca.components_, u_based_decision=False)[1]
-            if like is not None and like.explained:
-                towards = np.sign((self.components * like.components).sum(1))
+            before = like.directions if isinstance(like, Plane) else like
+            if before is not None:
+                towards = np.sign((self.components * before).sum(1))
                 self.components *= np.where(towards == 0, 1, towards)[:, None]
+
+    @property
+    def directions(self) -> np.ndarray | None:
+        """(2, L), one component a row; None where the codes are shown as they are."""
+        return self.components if self.explained else None
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Codes (N, L) -> points (N, 2)."""

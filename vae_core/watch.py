@@ -32,9 +32,9 @@ class Watch:
     and only a VAE has a prior to draw from.
     """
 
-    def __init__(self, model: Model, data: ImageSet, plane: Plane | None = None):
-        """`plane` is that of an earlier Watch of the same model: the map keeps its directions."""
-        self.model, self.kind, self.plane = model, model.config.kind, plane
+    def __init__(self, model: Model, data: ImageSet, like: np.ndarray | None = None):
+        """`like` is the directions of the map of an earlier Watch of the same model: it does not turn over."""
+        self.model, self.kind, self.plane, self.directions = model, model.config.kind, None, like
         self.latent_dim = model.config.latent_dim if self.kind == "vae" else model.config.hidden
         first = [int((data.test_labels == c).nonzero()[0]) for c in range(len(data.classes)) if (data.test_labels == c).any()]
         some = [index % len(data.test_images) for index in range(SHOWN)]
@@ -60,7 +60,8 @@ class Watch:
             return None
         if len(codes):
             whole = self._codes(self.test_images, stopped) if is_last and codes.shape[1] > 2 else None
-            self.plane = Plane(codes, like=self.plane) if whole is None else Plane(whole)
+            self.plane = Plane(codes, like=self.directions) if whole is None else Plane(whole)
+            self.directions = self.plane.directions
         points = self.plane(codes) if len(codes) else codes
         return {
             "points": points.astype(np.float32), "explained": self.plane and self.plane.explained,
