@@ -202,7 +202,6 @@ def test_a_run_that_waits_for_its_next_turn_is_paused_and_stopped_at_once(local)
     until(first, RUNNING)
     second = local.submit(request(1000), "turn-2")
     wait_until(lambda: first.status == QUEUED and first.epochs, READY, "the first run to give way")
-    assert local.place(first).position == 1
     local.pause(first)
     assert first.status == PAUSED
     assert first.state is not None
