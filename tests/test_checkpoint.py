@@ -1,6 +1,7 @@
 """The one door for files: what was saved opens again, and whatever else comes is refused in one sentence, unopened."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -306,6 +307,57 @@ def test_a_full_disk_is_told_and_the_old_pair_stays(old_and_new, monkeypatch):
     assert "No space left on device" in str(caught.value)
     assert str(folder) not in str(caught.value)
     assert checkpoint.open_file(folder / "mine").digest == hashlib.sha256(old).hexdigest()
+
+
+class SmallDisk:
+    """Has room for so many bytes; then every write fails as on a full disk."""
+
+    def __init__(self, room: int):
+        self.room = room
+
+    def open(self, path, mode):
+        file = open(path, mode, buffering=0)  # noqa: SIM115 (closed by the writer)
+        write = file.write
+
+        class Writer:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                file.close()
+
+            flush = staticmethod(lambda: None)
+            fileno = staticmethod(file.fileno)
+
+            @staticmethod
+            def write(content):
+                part = content[: self.room]
+                self.room -= write(part)
+                if len(part) < len(content):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        return Writer()
+
+
+@pytest.mark.parametrize("share", [0, 0.02, 0.1, 0.5, 0.99])
+@pytest.mark.parametrize("before", [False, True])
+def test_a_disk_that_fills_up_at_any_byte_leaves_nothing_partial(tmp_path, monkeypatch, share, before):
+    new, recipe = good(), recipe_of(model_of())
+    if before:
+        old = model_of(1)
+        checkpoint.save(tmp_path, "mine", checkpoint.to_bytes(old, recipe_of(old, "old")), recipe_of(old, "old"))
+    present = states_of(tmp_path)
+    disk = SmallDisk(int(share * (len(new) + len(checkpoint.recipe_json(recipe, new)))))
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "open", disk.open, raising=False)
+        with pytest.raises(BadInput, match="No space left on device") as caught:
+            checkpoint.save(tmp_path, "mine", new, recipe)
+    assert "free some space" in str(caught.value)
+    assert states_of(tmp_path) == present
+    if before:
+        assert checkpoint.open_file(tmp_path / "mine").recipe.title == "old"
+    checkpoint.save(tmp_path, "mine", new, recipe)  # when there is room again
+    assert checkpoint.open_file(tmp_path / "mine").recipe.title == "Tiny"
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import streamlit as st
 from conftest import ROOT
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -60,6 +61,51 @@ def finished_run(weights: bytes, epochs: int = 3) -> Run:
     run.add_curve([[0.5, 40.0, 1.0], [1.5, 30.0, 2.0]])
     run.live, run.weights, run.rate, run.status = run.frames[-1], weights, 1000.0, DONE
     return run
+
+
+@pytest.mark.parametrize("left", [1, 2, 3])
+def test_a_replay_shows_the_chosen_epoch_while_frames_are_thinned(jobs, weights, monkeypatch, left):
+    """Another thread takes frames away after the page has drawn its slider and before it takes the frame."""
+    run = finished_run(weights, epochs=5)
+    jobs.store.add(run)
+    real, shown = st.select_slider, []
+
+    def slider(label, options, **keywords):
+        chosen = real(label, options, **keywords)
+        run.frames = run.frames[:1] + run.frames[1:][-left:]
+        return chosen
+
+    monkeypatch.setattr(st, "select_slider", slider)
+    monkeypatch.setattr(train_view, "_pictures", lambda run, frame: shown.append(frame.epoch))
+    at = open_app("train", run=run.view_id)
+    assert shown[-1] == 5
+    run.frames = finished_run(weights, epochs=5).frames
+    at.select_slider(key="train_replay").set_value(3).run()
+    assert not at.exception
+    assert shown[-1] == 3
+
+
+def test_who_waits_for_a_turn_is_told_when_it_comes_and_how_far_she_is(jobs, weights):
+    run, other = finished_run(weights), finished_run(weights)
+    other.owner = "other"
+    for waiting in (other, run):
+        jobs.store.add(waiting)
+        waiting.status = QUEUED
+        waiting.request["training"] = {"epochs": 10}
+        jobs.turns.add(waiting)
+    jobs.turns.slots = 1
+    other.left = run.left = 100.0
+    at = open_app("train", run=run.view_id)
+    words = next(m.value for m in at.markdown if "Waiting for its turn" in m.value)
+    assert words.endswith("its turn comes in about 10 s, 2nd of 2 · trained so far: epoch 4 of 10")
+    assert "Paused" not in texts(at)
+
+
+@pytest.mark.parametrize(
+    ("number", "word"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (22, "22nd")]
+)
+def test_places_are_ordinals(number, word):
+    assert train_view.ordinal(number) == word
 
 
 @pytest.mark.parametrize("page", ["", "train", "restore"])

@@ -119,8 +119,12 @@ def save(folder: Path, name: str, weights: bytes, recipe: Recipe) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _settle(folder, name)
         write_aside(folder / f"{name}.json", recipe_json(recipe, weights).encode())
-        write_aside(folder / f"{name}.safetensors", weights)
-        os.replace(folder / f"{name}.safetensors.new", folder / f"{name}.safetensors")
+        try:
+            write_aside(folder / f"{name}.safetensors", weights)
+            os.replace(folder / f"{name}.safetensors.new", folder / f"{name}.safetensors")
+        except OSError:
+            (folder / f"{name}.json.new").unlink(missing_ok=True)
+            raise
         os.replace(folder / f"{name}.json.new", folder / f"{name}.json")
     except OSError as error:
         raise BadInput(
@@ -138,11 +142,15 @@ def _settle(folder: Path, name: str) -> None:
 
 
 def write_aside(path: Path, content: bytes) -> None:
-    """Write PATH.new and push it to the disk: the first half of an atomic replacement."""
-    with open(f"{path}.new", "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write PATH.new and push it to the disk: the first half of an atomic replacement. Where that fails nothing is left."""
+    try:
+        with open(f"{path}.new", "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        Path(f"{path}.new").unlink(missing_ok=True)
+        raise
 
 
 def open_file(path: Path) -> Checkpoint:
