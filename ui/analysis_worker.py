@@ -1,5 +1,6 @@
 """What runs inside the analysis worker: tasks of ui/analyses.py. Imports no Streamlit."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -35,13 +36,16 @@ def tsne(tell, stopped, codes: np.ndarray, others: np.ndarray | None, perplexity
 
 
 def trust(tell, stopped, codes: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict:
-    """How far the picture `points` (N, 2) of codes (N, L) can be trusted: see evaluate and projection."""
+    """How far the picture `points` (N, 2) of codes (N, L) can be trusted: see evaluate and projection. The accuracies of a vote
+    are left out where the labels allow none."""
     from vae_core import evaluate, projection
+    from vae_core.errors import BadInput
 
-    return {
-        "knn_codes": evaluate.neighbour_accuracy(codes, labels), "knn_points": evaluate.neighbour_accuracy(points, labels),
-        "trustworthiness": projection.trustworthiness(codes, points),
-    }  # fmt: skip
+    result = {"trustworthiness": projection.trustworthiness(codes, points)}
+    with contextlib.suppress(BadInput):
+        for name, places in (("knn_codes", codes), ("knn_points", points)):
+            result[name] = evaluate.neighbour_accuracy(places, labels)
+    return result
 
 
 def probe(tell, stopped, model, data_set, shown: tuple[int, ...]) -> dict | None:

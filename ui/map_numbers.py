@@ -13,9 +13,12 @@ from ui.visitor import visitor
 from vae_core import evaluate
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
+from vae_core.projection import FEW_TO_TRUST
 
 REFRESH_SECONDS = 0.7
 FEW_LABELS, ALL_LABELS = (100, 1000), (0,)
+MOST_VOTES = 10  # neighbours
+FEW_TESTS = 100  # test images below which a probe's accuracy is said to be of so few
 
 
 def numbers(model: Checkpoint, known: Codes, choice: Choice) -> None:
@@ -40,14 +43,14 @@ def _draw_numbers(model: Checkpoint, known: Codes, choice: Choice, was_active: b
     if not active:
         st.warning(said.collapsed)
     if known.classes:
-        _draw_probes(model, probes)
+        _draw_probes(model, probes, len(known.labels))
 
 
 def _trust(model: Checkpoint, known: Codes, choice: Choice) -> Analysis | None:
     """How far the picture can be trusted, once it is complete."""
     try:
         picture, _ = map_projection.project(model.digest, known, choice)
-        if picture is None or not picture.complete or len(known.mu) < 5:
+        if picture is None or not picture.complete or len(known.mu) < FEW_TO_TRUST:
             return None
         key = (model.digest, "trust", choice)
         return analyses().find(key, visitor()) or analyses().ask(
@@ -58,21 +61,32 @@ def _trust(model: Checkpoint, known: Codes, choice: Choice) -> Analysis | None:
 
 
 def _draw_trust(analysis: Analysis | None, known: Codes) -> None:
+    """The two votes and the trustworthiness, or in their place why there is none."""
+    try:
+        votes, no_vote = evaluate.voters(known.labels, MOST_VOTES) if known.classes else 0, ""
+    except BadInput as reason:
+        votes, no_vote = 0, str(reason)
     result = analysis.result if analysis else None
     share = lambda name: f"{result[name]:.1%}" if result else "…"  # noqa: E731
-    st.markdown("**Neighbours** · " + "accuracy of a 10-NN vote, " * bool(known.classes) + "trustworthiness")
-    codes, points, trust = st.columns(3) if known.classes else (None, None, st.container())
-    if known.classes:
+    st.markdown("**Neighbours** · " + f"accuracy of a {votes}-NN vote, " * bool(votes) + "trustworthiness")
+    codes, points, trust = st.columns(3) if votes else (None, None, st.container())
+    if votes:
+        fewer = " No more than the smallest class has others, so that every class can win." * (votes < MOST_VOTES)
         codes.metric(
             "Codes", share("knn_codes"),
-            help="How often the ten nearest other codes vote for the right class, in all dimensions.",
+            help=f"How often the nearest other codes, at most {votes}, vote for the right class, in all dimensions.{fewer}",
         )  # fmt: skip
         points.metric("Picture", share("knn_points"), help="The same vote among the points of this picture.")
-    trust.metric(
-        "Trust", f"{result['trustworthiness']:.3f}" if result else "…",
-        help="1 where every neighbour in the picture is a neighbour in the latent space too (Venna & Kaski 2001), on a sample "
-        "of 2,000 images.",
-    )  # fmt: skip
+    if len(known.mu) < FEW_TO_TRUST:
+        st.caption(f"Trustworthiness needs {FEW_TO_TRUST} test images at least; here are {len(known.mu)}.")
+    else:
+        trust.metric(
+            "Trust", f"{result['trustworthiness']:.3f}" if result else "…",
+            help="1 where every neighbour in the picture is a neighbour in the latent space too (Venna & Kaski 2001), on a "
+            "sample of 2,000 images.",
+        )  # fmt: skip
+    if no_vote:
+        st.caption(no_vote)
     if analysis is not None and analysis.status == FAILED:
         st.caption(analysis.reason)
 
@@ -100,7 +114,7 @@ def _ask_probe(model: Checkpoint, shown: tuple[int, ...]) -> Analysis | None:
         return None
 
 
-def _draw_probes(model: Checkpoint, probes: list[Analysis]) -> None:
+def _draw_probes(model: Checkpoint, probes: list[Analysis], tests: int) -> None:
     st.markdown("**Linear probe** · what the codes are good for without the decoder")
     found = {}
     for analysis in probes:
@@ -117,11 +131,15 @@ def _draw_probes(model: Checkpoint, probes: list[Analysis]) -> None:
     problems = [analysis.reason for analysis in probes if analysis.status == FAILED]
     for problem in problems:
         st.caption(problem)
+    if not found and not problems and probes and not any(analysis.active for analysis in probes):
+        st.caption(f"There are too few training images to probe with {FEW_LABELS[0]} labels.")
     if any(analysis.active for analysis in probes):
         st.caption("Measuring …")
     elif (0, "codes") not in found and st.button("Probe with all labels", key="map_probe_all", help="Takes a minute or two."):
         _ask_probe(model, ALL_LABELS)
         st.rerun()
+    of_few = f" There are only {tests} test images: each is {1 / tests:.0%}." * (tests < FEW_TESTS)
     st.caption(
         "Test accuracy of logistic regression on the codes, and on the pixels themselves, when that many labels are known."
+        + of_few
     )

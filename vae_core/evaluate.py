@@ -144,8 +144,10 @@ def active_units(mu: Tensor, threshold: float = 0.01) -> int:
 
 
 def is_active(mu: Tensor, threshold: float = 0.01) -> Tensor:
-    """Which dimensions carry information: Var_x(mu_d(x)) > threshold, mu (N, L) -> bool (L,) (Burda et al. 2016, section 5)."""
-    return mu.var(0) > threshold
+    """Which dimensions carry information: Var_x(mu_d(x)) > threshold, mu (N, L) -> bool (L,) (Burda et al. 2016, section 5).
+
+    Of one image nothing varies."""
+    return mu.var(0, correction=min(1, len(mu) - 1)) > threshold
 
 
 def importance_weighted_bound(model: VAE, images: Tensor, samples: int = 100, seed: int = 0) -> Tensor:
@@ -160,11 +162,27 @@ def importance_weighted_bound(model: VAE, images: Tensor, samples: int = 100, se
     return torch.cat(bounds)
 
 
+def voters(labels: np.ndarray, most: int = 10) -> int:
+    """How many nearest neighbours of a point, itself left out, may vote for its class, labels (N,): at most `most`, and never
+    more than there are others of the smallest class, which else could not win however far it lies from the rest.
+
+    Raises BadInput where there are not two classes, or one of them has a single member.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    if len(counts) < 2 or counts.min() < 2:
+        raise BadInput("A vote of neighbours needs two classes at least, and two test images of each.")
+    return int(min(most, counts.min() - 1))
+
+
 def knn_accuracy(codes: Tensor, labels: Tensor, test_codes: Tensor, test_labels: Tensor, neighbours: int = 10) -> float:
-    """Share of test codes (M, L) whose class is the majority among their nearest training codes (N, L), 0 to 1."""
+    """Share of test codes (M, L) whose class is the majority among their nearest training codes (N, L), 0 to 1.
+
+    As many vote as the smallest class has training codes, and at most `neighbours`.
+    """
     from sklearn.neighbors import KNeighborsClassifier
 
-    model = KNeighborsClassifier(min(neighbours, len(codes))).fit(codes.numpy(), labels.numpy())
+    smallest = int(labels.unique(return_counts=True)[1].min())
+    model = KNeighborsClassifier(min(neighbours, smallest)).fit(codes.numpy(), labels.numpy())
     return float(model.score(test_codes.numpy(), test_labels.numpy()))
 
 
@@ -172,10 +190,11 @@ def neighbour_accuracy(points: np.ndarray, labels: np.ndarray, neighbours: int =
     """Share of points (N, D) whose class is the majority among their nearest neighbours, themselves left out, 0 to 1.
 
     For codes and for their picture alike, so that the two can be compared. A draw goes to the class with the lower number.
+    As many vote as `voters` says, which raises BadInput where none can.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    near = NearestNeighbors(n_neighbors=min(neighbours, len(points) - 1)).fit(points).kneighbors(return_distance=False)
+    near = NearestNeighbors(n_neighbors=voters(labels, neighbours)).fit(points).kneighbors(return_distance=False)
     votes = (labels[near][:, :, None] == np.unique(labels)).sum(1)
     return float((np.unique(labels)[votes.argmax(1)] == labels).mean())
 

@@ -111,6 +111,16 @@ def _convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tuple[nn.S
     return encoder, decoder
 
 
+class BatchNorm2d(nn.BatchNorm2d):
+    """torch's, but for a batch that has less than two values a channel (one image of one pixel, or a process's empty share),
+    which has no spread to divide by: it is normalised by the running statistics, as in evaluation, and leaves them alone."""
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
+        if self.training and x.numel() < 2 * self.num_features:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        return super().forward(x)
+
+
 def _course_convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tuple[nn.Sequential, nn.Sequential]:
     """3-6-12-24 convolutions down, 200-120-60 transposed ones up from z as a single pixel, batch normalisation between, where
     `hidden` is the 200; `depth` is not used. On several devices each normalises its own share of a batch: other losses than on
@@ -122,9 +132,9 @@ def _course_convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tup
     wide = [shape[0], *(max(1, round(share * hidden)) for share in (0.3, 0.6, 1))]
     down, up = [], []
     for size, (outer, inner), (painted, painting) in zip(sizes, pairwise(narrow), pairwise(wide), strict=False):
-        down += [nn.Conv2d(outer, inner, _kernel(size), 2, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU()]
+        down += [nn.Conv2d(outer, inner, _kernel(size), 2, 1, bias=False), BatchNorm2d(inner), nn.ReLU()]
         last = size == sizes[0] and not up
-        up = [nn.BatchNorm2d(painting), nn.ReLU(), nn.ConvTranspose2d(painting, painted, _kernel(size), 2, 1, bias=last), *up]
+        up = [BatchNorm2d(painting), nn.ReLU(), nn.ConvTranspose2d(painting, painted, _kernel(size), 2, 1, bias=last), *up]
     encoder = nn.Sequential(
         nn.Unflatten(1, shape), *down, nn.Flatten(), nn.Linear(narrow[-1] * math.prod(sizes[-1]), 2 * latent_dim)
     )

@@ -16,6 +16,7 @@ EXAGGERATION = 12
 START_SPREAD = 1e-4  # standard deviation of the first layout (Kobak & Berens 2019, Nature Communications 10)
 WIDE = 100  # dimensions above which components come from the covariance: a full SVD of 10,000 x 500 takes 1 to 20 s, this 0.1
 FFT_EXTENT = 125  # a wider layout costs Fourier interpolation more than Barnes-Hut (10,000 points, two cores)
+FEW_TO_TRUST = 5  # points that trustworthiness needs: two neighbours each among less than half of them
 FEW = 5000  # points; fewer cost Barnes-Hut less from the start (240: a tenth, 4,000: half, 10,000: 1.6 times as much)
 
 
@@ -136,10 +137,13 @@ class TSNE:
 def trustworthiness(codes: np.ndarray, points: np.ndarray, neighbours: int = 10, sample: int = 2000, seed: int = 0) -> float:
     """Trustworthiness of a projection of codes (N, L) to points (N, 2), 0 to 1 (Venna & Kaski 2001), on a seeded sample.
 
-    1 where nobody is a neighbour in the picture who is none in the latent space. Needs more than 2 * neighbours points.
+    1 where nobody is a neighbour in the picture who is none in the latent space. Of few points fewer neighbours are looked at,
+    less than half of the points, as the formula needs. Raises BadInput on fewer than FEW_TO_TRUST.
     """
     from sklearn.manifold import trustworthiness as of
 
+    if len(codes) < FEW_TO_TRUST:
+        raise BadInput(f"Trustworthiness needs {FEW_TO_TRUST} test images at least; here are {len(codes)}.")
     chosen = np.random.default_rng(seed).permutation(len(codes))[:sample]
     return float(of(codes[chosen], points[chosen], n_neighbors=min(neighbours, (len(chosen) - 1) // 2)))
 
