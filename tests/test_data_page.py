@@ -62,13 +62,13 @@ def test_an_upload_is_reported_and_streamlit_keeps_no_copy(jobs, store):
     at = upload(open_data(), raw)
     assert metrics(at) == {"Pictures": "24", "To train on": "20", "To test on": "4", "Classes": "2"}
     said = texts(at)
-    assert "2 classes, 12 to 12 each" in said
+    assert "2 classes, 12 each" in said
     assert "1 left out as exact copies" in said
     assert "32 x 32 pixels now, in colour" in said
     assert "by heart" in at.warning[0].value
     table = at.dataframe[0].value
-    assert table["files"].tolist() == [2]
-    assert "no intact picture" in table["why"][0]
+    assert table["files"].tolist() == [1, 1]
+    assert all("no intact picture" in why for why in table["why"])
     mine = next(held for held in store._held.values() if isinstance(held, own.Pictures))
     assert mine.images.classes == ("![x](y)", "dog")
     assert "![x](y)" not in "".join(m.value for m in at.markdown)
@@ -85,11 +85,75 @@ def test_other_settings_read_the_same_file_in_another_way(jobs, store):
     assert not at.exception
     owner = at.session_state["visitor"]
     sets = store.of(owner, "s", Pictures)
-    assert [tuple(each.settings) for each in sets] == [(64, "crop", 0), (64, "letterbox", 0), (64, "letterbox", 5)]
+    assert [each.settings[:3] for each in sets] == [(64, "crop", 0), (64, "letterbox", 0), (64, "letterbox", 5)]
     assert sets[-1].title == "Yours: pets, 64 x 64, letter-boxed, split 5"
     store.remove(store.of(owner, "s", Upload)[0])
     at.number_input(key="data_seed").set_value(6).run()
     assert "The zip file is no longer here" in texts(at)
+
+
+def boxes(at: AppTest) -> dict[str, object]:
+    """What the folders leave open, by label."""
+    return {box.label: box for box in at.selectbox if box.key.startswith("data_")}
+
+
+def sides(pattern: str, outer: tuple[str, ...], each: int = 6) -> bytes:
+    """A zip of two classes in folders of these names."""
+    places = [(side, kind, i) for side in outer for kind in ("cat", "![dog](x)") for i in range(each)]
+    return zipped({pattern.format(side=side, kind=kind, i=i): picture(at) for at, (side, kind, i) in enumerate(places)})
+
+
+def test_a_split_of_their_own_is_offered_and_the_seeded_one_is_the_default(jobs, store):
+    at = upload(open_data(), sides("pets/{side}/{kind}/{i}.png", ("Train", "val", "TEST")))
+    assert metrics(at) == {"Pictures": "36", "To train on": "30", "To test on": "6", "Classes": "2"}
+    assert list(boxes(at)) == ["Split"]
+    assert boxes(at)["Split"].value == "seeded"
+    boxes(at)["Split"].set_value("own").run()
+    assert not at.exception
+    assert metrics(at)["To test on"] == "12"
+    assert any("12 of TEST to test on" in text.value for text in at.text)
+    sets = store.of(at.session_state["visitor"], "s", Pictures)
+    assert [each.settings.split for each in sets] == ["seeded", "own"]
+    assert sets[-1].title == "Yours: pets, 32 x 32, own split"
+    at.button(key="data_train").click().run()
+    at.switch_page("pages/train.py").run()
+    at.button(key="train_start").click().run()
+    assert "--split own" in jobs.store.all()[0].request["command"]
+    assert "--class-level" not in jobs.store.all()[0].request["command"]
+    upload(at.switch_page("pages/data.py").run(), pets())  # another file starts anew
+    assert not boxes(at)
+    assert metrics(at)["To test on"] == "4"
+
+
+def test_sizes_and_numbers_ask_which_level_names_the_classes(jobs, store):
+    at = upload(open_data(), sides("icons/{side}/{kind}/{i}.png", ("32x32", "64x64")))
+    assert at.info[0].value.startswith("Some folders look like sizes or numbers")
+    box = boxes(at)["Classes are named by"]
+    assert box.options == ["![dog](x), cat", "no folders: no classes", "32x32, 64x64"]
+    assert not any("![dog]" in element.value for element in [*at.markdown, *at.caption, *at.info])
+    box.set_value(1).run()
+    assert not at.exception
+    assert not at.info
+    (*_, last) = store.of(at.session_state["visitor"], "s", Pictures)
+    assert (last.images.classes, last.settings.level) == (("32x32", "64x64"), 1)
+    boxes(at)["Classes are named by"].set_value(0).run()
+    assert metrics(at)["Classes"] == "none"
+    boxes(at)["Classes are named by"].set_value(None).run()
+    assert metrics(at)["Classes"] == "2"
+    assert len(store.of(at.session_state["visitor"], "s", Pictures)) == 3  # the first is there still
+
+
+def test_digits_in_folders_are_classes_and_nobody_is_asked(jobs):
+    at = upload(open_data(), zipped({f"mnist/{i % 10}/{i}.png": picture(i) for i in range(40)}))
+    assert metrics(at)["Classes"] == "10"
+    assert not boxes(at)
+    assert not at.info
+
+
+def test_what_is_wrong_with_the_set_is_a_warning(jobs):
+    at = upload(open_data(), zipped({f"{i}.png": picture(0, comment=f"{i}".encode()) + bytes([i]) for i in range(9)}))
+    assert "all alike" in at.warning[0].value
+    assert "by heart" in at.warning[1].value
 
 
 BAD = {
@@ -145,7 +209,7 @@ def test_many_classes_and_many_reasons_are_bounded(jobs, monkeypatch):
     monkeypatch.setattr(data_view, "MOST_BARS", 3)
     monkeypatch.setattr(data_view, "MOST_REASONS", 1)
     at = upload(
-        open_data(), zipped({f"class {i}/{i}.png": picture(i) for i in range(30)} | {"a/x": b"x", "a/y": bytes(11 << 20)})
+        open_data(), zipped({f"class {i}/{i}.png": picture(i) for i in range(30)} | {"a/x": b"\0x", "a/y": bytes(11 << 20)})
     )
     assert "The largest 3 of 30 classes" in texts(at)
     assert len(at.dataframe[0].value) == 1

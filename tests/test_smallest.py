@@ -50,7 +50,8 @@ models = st.one_of(
 def test_every_model_trains_on_every_shape_and_batch(shape, model, training, batch, test, flip, shift):
     kind, options = model
     images = small_set(shape, training, test)
-    config = train.TrainConfig(epochs=1, batch_size=min(batch, training), device="cpu", precision="fp32", flip=flip, shift=shift)
+    here = {"device": "cpu", "precision": "fp32"}
+    config = train.TrainConfig(epochs=1, batch_size=min(batch, training), flip=flip, shift=shift, **here)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         state = train.start(KINDS[kind](image_shape=shape, **options), images, config)

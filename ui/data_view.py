@@ -20,14 +20,14 @@ from ui.own import Pictures, Settings, Upload, mine, reading, store
 from ui.pictures import sheet
 from ui.train_form import choose_pictures
 from ui.visitor import session, visitor
-from vae_core import folder, picture
+from vae_core import archive, folder, picture
 from vae_core.data import ImageSet
 from vae_core.errors import BadInput
 from vae_core.folder import Report
 
 MB = 2**20
 MAX_FOLDER = 1000  # files: each travels on its own
-FITS = {"crop": "Middle square", "letterbox": "All of it, on white"}
+FITS = {"crop": "Middle square", "letterbox": "All of it"}
 ZIP, FOLDER = "A zip file", "A folder"
 SHOWN = 72  # pictures of the contact sheet
 COLUMNS = 12
@@ -36,14 +36,13 @@ MOST_REASONS = 30  # rows of the table of what was skipped
 TELL_SECONDS = 0.2
 ANY = "any settings"  # a problem that is not one of settings
 WHAT_TO_BRING = f"""
-Bring a zip file, or a small folder, of **{", ".join(picture.FORMATS[:-1])} or {picture.FORMATS[-1]}** pictures of any size,
-grey or in colour:
+Bring a zip file, or a small folder, of **{folder.FORMATS}** pictures of any size, grey or in colour:
 
-- all in one place, or **a folder for each class**;
+- all in one place, or **a folder for each class**; folders called train, val or test are taken for a split;
 - a few hundred at least, better some thousands, at most {folder.MAX_PICTURES:,}; things of one kind, seen alike, are learned
   best: icons, faces, flags, leaves;
 - each of at most {picture.MAX_FILE // MB} MB and {picture.MAX_PIXELS // 10**6} million pixels, a zip file of at most
-  {folder.MAX_ARCHIVE // MB} MB.
+  {archive.MAX_ARCHIVE // MB} MB.
 
 They are yours alone: no other visitor sees them, no disk keeps them, and they leave the server with you.
 """
@@ -55,6 +54,7 @@ def data_view() -> None:
     with left:
         _uploader()
         settings = _settings()
+        choices = st.container()
     with right:
         try:
             shown = _wanted(settings)
@@ -63,6 +63,8 @@ def data_view() -> None:
             shown = None
         _problem(settings)
         if shown := shown or next(reversed(mine()), None):
+            with choices:
+                _choices(shown)
             _report(shown)
         else:
             st.markdown(WHAT_TO_BRING)
@@ -87,13 +89,43 @@ def _settings() -> Settings:
     )  # fmt: skip
     fit = st.segmented_control(
         "What of each picture", list(FITS), default="crop", format_func=FITS.get, key="data_fit", required=True, wrap=True,
-        **keep, help="Models want squares: of a longer picture its middle, or the whole with white margins.",
+        **keep, help="Models want squares: of a longer picture its middle, or the whole, with margins.",
     )  # fmt: skip
     seed = st.number_input(
         "Seed of the split", 0, 9999, 0, key="data_seed", **keep,
         help="A sixth of the pictures, drawn with this seed, is kept to test on.",
     )  # fmt: skip
-    return Settings(size, fit, seed)
+    last = next(reversed(store().of(visitor(), session(), Upload)), None) or next(reversed(mine()), None)
+    if last is None:
+        return Settings(size, fit, seed)
+    split, level = _keys(last.upload if isinstance(last, Pictures) else last.id)
+    return Settings(size, fit, seed, st.session_state.get(split, "seeded"), st.session_state.get(level))
+
+
+def _choices(pictures: Pictures) -> None:
+    """What the folders leave open, in boxes whose options are shown as they are, whatever they are called."""
+    report, (split, level) = pictures.report, _keys(pictures.upload)
+    if len(report.levels) > 1 or report.asked:
+        titles = {0: "no folders: no classes"}
+        for at, one in enumerate(report.levels, 1):
+            titles[at] = ", ".join([*one.examples, *["..."] * (one.folders > len(one.examples))])
+        st.selectbox(
+            "Classes are named by", [None, *(at for at in titles if at != report.usual)], key=level, persist_state="session",
+            format_func=lambda at: titles[report.usual if at is None else at],
+            help="The levels at which the folders differ. What looks like sizes or numbers seldom names classes.",
+        )  # fmt: skip
+    if report.own_split:
+        folders = ", ".join(archive.short(name) for name in report.own_split)
+        st.selectbox(
+            "Split", folder.SPLITS, key=split, persist_state="session",
+            format_func=lambda kind: f"their own: {folders}" if kind == "own" else "a sixth, drawn with the seed",
+            help="Their own keeps what lies in their folder for tests to test on, and trains on the rest.",
+        )  # fmt: skip
+
+
+def _keys(upload: str) -> tuple[str, str]:
+    """Of the boxes for split and level: another upload starts anew."""
+    return f"data_split_{upload}", f"data_level_{upload}"
 
 
 def _uploader() -> None:
@@ -101,7 +133,7 @@ def _uploader() -> None:
     key = f"data_files_{st.session_state.setdefault('data_uploads', 0)}"
     if form == ZIP:
         st.file_uploader(
-            "A zip file of pictures", ["zip"], key=key, max_upload_size=folder.MAX_ARCHIVE // MB, on_change=_arrived,
+            "A zip file of pictures", ["zip"], key=key, max_upload_size=archive.MAX_ARCHIVE // MB, on_change=_arrived,
             args=(key,), help="Flat, or with a folder for each class.",
         )  # fmt: skip
     else:
@@ -135,13 +167,13 @@ def _zipped(files: list[UploadedFile]) -> tuple[str, bytes]:
     name = (PurePosixPath(files[0].name).parts or ("The folder",))[0]
     if len(files) > MAX_FOLDER:
         raise BadInput(f"{name} holds {len(files):,} files, more than {MAX_FOLDER:,}; make a zip file of it.")
-    if sum(file.size for file in files) > folder.MAX_ARCHIVE:
-        raise BadInput(f"{name} holds more than {folder.MAX_ARCHIVE // MB} MB, the most that is read; take some out.")
+    if sum(file.size for file in files) > archive.MAX_ARCHIVE:
+        raise BadInput(f"{name} holds more than {archive.MAX_ARCHIVE // MB} MB, the most that is read; take some out.")
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    with zipfile.ZipFile(packed, "w") as made:
         for file in files:
             try:
-                archive.writestr(file.name, file.getvalue())
+                made.writestr(file.name, file.getvalue())
             except (ValueError, struct.error) as error:
                 raise BadInput(f"{name} has a file whose name cannot be kept; make a zip file of it.") from error
     return name, packed.getvalue()
@@ -190,7 +222,9 @@ def _read(upload: Upload, settings: Settings) -> Pictures:
             place.progress(done / of, f"{done:,} of {of:,} files are read")
 
     try:
-        images, report = folder.read_pictures(upload.raw, settings.size, settings.fit, upload.name, settings.seed, each)
+        images, report = folder.read_pictures(
+            upload.raw, settings.size, settings.fit, upload.name, settings.seed, each, settings.split, settings.level
+        )
         pictures = Pictures(
             owner=upload.owner, name=upload.name, upload=upload.id, settings=settings, images=images, report=report
         )
@@ -211,12 +245,18 @@ def _report(pictures: Pictures) -> None:
     st.text(pictures.name)
     numbers = st.columns(4)
     numbers[0].metric("Pictures", f"{report.read:,}")
-    numbers[1].metric("To train on", f"{training:,}", help=f"Drawn with seed {pictures.settings.seed}.")
-    numbers[2].metric("To test on", f"{test:,}", help="A sixth: the model never trains on them.")
+    own = report.split == "own"
+    drawn = "By their own split." if own else f"Drawn with seed {pictures.settings.seed}."
+    numbers[1].metric("To train on", f"{training:,}", help=drawn)
+    numbers[2].metric("To test on", f"{test:,}", help=f"{drawn if own else 'A sixth.'} The model never trains on them.")
     numbers[3].metric("Classes", len(images.classes) or "none", help="The folders in which the pictures differ.")
     st.markdown("\n".join(f"- {fact}" for fact in [*report.facts(), _size(images)]))
-    if report.warning:
-        st.warning(report.warning)
+    for sentence in report.names():
+        st.text(sentence)  # plain text: names of folders are somebody's words
+    if report.asked and pictures.settings.level is None:
+        st.info("Some folders look like sizes or numbers: say with “Classes are named by” which of them name classes.")
+    for warning in report.warnings():
+        st.warning(warning)
     with st.container(horizontal=True):
         if st.button("Train on them", type="primary", icon=":material/model_training:", key="data_train"):
             choose_pictures(pictures)

@@ -57,7 +57,7 @@ def panel(model: Checkpoint, known: Codes | None, mine: Seen | None) -> None:
         st.caption("Draw here.")  # the canvas's own buttons appear in this line
         canvas("explore_draw", picture.MNIST_SIDE, **DIGIT)
         st.file_uploader(
-            "Or a picture of yours", type=[*(kind.lower() for kind in picture.FORMATS), "jpg"], key="explore_upload",
+            "Or a picture of yours", type=picture.SUFFIXES, key="explore_upload",
             max_upload_size=picture.MAX_FILE // 2**20, help="It stays in this tab: it is not stored.",
         )  # fmt: skip
     with right:

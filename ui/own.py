@@ -29,11 +29,14 @@ T = TypeVar("T")
 
 
 class Settings(NamedTuple):
-    """How pictures are read: pixels a side, crop or letterbox, the seed of the split."""
+    """How pictures are read: pixels a side, crop or letterbox, the seed of the split, the split itself (seeded or own), and the
+    level of folders that names the classes (None: the most sensible)."""
 
     size: int = 32
     fit: str = "crop"
     seed: int = 0
+    split: str = "seeded"
+    level: int | None = None
 
 
 @dataclass(eq=False, kw_only=True)
@@ -67,8 +70,9 @@ class Pictures(Held):
     @property
     def title(self) -> str:
         """For the Train page: what was uploaded and how it was read."""
-        size, fit, seed = self.settings
-        extra = ", letter-boxed" * (fit == "letterbox") + f", split {seed}" * (seed != 0)
+        size, fit, seed, split, level = self.settings
+        extra = ", letter-boxed" * (fit == "letterbox") + f", split {seed}" * (seed != 0) + ", own split" * (split == "own")
+        extra += "" if level is None else f", classes by level {level}" if level else ", no classes"
         return f"Yours: {self.images.name.removeprefix('folder:')}, {size} x {size}{extra}"
 
 

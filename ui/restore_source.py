@@ -126,7 +126,7 @@ def _backdrop(pixels: bytes) -> str:
 
 def _upload() -> torch.Tensor:
     file = st.file_uploader(
-        "A picture", type=[*(kind.lower() for kind in picture.FORMATS), "jpg"], key="restore_upload",
+        "A picture", type=picture.SUFFIXES, key="restore_upload",
         max_upload_size=picture.MAX_FILE // 2**20, help="Its middle becomes 28 x 28 grey pixels, and stays in this tab.",
     )  # fmt: skip
     if file is None:

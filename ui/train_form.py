@@ -257,6 +257,7 @@ def request_of(values: dict, pictures: Pictures | None = None) -> dict:
         settings = pictures.settings
         shape, name = {"image_shape": pictures.images.image_shape}, pictures.images.name.removeprefix("folder:")
         read = {"image_size": settings.size, "fit": settings.fit, "split_seed": settings.seed}
+        read |= {"split": "own" if settings.split == "own" else None, "class_level": settings.level}
         read["data"] = f"folder:{pictures.name}"
     config = kind(**model, **shape)
     TrainConfig(**training)

@@ -10,16 +10,20 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 from torch import Tensor
 
+from vae_core import kinds
+from vae_core.depth import Range, bounds, deep, range_of
 from vae_core.errors import BadInput
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(["AVIF"] if features.check("avif") else []))
+SUFFIXES = sorted(kinds.PICTURE_SUFFIXES)
 MAX_FILE = 10 * 2**20  # bytes
 MAX_PIXELS = 24_000_000  # what a telephone's camera takes; checked in the header, before anything is unpacked
 LONGEST = 1024  # pixels of a side that go on: more than any model reads, and light on memory
 MNIST_BOX, MNIST_SIDE = 20, 28
+ORIENTATION = 0x0112  # the tag of EXIF; 1 is upright
 MNIST_CENTRE = 14.5  # pixels from the edge: every published image has its centre of mass between 14 and 15
 FAINT = 0.1  # ink below this share of the strongest is paper or noise
 
@@ -30,18 +34,21 @@ def open_picture(raw: bytes) -> np.ndarray:
     Transparent parts become white paper, or black where what is drawn is bright. Raises BadInput as `opened` does.
     """
     with opened(raw) as image:
-        return _rgb(ImageOps.exif_transpose(image))
+        return _rgb(ImageOps.exif_transpose(eight_bits(image, deep(image, raw))))
 
 
 @contextmanager
-def opened(raw: bytes, least: int | None = None) -> Iterator[Image.Image]:
+def opened(raw: bytes, least: int | None = None, name: str = "") -> Iterator[Image.Image]:
     """The picture in a file, its first frame decoded, for the length of a `with`.
 
     With `least`, a JPEG is decoded at a fraction of its size, not below so many pixels a side. Raises BadInput on anything
-    else than an intact PNG, JPEG, WebP, GIF or BMP of at most 10 MB and 24 million pixels, also where it proves damaged later.
+    else than an intact picture in one of FORMATS of at most 10 MB and 24 million pixels, also where it proves damaged later;
+    the sentence says what the file is instead, by its content and then by its `name`.
     """
     if len(raw) > MAX_FILE:
         raise BadInput(f"The picture has {len(raw) / 2**20:.0f} MB; at most {MAX_FILE // 2**20} MB are read.")
+    if kinds.kind_of(raw[:4096], name) == kinds.RAW:  # Pillow would read the stamp-sized picture within it
+        raise BadInput(kinds.refusal(kinds.RAW))
     try:
         with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
             width, height = image.size
@@ -50,6 +57,8 @@ def opened(raw: bytes, least: int | None = None) -> Iterator[Image.Image]:
                     f"The picture has {width:,} x {height:,} pixels; at most {MAX_PIXELS // 10**6} million are read. "
                     "Make it smaller first."
                 )
+            if image.format == "TIFF":
+                _check_tiff(image)
             if least:
                 image.draft(None, (least, least))
             image.load()
@@ -61,12 +70,36 @@ def opened(raw: bytes, least: int | None = None) -> Iterator[Image.Image]:
             f"The picture has too many pixels; at most {MAX_PIXELS // 10**6} million are read. Make it smaller first."
         ) from error
     except Exception as error:  # Pillow's readers raise nearly anything on damaged files
-        raise BadInput("This is no intact picture; save it again as PNG, JPEG, WebP, GIF or BMP.") from error
+        raise BadInput(kinds.complaint(raw, name)) from error
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
-    """A grey picture of 16 bits a pixel with the same of 8."""
-    return Image.fromarray(np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8))
+def eight_bits(image: Image.Image, values: np.ndarray | None, used: Range | None = None) -> Image.Image:
+    """An opened picture with 8 bits a channel: itself, or where it has deep `values` these by the `used` range, by default what
+    it uses itself."""
+    if values is None:
+        return image
+    used = used or range_of([bounds(values)])
+    pixels = used.table[values]
+    if values.shape[-1] == 4 and values.ndim == 3 and values[..., 3].max() > used.white:
+        pixels[..., 3] = Range().table[values[..., 3]]  # opaque is all of the 16 bits, however few the colours have
+    flat, exif = Image.fromarray(pixels), Image.Exif()
+    exif[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
+    flat.info["exif"] = exif.tobytes()
+    return flat
+
+
+def _check_tiff(image: Image.Image) -> None:
+    """Refuse what is no picture of 8 or 16 bits, and tiles that would unpack to more than any picture."""
+    tags = image.tag_v2
+    if 50706 in tags:  # DNGVersion
+        raise BadInput(kinds.refusal(kinds.RAW))
+    formats, bits = tags.get(339, (1,)), tags.get(258, (1,))
+    if max(formats) == 3:
+        raise BadInput("It is a TIFF of floating-point numbers; save it with 8 or 16 bits a pixel.")
+    if max(formats) != 1 or max(bits) > 16:
+        raise BadInput("It is a TIFF of signed numbers or more than 16 bits; save it with 8 or 16 bits a pixel.")
+    if int(tags.get(322, 1)) * int(tags.get(323, 1)) > MAX_PIXELS:  # TileWidth, TileLength
+        raise BadInput(f"It is a TIFF in tiles of more than {MAX_PIXELS // 10**6} million pixels; save it in strips.")
 
 
 def drawn_on_black(images: Tensor) -> bool:
@@ -112,8 +145,6 @@ def fitted(picture: np.ndarray, image_shape: tuple[int, int, int], on_black: boo
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):  # 16 bits a pixel
-        image = eight_bits(image)
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     image.thumbnail((LONGEST, LONGEST))
     if image.mode == "RGB":

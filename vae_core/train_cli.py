@@ -54,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--fit", default="crop", help=f"of the pictures of a folder: {', '.join(folder.FITS)}")
     parser.add_argument("--split-seed", type=int, default=0, help="of the draw of the test pictures of a folder")
+    parser.add_argument(
+        "--split", default="seeded", help="of the pictures of a folder: seeded, or own: its folders train, test, ..."
+    )
+    parser.add_argument(
+        "--class-level", type=int, metavar="N",
+        help="which level of folders that differ names the classes, from 1; 0: none (default: the first of words)",
+    )  # fmt: skip
     parser.add_argument("--kind", default="vae", help=", ".join(KINDS))
     parser.add_argument("--architecture", help=f"vae: {', '.join(ARCHITECTURES)}")
     parser.add_argument("--latent-dim", type=int, metavar="L", help="vae: size of the code")
@@ -166,9 +173,15 @@ def _images(arguments: argparse.Namespace, main_process: bool) -> data.ImageSet:
     if not arguments.data.startswith("folder:"):
         return data.load(arguments.data)
     path = Path(arguments.data.removeprefix("folder:"))
-    images, report = folder.read_pictures(path, arguments.image_size, arguments.fit, seed=arguments.split_seed)
+    images, report = folder.read_pictures(
+        path, arguments.image_size, arguments.fit, seed=arguments.split_seed, split=arguments.split,
+        class_level=arguments.class_level,
+    )  # fmt: skip
     if main_process:
-        print(*report.sentences(), *(f"{name!r}: {reason}" for name, reason in report.skipped[:10]), sep="\n", file=sys.stderr)
+        hints = ["--split own keeps their own split."] if report.own_split and report.split == "seeded" else []
+        hints += ["--class-level N takes another level, 0 none."] if len(report.levels) > 1 or report.asked else []
+        skipped = [f"{name!r}: {reason}" for name, reason in report.skipped[:10]]
+        print(*report.sentences(), *hints, *skipped, sep="\n", file=sys.stderr)
     return images
 
 
