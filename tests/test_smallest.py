@@ -2,14 +2,20 @@
 
 import math
 import warnings
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
 import torch
+from distributed.client import FutureCancelledError
+from distributed.scheduler import KilledWorker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ui import analysis_worker
+from ui.jobs import KEPT
+from ui.runs import FAILED, Run
+from ui.tasks import Task
 from vae_core import evaluate, networks, projection, train
 from vae_core.checkpoint import KINDS
 from vae_core.corruption import KINDS as CORRUPTIONS
@@ -50,8 +56,9 @@ models = st.one_of(
 def test_every_model_trains_on_every_shape_and_batch(shape, model, training, batch, test, flip, shift):
     kind, options = model
     images = small_set(shape, training, test)
-    here = {"device": "cpu", "precision": "fp32"}
-    config = train.TrainConfig(epochs=1, batch_size=min(batch, training), flip=flip, shift=shift, **here)
+    config = train.TrainConfig(
+        epochs=1, batch_size=min(batch, training), device="cpu", precision="fp32", flip=flip, shift=shift
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         state = train.start(KINDS[kind](image_shape=shape, **options), images, config)
@@ -155,3 +162,26 @@ def test_of_one_image_nothing_varies():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert evaluate.active_units(torch.ones(1, 4)) == 0
+
+
+# What is left of a run that failed.
+
+ENDS = [KilledWorker("task", "worker", 0), FutureCancelledError("task", "lost"), ValueError("it"), BadInput("Too small.")]
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name__)
+def test_only_a_run_with_an_epoch_says_that_one_is_kept(jobs, end, epochs):
+    run = Run({"training": {"epochs": 5}}, "somebody")
+    run.epochs += [{"epoch": 1}] * epochs
+    future = Future()
+    if isinstance(end, BadInput):
+        future.set_result({"outcome": "failed", "reason": str(end)})
+    else:
+        future.set_exception(end)
+    task = jobs._tasks._tasks[run.id] = Task(run, run.attempt, future)
+    jobs._on_finished(task)
+    assert run.status == FAILED
+    assert run.reason.endswith(".")
+    assert (KEPT in run.reason) == bool(epochs)
+    assert "kept" not in run.reason.replace(KEPT, "")

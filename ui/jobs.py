@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 MAX_QUEUE = 40
 ALONE, SWEEP = "", "sweep"  # what a run is for
 TICK_SECONDS = 0.5
+KEPT = "The last epoch is kept."  # said with the reason why a run ended, where an epoch was over
 GATHER_SECONDS = 60  # in which a state must have come back
 
 
@@ -171,7 +172,7 @@ class Jobs:
 
     def _end(self, run: Run, status: str, reason: str = "") -> None:
         """Call with the lock held. The run is not on a worker any more: for good, paused, or until its next turn."""
-        run.status, run.reason, run.wanted = status, reason, ""
+        run.status, run.reason, run.wanted = status, f"{reason} {KEPT}" if reason and run.epochs else reason, ""
         if status not in (PAUSED, QUEUED):
             run.state = run.directions = None
             run.let_go_of_pictures()
@@ -237,8 +238,7 @@ class Jobs:
             result = {"outcome": "failed", "reason": CLUSTER_LOST}
         except Exception as error:
             log.exception("training %s", run.id[:6], exc_info=error)
-            result = {"outcome": "failed", "reason": "The training stopped on an error that the server's log describes; the "
-                      "last epoch is kept."}  # fmt: skip
+            result = {"outcome": "failed", "reason": "The training stopped on an error that the server's log describes."}
         with self.lock:
             if not self._tasks.take(task):
                 return

@@ -17,10 +17,9 @@ from ui.runs import RUNNING, Run
 log = logging.getLogger(__name__)
 SILENCE_SECONDS = 30  # without a sign of life while training: the worker is replaced
 LOADING_SECONDS = 600  # the same while a data set may be downloading; and without a batch while there are signs of life
-CLUSTER_LOST = "The cluster was lost; the last epoch is kept. Start again."
+CLUSTER_LOST = "The cluster was lost. Start again."
 KILLED = (
-    "The training process ended unexpectedly (out of memory, perhaps); the last epoch is kept. Start again, with a smaller "
-    "model if it happens twice."
+    "The training process ended unexpectedly (out of memory, perhaps). Start again, with a smaller model if it happens twice."
 )
 
 
@@ -45,9 +44,9 @@ class Task:
         now, run = time.monotonic(), self.run
         allowed = SILENCE_SECONDS if run.status == RUNNING else LOADING_SECONDS
         if now - run.last_sign > allowed or (self.stopped is not None and now - self.stopped > SILENCE_SECONDS):
-            return f"The training process gave no sign of life for {allowed} s; the last epoch is kept. Start again."
+            return f"The training process gave no sign of life for {allowed} s. Start again."
         if run.status == RUNNING and now - self.moved > LOADING_SECONDS:
-            return f"No batch was over after {LOADING_SECONDS} s; the last epoch is kept. Choose a smaller batch size."
+            return f"No batch was over after {LOADING_SECONDS} s. Choose a smaller batch size."
         return ""
 
 
