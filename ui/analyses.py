@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from distributed import Event, Future, get_worker
-from distributed.client import FutureCancelledError
-from distributed.scheduler import KilledWorker
 
 from ui.cluster import Cluster, cluster
+from ui.dask_private import FutureCancelledError, KilledWorker
 from ui.once import once
 from ui.worker import pack, unpack
 from vae_core.errors import BadInput

@@ -9,7 +9,6 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,9 @@ import psutil
 from dask.system import CPU_COUNT
 from distributed import Client, Future, SpecCluster
 from distributed.deploy import LocalCluster
-from distributed.deploy.subprocess import SubprocessScheduler, SubprocessWorker
 from distributed.system import MEMORY_LIMIT
 
-from ui import orphan
+from ui import dask_private, orphan
 from ui.once import once
 from vae_core.errors import BadInput, shortly
 
@@ -100,7 +98,7 @@ class Cluster:
                 self._client = Client(self.address or self._local, timeout=CONNECT_SECONDS, set_as_default=False)
                 for topic in self._handlers:
                     self._subscribe(topic)
-                self._comm = self._client.scheduler_comm
+                self._comm = dask_private.connection(self._client)
             except BadInput:
                 raise
             except Exception as error:
@@ -115,7 +113,7 @@ class Cluster:
         """Whether there is a live connection now, the same since it was made (Dask's client may find a scheduler again, but
         not what it was told before); never waits."""
         client = self._client
-        return client is not None and client.status == "running" and client.scheduler_comm is self._comm
+        return client is not None and client.status == "running" and dask_private.connection(client) is self._comm
 
     def training_slots(self) -> int:
         """How many trainings can run at once: workers that have the resource "train"."""
@@ -148,9 +146,8 @@ class Cluster:
             raise BadInput("The cluster has no worker with the resource analysis; start one to compute projections.")
         self.mend()
         with self._lock:
-            if self._local is not None and "analysis" not in self._local.worker_spec:
-                self._local.worker_spec["analysis"] = _worker_spec("analysis")
-                self._local.sync(self._local._correct_state)
+            if self._local is not None:
+                dask_private.add_worker(self._local, "analysis", _worker_spec("analysis"))
 
     def mend(self) -> None:
         """Start those workers of a local cluster again whose nanny has died, and so cannot do it."""
@@ -158,14 +155,11 @@ class Cluster:
             return
         with self._lock:
             local = self._local
-            ended = [name for name, worker in (local.workers.items() if local else ()) if _has_ended(worker)]
+            ended = dask_private.ended(local) if local else []
             if not ended or not self.connected:
                 return
             log.warning("nannies have died; starting again: %s", ", ".join(map(str, ended)))
-            specs = {name: local.worker_spec.pop(name) for name in ended if name in local.worker_spec}
-            local.sync(local._correct_state)
-            local.worker_spec.update(specs)
-            local.sync(local._correct_state)
+            dask_private.start_again(local, ended)
 
     def replace_worker(self, address: str) -> None:
         """Kill the worker process at `address`, whatever it is doing, and wait until the cluster knows; its nanny starts a
@@ -185,7 +179,7 @@ class Cluster:
 
     def _subscribe(self, topic: str) -> None:
         handler = self._handlers[topic]
-        self._client.run_on_scheduler(_settle, topic=topic, ours=not self.address)
+        self._client.run_on_scheduler(dask_private.settle, topic=topic, ours=not self.address)
         self._client.subscribe_topic(topic, lambda event: handler(event[1]))
 
     def _workers_with(self, resource: str) -> list[str]:
@@ -195,14 +189,13 @@ class Cluster:
         if not self.connected:
             return {}
         try:
-            client = self._client
-            return client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_SECONDS)["workers"]
+            return dask_private.workers(self._client, ANSWER_SECONDS)
         except Exception as error:  # lost, or too busy to answer: the next look tells
             log.warning("the scheduler does not answer", exc_info=error)
             return {}
 
     def _drop(self) -> None:
-        processes = _processes(self._local)
+        processes = dask_private.processes(self._local) if self._local else []
         for part in (self._client, self._local):
             if part is not None:
                 try:
@@ -214,28 +207,9 @@ class Cluster:
         self._client = self._local = self._comm = None
 
 
-def _settle(topic: str, ours: bool, dask_scheduler=None) -> None:
-    """Runs on the scheduler: weights in our events are not kept there; and where it is ours, a crash is an answer, not a silent
-    retry."""
-    if ours:
-        dask_scheduler.allowed_failures = 0
-    dask_scheduler._broker._topics[topic].events = deque(maxlen=1)
-
-
 def _kill(dask_worker) -> None:
     """Runs on a nanny."""
-    psutil.Process(dask_worker.pid).kill()
-
-
-def _processes(local: SpecCluster | None) -> list:
-    """The processes of a local cluster: of the scheduler, and of each worker's nanny."""
-    parts = [local.scheduler, *local.workers.values()] if local is not None else []
-    return [part.process for part in parts if getattr(part, "process", None) is not None]
-
-
-def _has_ended(worker) -> bool:
-    process = getattr(worker, "process", None)
-    return process is not None and process.returncode is not None
+    psutil.Process(dask_private.pid_of(dask_worker)).kill()
 
 
 def _kill_tree(pid: int) -> None:
@@ -253,7 +227,7 @@ def _worker_spec(resource: str, name: str = "analysis", share: float = ANALYSIS_
         "host": "127.0.0.1", "nthreads": 1, "name": name, "resources": {resource: 1}, "silence_logs": logging.ERROR,
         "memory_limit": int(MEMORY_LIMIT * share), "death_timeout": 120, "preload_nanny": ["ui.orphan"],
     }  # fmt: skip
-    return {"cls": SubprocessWorker, "options": {"worker_kwargs": options}}
+    return {"cls": dask_private.SubprocessWorker, "options": {"worker_kwargs": options}}
 
 
 def _start_local() -> SpecCluster:
@@ -267,7 +241,7 @@ def _start_local() -> SpecCluster:
     names = [f"train-{number}" for number in range(count)]
     return SpecCluster(
         workers={name: _worker_spec("train", name, TRAIN_MEMORY / count) for name in names},
-        scheduler={"cls": SubprocessScheduler, "options": {"scheduler_kwargs": scheduler}},
+        scheduler={"cls": dask_private.SubprocessScheduler, "options": {"scheduler_kwargs": scheduler}},
         silence_logs=logging.ERROR,
         name="latentscape",
     )

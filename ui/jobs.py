@@ -10,11 +10,9 @@ import threading
 import time
 import uuid
 
-from distributed.client import FutureCancelledError
-from distributed.scheduler import KilledWorker
-
 from ui import worker
 from ui.cluster import Cluster, cluster
+from ui.dask_private import FutureCancelledError, KilledWorker
 from ui.once import once
 from ui.own import Pictures, store
 from ui.runs import ACTIVE, DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run, RunStore

@@ -1,0 +1,118 @@
+"""The names of Dask and Streamlit that neither promises to keep: each still does what we use it for, and only their one module
+says them. A failure here after an upgrade names what broke."""
+
+import ast
+import inspect
+from types import SimpleNamespace
+
+import dask
+import pytest
+from conftest import ROOT
+from distributed import Client, LocalCluster, Nanny, Worker
+
+from ui import dask_private
+
+OURS = [path for folder in ("ui", "pages", "latent_pad") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.fixture(scope="module")
+def local():
+    """A cluster of threads of this process."""
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 7}),
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+    ):
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def client(local):
+    with Client(local, set_as_default=False) as client:
+        yield client
+
+
+def test_a_local_cluster_takes_one_more_worker_by_its_spec(local):
+    spec = {"cls": Worker, "options": {"nthreads": 1, "dashboard": False}}
+    dask_private.add_worker(local, "more", spec)
+    assert "more" in local.workers, "SpecCluster.worker_spec or _correct_state: the analysis worker would never start"
+    before = local.workers["more"]
+    dask_private.add_worker(local, "more", spec)
+    assert local.workers["more"] is before
+
+
+def test_a_worker_whose_nanny_died_is_started_again(local):
+    dask_private.add_worker(local, "dead", {"cls": Worker, "options": {"nthreads": 1, "dashboard": False}})
+    before = local.workers["dead"]
+    dask_private.start_again(local, ["dead"])
+    assert local.workers["dead"] is not before, "SpecCluster.worker_spec or _correct_state: no training after a nanny has died"
+
+
+def test_processes_of_a_local_cluster_are_found(local, monkeypatch):
+    assert dask_private.processes(local) == dask_private.ended(local) == [], "these are threads"
+    process = SimpleNamespace(returncode=None)
+    monkeypatch.setattr(local.workers[0], "process", process, raising=False)
+    assert dask_private.processes(local) == [process]
+    assert dask_private.ended(local) == []
+    process.returncode = -9
+    assert dask_private.ended(local) == [0]
+    for part in (dask_private.SubprocessWorker, dask_private.SubprocessScheduler):
+        said = inspect.getsource(part) + inspect.getsource(part.__bases__[0])
+        assert "self.process" in said, "Subprocess.process: what a lost cluster leaves behind would live on"
+
+
+def test_workers_are_known_by_their_address(local, client):
+    known = dask_private.workers(client, 30)
+    assert local.workers[0].address in known, "Client.scheduler.identity: no worker would be found, and nothing trained"
+    assert all({"resources", "name"} <= set(worker) for worker in known.values())
+
+
+def test_a_lost_connection_is_another_one(local, client):
+    before = dask_private.connection(client)
+    assert before is not None, "Client.scheduler_comm: a scheduler that was started again would be taken for the lost one"
+    assert dask_private.connection(client) is before
+
+
+def test_a_crash_is_an_answer(local, client):
+    assert local.scheduler.allowed_failures == 7, "Scheduler.allowed_failures: a training that crashes would be tried again"
+    client.run_on_scheduler(dask_private.settle, topic="t", ours=False)
+    assert local.scheduler.allowed_failures == 7, "on somebody else's cluster their own setting stays"
+    client.run_on_scheduler(dask_private.settle, topic="t", ours=True)
+    assert local.scheduler.allowed_failures == 0
+
+
+def test_the_scheduler_keeps_the_last_event_only(local, client):
+    client.run_on_scheduler(dask_private.settle, topic="t", ours=True)
+    for number in range(5):
+        client.log_event("t", number)
+    assert [event for _, event in client.get_events("t")] == [4], "Scheduler._broker: weights would pile up on the scheduler"
+
+
+def test_a_nanny_knows_its_process():
+    assert isinstance(inspect.getattr_static(Nanny, "pid"), property), "Nanny.pid: a worker that hangs would not be replaced"
+
+
+def test_a_cancelled_training_is_told_from_a_failed_one(client):
+    future = client.submit(sum, [1, 2], pure=False)
+    future.cancel()
+    with pytest.raises(dask_private.FutureCancelledError):
+        future.result(timeout=30)
+
+
+PUBLIC = {"dask", "dask.system", "dask.config", "dask.utils", "distributed", "distributed.deploy", "distributed.system"}
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+def test_only_one_module_says_private_names(path):
+    tree = ast.parse(path.read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module} | {
+        name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
+    }
+    if path.name != "dask_private.py":
+        assert {name for name in imported if name.split(".")[0] in ("dask", "distributed")} <= PUBLIC
+    if path.name not in ("dask_private.py", "streamlit_private.py"):
+        of_others = {
+            ast.unparse(node) for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("_")
+            and ast.unparse(node.value) not in ("self", "cls")
+        }  # fmt: skip
+        assert of_others - {"os._exit"} == set()
