@@ -8,6 +8,7 @@ from ui.explore_plane import FIRST
 from ui.explore_subject import subject
 from ui.picker import chosen
 from ui.shell import inside_app
+from ui.words import refused
 from vae_core.errors import BadInput
 
 inside_app()
@@ -15,8 +16,7 @@ st.title("Explore the latent space")
 try:
     model = chosen()
 except BadInput as error:
-    st.error("This model cannot be explored.")
-    st.text(str(error))
+    refused("This model cannot be explored.", error)
     st.stop()
 if model is None:
     st.info("No model to explore yet: train one, or run `make checkpoints`.")

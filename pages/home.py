@@ -7,6 +7,7 @@ from ui import explore_plane
 from ui.codes import known_codes
 from ui.picker import chosen
 from ui.shell import inside_app
+from ui.words import in_markdown, refused
 from vae_core.errors import BadInput
 
 SHAPES = {1: "The latent line", 2: "The latent plane"}
@@ -33,8 +34,7 @@ try:
     model = chosen()
 except BadInput as error:
     model = None
-    st.error("This model cannot be shown.")
-    st.text(str(error))
+    refused("This model cannot be shown.", error)
 else:
     if model is None:
         st.info("No model to show yet: train one, or run `make checkpoints`.")
@@ -42,7 +42,7 @@ if model is not None:
     known = known_codes(model)
     latent_dim = model.model.config.latent_dim
     shown = SHAPES.get(latent_dim, f"A plane through the {latent_dim}-dimensional latent space")
-    st.caption(f"{shown} of {model.name}. Drag in it: every point on the way is decoded in your browser.")
+    st.caption(f"{shown} of {in_markdown(model.name)}. Drag in it: every point on the way is decoded in your browser.")
     here = explore_plane.place(model, known, "home")
     latent_pad(
         model, here.plane, known.points if known else None, key="home_pad", position=here.position, prior=model.has_prior

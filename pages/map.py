@@ -8,6 +8,7 @@ from ui.codes import codes_of
 from ui.map_view import map_view
 from ui.picker import chosen
 from ui.shell import inside_app
+from ui.words import refused
 from vae_core.errors import BadInput
 
 inside_app()
@@ -19,8 +20,7 @@ try:
         st.stop()
     known = codes_of(model)
 except BadInput as error:
-    st.error("This model cannot be mapped.")
-    st.text(str(error))
+    refused("This model cannot be mapped.", error)
     st.stop()
 map_view(model, known)
 analyses().warm_up(analysis_worker.warm_up)  # last: the picture comes first, on a server that has just started too

@@ -8,6 +8,7 @@ from ui.shell import inside_app
 from ui.sweep_form import MOST, settings_form
 from ui.sweep_view import compared, sweep_view
 from ui.visitor import session, visitor
+from ui.words import refused
 from vae_core.errors import BadInput
 
 inside_app()
@@ -34,7 +35,8 @@ if press is not None:
         st.query_params["runs"] = ",".join(run.view_id for run in runs)
         st.rerun()
     except BadInput as error:
-        settings.error(str(error))
+        with settings:
+            refused("Nothing is trained.", error)
 if tokens:
     st.session_state["sweep"] = tokens
     st.query_params["runs"] = ",".join(tokens)

@@ -8,6 +8,7 @@ from ui.shell import inside_app
 from ui.train_form import settings_form
 from ui.train_view import run_view
 from ui.visitor import session, visitor
+from ui.words import refused
 from vae_core.errors import BadInput
 
 inside_app()
@@ -36,7 +37,8 @@ if press.request is not None:
         st.session_state["train_following"] = True
         st.rerun()
     except BadInput as error:
-        settings.error(str(error))
+        with settings:
+            refused("Nothing is trained.", error)
 if run is not None:
     st.session_state["run"] = st.query_params["run"] = run.view_id  # a copied address looks, and does no more
 with view:

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from ui.ae_models import as_bytes, codes, models, others, shipped, test_images, title
+from ui.ae_models import as_bytes, codes, heading, models, others, shipped, test_images, title
 from ui.pictures import sheet
 from vae_core import energy
 from vae_core.autoencoder import kernels, templates
@@ -48,7 +48,7 @@ def section() -> None:
 def _kernels(name: str, model: Checkpoint, start: int) -> None:
     dead = ~is_active(codes(model))
     first = min(start, max(len(dead) - SHOWN, 0))
-    st.markdown(f"**{title(name)}** · {int(dead.sum())} dead")
+    st.markdown(f"**{heading(name)}** · {int(dead.sum())} dead")
     for what, weights in (("Encoder", kernels(model.model)), ("Decoder", templates(model.model))):
         scale = weights.abs().max().item()
         tiles = framed(weights[first : first + SHOWN], scale, dead[first : first + SHOWN])
@@ -76,14 +76,14 @@ def _reconstructions(shown: dict[str, Checkpoint]) -> None:
     spoiled = right.toggle("Drop half of the pixels first", key="ae_spoiled")
     truth = test_images()[int(first) : int(first) + IMAGES].float() / 255
     given = Corruption("dropout", 0.5)(truth).image if spoiled else truth
-    rows = [("What they are shown", given, "")]
+    rows = [("What they are shown", "What they are shown", given, "")]
     for name, model in shown.items():
         returned = energy.reconstruct(model.model, given)
         error = 2 * (returned - truth).square().flatten(1).sum(1).mean().item()
-        rows.append((title(name), returned, f"error {error:.1f} nats"))
-    for name, images, words in rows:
+        rows.append((heading(name), title(name), returned, f"error {error:.1f} nats"))
+    for said, name, images, words in rows:
         label, row = st.columns([1, 4], vertical_alignment="center")
-        label.markdown(f"**{name}**  \n{words}")
+        label.markdown(f"**{said}**  \n{words}")
         row.image(sheet(as_bytes(images), IMAGES, 4), width="stretch", alt=f"{name}: {IMAGES} digits. {words}")
     st.caption(
         "The error is half the squared difference from the undamaged digits, pixels in [-1, 1], summed over a picture; mean of "

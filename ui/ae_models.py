@@ -5,6 +5,7 @@ import torch
 
 from ui.own import remembered
 from ui.picker import choices, opened
+from ui.words import in_markdown
 from vae_core import data, energy
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
@@ -44,6 +45,11 @@ def others() -> tuple[str, ...]:
 def title(name: str) -> str:
     """How a person calls the model."""
     return TITLES.get(name) or choices(KINDS)[name].label
+
+
+def heading(name: str) -> str:
+    """The title in markdown: whoever kept a model called it."""
+    return TITLES.get(name) or in_markdown(title(name))
 
 
 def test_images() -> torch.Tensor:

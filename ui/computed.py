@@ -7,6 +7,7 @@ import streamlit as st
 
 from ui.analyses import Analysis, analyses
 from ui.visitor import visitor
+from ui.words import refused
 from vae_core.errors import BadInput
 
 REFRESH_SECONDS = 0.7
@@ -43,7 +44,7 @@ def _draw(request: Request, progress: Callable, draw: Callable, nothing: dict | 
         st.rerun()
     if analysis is None or not (analysis.active or analysis.result):
         if analysis is not None and analysis.reason:
-            st.error(analysis.reason)
+            refused("It was not computed.", analysis.reason)
         st.caption(request.about)
         st.button(request.label, key=f"{request.name}_start", icon=":material/play_arrow:", on_click=_ask, args=(request,))
         found = nothing
@@ -70,4 +71,4 @@ def _ask(request: Request) -> None:
     try:
         analyses().ask(request.key, visitor(), request.task, *request.arguments)
     except BadInput as problem:
-        st.error(str(problem))
+        refused("It is not computed.", problem)

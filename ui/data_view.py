@@ -20,6 +20,7 @@ from ui.own import Pictures, Settings, Upload, mine, reading, store
 from ui.pictures import sheet
 from ui.train_form import choose_pictures
 from ui.visitor import session, visitor
+from ui.words import refused
 from vae_core import archive, folder, picture
 from vae_core.data import ImageSet
 from vae_core.errors import BadInput
@@ -74,8 +75,7 @@ def _problem(settings: Settings) -> None:
     """What went wrong last, until other settings or another file are tried."""
     asked, problem = st.session_state.get("data_problem", (None, ""))
     if asked in (settings, ANY):
-        st.error("The pictures were not read.")
-        st.text(problem)  # plain text: names in it are somebody's words
+        refused("The pictures were not read.", problem)
 
 
 # Bringing them.

@@ -10,6 +10,7 @@ from ui.canvas import DIGIT, canvas, png_of
 from ui.codes import Codes, decode
 from ui.explore_data import Seen, seen
 from ui.pictures import single
+from ui.words import refused
 from vae_core import picture
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
@@ -63,7 +64,7 @@ def panel(model: Checkpoint, known: Codes | None, mine: Seen | None) -> None:
     with right:
         problem = st.session_state["explore_own"]["made"][2]
         if mine is None and problem:
-            st.warning(problem)
+            refused("The picture is not on the plane.", problem, st.warning)
         elif mine is None:
             st.markdown(
                 f"Draw a {_wanted(model)} with mouse, pen or finger, or upload one. The model encodes it, and it appears on "

@@ -10,6 +10,7 @@ from ui.explore_address import start
 from ui.explore_plane import SECOND, Place, remember
 from ui.explore_subject import seen_by
 from ui.picker import choices, opened
+from ui.words import refused
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 
@@ -47,12 +48,12 @@ def pad(
     found = seen_by(model, image)
     if found and is_new:
         here = explore_plane.move(slot, found.mu, known)
-    layers, heat, said = st.session_state["explore_layers"], None, None
+    layers, heat, said, why = st.session_state["explore_layers"], None, None, None
     if layers in explore_heat.SAID:
         try:
             heat, said, layers = explore_heat.heat(layers, model, known, here), explore_heat.SAID[layers], "heat"
         except BadInput as problem:
-            said, layers = str(problem), "codes"
+            why, layers = str(problem), "codes"
     rest = latent_pad(
         model, here.plane, known.points if known else None, key=f"{slot}_pad", position=here.position,
         posterior=found.posterior if found else None, layers=layers, path=path, heat=heat,
@@ -61,6 +62,8 @@ def pad(
     explore_plane.settled(slot, rest.z)
     if said:
         st.caption(said)
+    if why:
+        st.text(why)
     if image is not None and found is None:
         st.caption("This model reads images of another shape: the chosen image is not on its plane.")
     return here
@@ -72,8 +75,7 @@ def beside(image: torch.Tensor | None, is_new: bool) -> Place | None:
     try:
         model = opened(name)
     except BadInput as error:
-        st.error("The second model cannot be shown.")
-        st.text(str(error))
+        refused("The second model cannot be shown.", error)
         return None
     known = known_codes(model)
     is_other = st.session_state.get("explore_beside_digest") != model.digest

@@ -57,7 +57,9 @@ def image_panel(model: Checkpoint, known: Codes, index: int) -> None:
     with right:
         numbers = st.columns(4)
         if known.classes:
-            numbers[0].metric("Class", known.classes[int(known.labels[index])])
+            with numbers[0].container(key="explore_class", gap=None):  # as a metric looks: ui/shell.py
+                st.caption("Class")
+                st.text(known.classes[int(known.labels[index])])
         if known.sigma is None:
             numbers[1].metric("recon", f"{recon:.1f} nats", help="Half the squared error of pixels in [-1, 1], summed.")
             return

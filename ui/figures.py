@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from latent_pad import marks
+from ui.words import in_chart
 
 PLOT = {"displayModeBar": False}  # its buttons would cover the legend
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}  # above the plot
@@ -15,6 +16,7 @@ LONGEST_NAME = 24  # letters of a class beside an axis
 MOST_NAMED = 20  # classes that a map names; of more, only the point under the cursor says its own
 LONGEST_ON_MAP = 12  # letters of a class that is named where its points are: longer names hide them and each other
 NO_CLASS = "test images"
+NAMED = "<extra>%{fullData.name}</extra>"  # beside the label under the cursor; written into it, a name could hold a field
 TERMS = (("loss", "loss (-ELBO)"), ("recon", "recon"), ("kl", "KL"))
 
 
@@ -69,8 +71,8 @@ def latent_map(
             continue
         colour, symbol = marks.mark(index)
         figure.add_scattergl(
-            x=own[:, 0], y=own[:, 1], name=_escaped(name), mode="markers",
-            hovertemplate="%{x:.2f}, %{y:.2f}<extra>" + _escaped(name) + "</extra>",
+            x=own[:, 0], y=own[:, 1], name=in_chart(name), mode="markers",
+            hovertemplate="%{x:.2f}, %{y:.2f}" + NAMED,
             marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
         )  # fmt: skip
         if _fit_on_map(classes):
@@ -112,13 +114,13 @@ def projection_map(
             continue
         colour, shape = marks.mark(index)
         figure.add_scattergl(
-            x=points[own, 0], y=points[own, 1], name=_escaped(name), mode="markers",
+            x=points[own, 0], y=points[own, 1], name=in_chart(name), mode="markers",
             customdata=about[own],
             marker={"symbol": shape, "size": 6, "opacity": 0.75 if draws is None else 0.4}
             | ({"color": colour} if shade is None else {"color": shade[1][own], "coloraxis": "coloraxis"}),
             selectedpoints=None if chosen is None else np.flatnonzero(chosen[own]).tolist(),
             selected={"marker": {"opacity": 0.95}}, unselected={"marker": {"color": "#9a9a9a", "opacity": 0.22}},
-            hovertemplate="image %{customdata[0]}" + label + "<extra>" + _escaped(name) + "</extra>",
+            hovertemplate="image %{customdata[0]}" + label + NAMED,
         )  # fmt: skip
         if _fit_on_map(classes):
             _name_at_centre(figure, name, points[own], colour if shade is None else "#444450")
@@ -162,10 +164,10 @@ def dimension_bars(values: np.ndarray, measure: str, unit: str) -> go.Figure:
 
 def class_bars(balance: dict[str, int]) -> go.Figure:
     """How many pictures there are of each class, in the order given."""
-    names = [_escaped(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…") for name in balance]
+    names = [in_chart(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…") for name in balance]
     rows = list(range(len(names)))
     figure = go.Figure(go.Bar(
-        x=list(balance.values()), y=rows, orientation="h", marker={"color": TRAIN}, customdata=[*map(_escaped, balance)],
+        x=list(balance.values()), y=rows, orientation="h", marker={"color": TRAIN}, customdata=[*map(in_chart, balance)],
         hovertemplate="%{x:,} pictures<extra>%{customdata}</extra>",
     ))  # fmt: skip
     figure.update_yaxes(tickvals=rows, ticktext=names, autorange="reversed", automargin=True)
@@ -179,7 +181,7 @@ def _name_at_centre(figure: go.Figure, name: str, points: np.ndarray, colour: st
     """A class's name at the median of its points (N, 2)."""
     centre = np.median(points, axis=0)
     figure.add_annotation(
-        x=centre[0], y=centre[1], text=f"<b>{_escaped(name)}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
+        x=centre[0], y=centre[1], text=f"<b>{in_chart(name)}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
         bgcolor=colour, borderpad=2, opacity=0.9,
     )  # fmt: skip
 
@@ -187,11 +189,6 @@ def _name_at_centre(figure: go.Figure, name: str, points: np.ndarray, colour: st
 def _fit_on_map(classes: list[str] | tuple[str, ...]) -> bool:
     """Whether the names of the classes can stand where their points are."""
     return 0 < len(classes) <= MOST_NAMED and max(map(len, classes)) <= LONGEST_ON_MAP
-
-
-def _escaped(name: str) -> str:
-    """A class name is somebody's words: Plotly must not read tags in it."""
-    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _round_up(value: float) -> float:
@@ -223,8 +220,8 @@ def rate_distortion(points: dict[str, list[tuple[str, float, float]]]) -> go.Fig
         colour, shape = marks.mark(index)
         figure.add_scatter(
             x=[rate for _, rate, _ in own], y=[distortion for *_, distortion in own],
-            text=[_escaped(label) for label, *_ in own], mode="lines+markers+text", textposition="top right",
-            name=_escaped(name), line={"color": colour, "width": 2},
+            text=[in_chart(label) for label, *_ in own], mode="lines+markers+text", textposition="top right",
+            name=in_chart(name), line={"color": colour, "width": 2},
             marker={"symbol": shape, "size": 10}, cliponaxis=False,
             hovertemplate="%{text}<br>KL %{x:.1f} nats<br>recon %{y:.1f} nats<extra></extra>",
         )  # fmt: skip
@@ -241,7 +238,7 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
     """Several maps of the same classes in one picture: (title, points (N, 2), labels) of each, to the same scale."""
     rows = -(-len(maps) // columns)
     figure = make_subplots(
-        rows=rows, cols=columns, subplot_titles=[_escaped(title) for title, *_ in maps], horizontal_spacing=0.04,
+        rows=rows, cols=columns, subplot_titles=[in_chart(title) for title, *_ in maps], horizontal_spacing=0.04,
         vertical_spacing=0.12 / rows,
     )  # fmt: skip
     finite = [points for _, points, _ in maps if len(points) and np.isfinite(points).all()]
@@ -252,8 +249,8 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
             own = points[np.asarray(labels) == index]
             colour, symbol = marks.mark(index)
             figure.add_scattergl(
-                x=own[:, 0], y=own[:, 1], name=_escaped(name), mode="markers", legendgroup=name, showlegend=number == 0,
-                hovertemplate="%{x:.2f}, %{y:.2f}<extra>" + _escaped(name) + "</extra>",
+                x=own[:, 0], y=own[:, 1], name=in_chart(name), mode="markers", legendgroup=str(index), showlegend=number == 0,
+                hovertemplate="%{x:.2f}, %{y:.2f}" + NAMED,
                 marker={"color": colour, "symbol": symbol, "size": 4, "opacity": 0.7}, row=row, col=column,
             )  # fmt: skip
         axis = "x" if number == 0 else f"x{number + 1}"

@@ -88,7 +88,7 @@ def _draw_trust(analysis: Analysis | None, known: Codes) -> None:
     if no_vote:
         st.caption(no_vote)
     if analysis is not None and analysis.status == FAILED:
-        st.caption(analysis.reason)
+        st.text(analysis.reason)
 
 
 def _probes(model: Checkpoint, known: Codes) -> list[Analysis]:
@@ -130,7 +130,7 @@ def _draw_probes(model: Checkpoint, probes: list[Analysis], tests: int) -> None:
         )  # fmt: skip
     problems = [analysis.reason for analysis in probes if analysis.status == FAILED]
     for problem in problems:
-        st.caption(problem)
+        st.text(problem)
     if not found and not problems and probes and not any(analysis.active for analysis in probes):
         st.caption(f"There are too few training images to probe with {FEW_LABELS[0]} labels.")
     if any(analysis.active for analysis in probes):

@@ -12,6 +12,7 @@ from ui.map_numbers import numbers
 from ui.map_projection import PCA, TSNE, Choice
 from ui.map_words import terms, words
 from ui.visitor import visitor
+from ui.words import in_markdown, refused
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 
@@ -74,7 +75,7 @@ def _chart(model: Checkpoint, known: Codes, choice: Choice, shade: str, with_dra
         picture, analysis = map_projection.project(model.digest, known, choice)
     except BadInput as error:
         with st.container(key="map_status"):
-            st.warning(str(error))
+            refused("There is no picture of these codes.", error, st.warning)
         if choice.method == TSNE and st.button("Try again", key="map_again"):
             map_projection.ask_tsne(model.digest, known, choice)
             st.rerun()
@@ -105,21 +106,21 @@ def _chart(model: Checkpoint, known: Codes, choice: Choice, shade: str, with_dra
 
 def _status(model: Checkpoint, known: Codes, choice: Choice, analysis: Analysis | None) -> None:
     latent_dim = known.mu.shape[1]
-    what = f"{len(known.mu):,} test images of {known.name}, {latent_dim} dimension{'s' if latent_dim > 1 else ''}"
+    what = f"{len(known.mu):,} test images of {{}}, {latent_dim} dimension{'s' if latent_dim > 1 else ''}"
     if analysis is None or analysis.status == DONE:
-        st.text(f"{choice.method} · {what}")
+        st.text(f"{choice.method} · {what.format(known.name)}")
         return
     told = analysis.told
     iteration, iterations = told.get("iteration", 0), told.get("iterations", 1)
     left, right = st.columns([4, 1], vertical_alignment="center")
     if analysis.status == STOPPED:
-        left.text(f"t-SNE · stopped at iteration {iteration} of {iterations} · {what}")
+        left.text(f"t-SNE · stopped at iteration {iteration} of {iterations} · {what.format(known.name)}")
         if right.button("Start again", key="map_again"):
             map_projection.ask_tsne(model.digest, known, choice)
             st.rerun()
         return
     if told:
-        words = f"t-SNE · iteration {iteration} of {iterations} · {what}"
+        words = f"t-SNE · iteration {iteration} of {iterations} · {what.format(in_markdown(known.name))}"
     elif ahead := analyses().ahead(analysis):
         words = f"t-SNE · waits for {ahead} other{'s' if ahead > 1 else ''}"
     else:

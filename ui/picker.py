@@ -10,6 +10,7 @@ import streamlit as st
 from ui.hosted import shared_server
 from ui.own import Model, add_model, models, remembered
 from ui.site_map import FIRST_MODEL
+from ui.words import refused
 from vae_core import checkpoint
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
@@ -96,8 +97,7 @@ def checkpoint_picker() -> None:
         if note := st.session_state.pop("checkpoint_note", None):
             st.success(note)
         if problem := st.session_state.pop("checkpoint_problem", None):
-            st.error("The file was not opened.")
-            st.text(problem)  # plain text: the file's name is somebody's words
+            refused("The file was not opened.", problem)
 
 
 def chosen() -> Checkpoint | None:
@@ -161,7 +161,8 @@ def _describe(choice: Choice) -> None:
         loss = recipe["metrics"].get("test_loss")
         loss_text = f" · test loss {loss:.1f} nats" if isinstance(loss, float) else ""
         network = NETWORKS[recipe["kind"]].format(**recipe["config"])
-        st.caption(f"{recipe['data']['name']} · {network}{loss_text}")
+        with st.container(key="model_about"):  # as small as a caption: ui/shell.py
+            st.text(f"{recipe['data']['name']} · {network}{loss_text}")
     except (KeyError, TypeError, AttributeError):
         st.caption("This file cannot be described; opening it says why.")
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from ui.picker import choices, opened
 from ui.restore_source import SIDE
+from ui.words import refused
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 from vae_core.inpainting import MODELS
@@ -36,8 +37,7 @@ def choose() -> dict[str, Checkpoint]:
             try:
                 found[method] = opened(name, (method,))
             except BadInput as problem:
-                st.error("This model was not opened.")
-                st.text(str(problem))
+                refused("This model was not opened.", problem)
         st.caption(
             "Models of yours can stand here too: train one on the Train page (the presets Denoise and Restore) and keep it, "
             "or open its file in the sidebar. They must have learned 28 x 28 grey pictures."

@@ -11,6 +11,7 @@ import torch
 
 from ui.canvas import ZOOM, canvas, digit, shrunk
 from ui.pictures import embedded, sheet
+from ui.words import refused
 from vae_core import data, picture
 from vae_core.corruption import KINDS, Corruption, blank
 from vae_core.errors import BadInput
@@ -135,8 +136,7 @@ def _upload() -> torch.Tensor:
         opened = middle(picture.open_picture(file.getvalue()))
         return picture.fitted(opened, (1, SIDE, SIDE), on_black=False)[None].float() / 255
     except BadInput as problem:
-        st.error("The picture was not opened.")
-        st.text(str(problem))
+        refused("The picture was not opened.", problem)
         return NOTHING
 
 

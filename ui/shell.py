@@ -21,6 +21,8 @@ CSS = """
 <style>
 .stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 3rem) 3rem; }
 [data-testid="stImage"] img { image-rendering: pixelated; border-radius: 6px; }
+.st-key-model_about [data-testid="stText"] { font-size: .875rem; opacity: .6; }
+.st-key-explore_class [data-testid="stText"] { font-size: 1.45rem; }
 [data-testid="stMetricValue"] { font-size: 1.45rem; font-variant-numeric: tabular-nums; }
 .st-key-restore_methods { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: 1rem 0.75rem; }
 .st-key-restore_methods > * { max-width: 16rem; }

@@ -6,6 +6,7 @@ import streamlit as st
 
 from ui.own import Pictures
 from ui.train_form import PLAIN, data_titles, own_pictures, request_of
+from ui.words import refused
 from vae_core.errors import BadInput
 from vae_core.vae import ARCHITECTURES
 
@@ -50,7 +51,7 @@ def settings_form(busy: bool) -> Press | None:
     try:
         return _press()
     except BadInput as error:
-        st.error(str(error))
+        refused("Nothing is trained.", error)
         return None
 
 

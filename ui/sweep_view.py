@@ -11,6 +11,7 @@ from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, STOPPED, Run
 from ui.sweep_entries import Entry, entry_of_model, entry_of_run
 from ui.train_view import turn_in_words
 from ui.visitor import session, visitor
+from ui.words import refused
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
 
@@ -118,7 +119,7 @@ def _buttons(jobs: Jobs, runs: list[Run]) -> None:
             try:
                 names = [keep(safe_name(run.request["title"]), run.weights) for run in ready]
             except BadInput as error:
-                st.error(str(error))
+                refused("They were not kept.", error)
             else:
                 st.session_state["sweep_kept"] = names
                 st.rerun()

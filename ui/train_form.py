@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui.own import Pictures, mine
 from ui.runs import ACTIVE, PAUSED
+from ui.words import refused
 from vae_core import data
 from vae_core.checkpoint import KINDS, safe_name
 from vae_core.errors import BadInput
@@ -239,7 +240,7 @@ def _request(pictures: Pictures | None) -> dict | None:
     try:
         return request_of({field: st.session_state[_key(field)] for field in PLAIN}, pictures)
     except BadInput as error:
-        st.error(str(error))
+        refused("Nothing is trained.", error)
         return None
 
 

@@ -14,6 +14,7 @@ from ui.pictures import sheet
 from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
 from ui.turns import Place
 from ui.visitor import session, visitor
+from ui.words import refused
 from vae_core import checkpoint
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
@@ -80,7 +81,7 @@ def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
 
 
 def _status(jobs: Jobs, run: Run) -> None:
-    details = [run.reason] if run.reason else []
+    details = []
     status = run.status
     if run.status == QUEUED:
         place = jobs.place(run)
@@ -98,6 +99,8 @@ def _status(jobs: Jobs, run: Run) -> None:
         details.append("pausing …" if run.wanted == "pause" else "stopping …")
     with st.container(key="train_status"):
         st.markdown(f"**{status}** · " + " · ".join(details))
+        if run.reason:
+            st.text(run.reason)
         st.progress(min(run.progress / run.total_epochs, 1.0))
 
 
@@ -274,7 +277,7 @@ def _take_away(run: Run, frame: Frame) -> None:
             try:
                 st.session_state["train_kept"] = keep(name, weights)
             except BadInput as error:
-                st.error(str(error))
+                refused("The model was not kept.", error)
             else:
                 st.rerun()
         st.download_button(
