@@ -8,10 +8,14 @@ if __name__ == "__main__":  # one run of one visitor's page: Streamlit executes 
     page.run()
     jobs().warm_up()  # after the first page is on its way
 else:  # the server, as `streamlit run` or any ASGI server imports it
+    from pathlib import Path
+
     import streamlit as st
     from starlette.middleware import Middleware
 
     from ui.front_door import routes, warm
+    from ui.streamlit_private import settings_of
     from ui.visitor import VisitorCookie
 
+    settings_of(Path(__file__))  # before anything asks for one
     app = st.App(__file__, routes=routes(), lifespan=warm, middleware=[Middleware(VisitorCookie)])

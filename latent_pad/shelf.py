@@ -5,10 +5,10 @@ An app with pads serves `routes()` beside Streamlit's own: `app = st.App(__file_
 
 import weakref
 
+import streamlit as st
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from streamlit import config
 
 from latent_pad.parcel import Parcel
 
@@ -28,7 +28,7 @@ def keep(parcel: Parcel) -> None:
 
 def routes() -> list[Route]:
     """The address of every parcel, below server.baseUrlPath. Nobody finds one who does not know the digest of its bytes."""
-    base = (config.get_option("server.baseUrlPath") or "").strip("/")
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
     return [Route(f"/{base}/parcels/{{digest}}".replace("//", "/"), answer)]
 
 

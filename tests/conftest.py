@@ -134,15 +134,19 @@ def at_rest(element) -> dict[str, float]:
 class Server:
     """A Streamlit app in its own process on 127.0.0.1."""
 
-    def __init__(self, script: Path, log: Path, base: str = "", **environment: str):
+    def __init__(self, script: Path, log: Path, base: str = "", by_uvicorn_from: Path | None = None, **environment: str):
+        """Started by `streamlit run`, or from some folder as any server of ASGI apps starts it."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{base}"
-        command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.address", "127.0.0.1"]
+        python = [sys.executable, "-m"]
+        command = [*python, "streamlit", "run", str(script), "--server.address", "127.0.0.1", "--server.port", str(self.port),
+                   "--server.baseUrlPath", base]  # fmt: skip
+        if by_uvicorn_from:
+            command = [*python, "uvicorn", f"{script.stem}:app", "--app-dir", str(script.parent), "--port", str(self.port)]
         self._log = log.open("w")
         self.process = subprocess.Popen(
-            [*command, "--server.port", str(self.port), "--server.baseUrlPath", base],
-            cwd=ROOT, env=os.environ | environment, stdout=self._log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            command, cwd=by_uvicorn_from or ROOT, env=os.environ | environment, stdout=self._log, stderr=subprocess.STDOUT
+        )
         wait_until(self._healthy, START_SECONDS, f"server up; see {log}")
 
     def _healthy(self) -> bool:

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import streamlit as st
 from starlette.applications import Starlette
-from streamlit import config
+from starlette.responses import Response
+from starlette.routing import Route
 
 from latent_pad import pack_points, shelf
-from ui import front_door
+from ui import front_door, streamlit_private
+from ui.front_page import IMPORTED
 from ui.site_map import FIRST_MODEL, PAGES
 
 
@@ -19,6 +22,9 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+STREAMLITS = [Route("/explore", lambda _: Response("Streamlit's own")), Route("/train", lambda _: Response("Streamlit's own"))]
 
 
 def get(address: str, **asked: str) -> Answer:
@@ -34,7 +40,7 @@ def get(address: str, **asked: str) -> Answer:
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Starlette(routes=front_door.routes())(scope, receive, send))
+    asyncio.run(Starlette(routes=[*front_door.routes(), *STREAMLITS])(scope, receive, send))
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return Answer(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
 
@@ -92,6 +98,92 @@ def test_a_page_is_sent_once_and_packed():
 
 
 def test_below_a_base_path_the_parcels_are_there_too(monkeypatch, parcel):
-    monkeypatch.setattr(config, "get_option", {"server.baseUrlPath": "lab/one"}.get)
+    monkeypatch.setattr(st, "get_option", {"server.baseUrlPath": "lab/one"}.get)
     assert get(f"/lab/one/parcels/{parcel.digest}").status == 200
-    assert get("/explore").status == 404
+    assert get("/explore").body == b"Streamlit's own"
+
+
+@pytest.fixture
+def another(monkeypatch, tmp_path):
+    """Streamlit's static files, to be changed."""
+    files = tmp_path / "static" / "js"
+    files.mkdir(parents=True)
+    (tmp_path / "index.html").write_bytes((streamlit_private.STATIC / "index.html").read_bytes())
+    for path in (streamlit_private.STATIC / streamlit_private.JS).iterdir():
+        (files / path.name).symlink_to(path)
+    monkeypatch.setattr(streamlit_private, "STATIC", tmp_path)
+    for known in (front_door._packed, front_door._tell):
+        known.cache_clear()
+    yield tmp_path
+    for known in (front_door._packed, front_door._tell):
+        known.cache_clear()
+
+
+def in_index(before: str, after: str):
+    def change(static) -> None:
+        path = static / "index.html"
+        assert before in path.read_text()
+        path.write_text(path.read_text().replace(before, after))
+
+    return change
+
+
+def in_modules(pattern: str, before: str = "", after: str = ""):
+    """The modules that hold `before` go, or `after` stands there instead."""
+
+    def change(static) -> None:
+        found = [path for path in (static / "static" / "js").glob(pattern) if before in path.read_text()]
+        assert found
+        for path in found:
+            text = path.read_text()
+            path.unlink()
+            if before:
+                path.write_text(text.replace(before, after))
+
+    return change
+
+
+def imported_by_widgets(static) -> None:
+    text = next((static / "static" / "js").glob("BidiComponent.*.js")).read_text()
+    (static / "static" / "js" / IMPORTED.search(text)[2]).unlink()
+
+
+SURPRISES = {
+    "no index": lambda static: (static / "index.html").unlink(),
+    "another index": lambda static: (static / "index.html").write_text("<p>something else</p>"),
+    "no text": lambda static: (static / "index.html").write_bytes(b"\xff\xfe\x00"),
+    "an attribute of head": in_index("<head>", "<head lang=en>"),
+    "two heads": in_index("</head>", "</head><!-- </head> -->"),
+    "another icon": in_index("favicon.png", "favicon.svg"),
+    "another folder": in_index("./static/js/", "./assets/"),
+    "an import map of its own": in_index("<title>", '<script type="importmap">{}</script><title>'),
+    "two loaders": in_index("<title>", '<script type="module" crossorigin src="./static/js/x.js"></script><title>'),
+    "modules that are not named": in_index('<link rel="modulepreload"', '<link rel="prefetch"'),
+    "another way to name the server": in_modules("index.*.js", "BACKEND_BASE_URL", "BACKEND"),
+    "another address of components": in_modules("index.*.js", "bidi-components", "components-v3"),
+    "a loader that is gone": in_modules("index.*.js"),
+    "a widget that is gone": in_modules("Selectbox.*.js"),
+    "a widget twice": lambda static: (static / "static" / "js" / "Html.again.js").write_text(""),
+    "an import that is gone": imported_by_widgets,
+}
+
+
+@pytest.mark.parametrize("surprise", SURPRISES.values(), ids=SURPRISES)
+def test_on_any_surprise_streamlits_own_page_is_served_and_one_line_logged(another, caplog, surprise):
+    surprise(another)
+    for address in ("/explore", "/train", "/explore?checkpoint=mnist-20d"):
+        assert (get(address).status, get(address).body) == (200, b"Streamlit's own")
+    (record,) = [record for record in caplog.records if record.name == front_door.__name__]
+    assert "Streamlit has changed" in record.message
+
+
+def test_streamlit_as_it_is_surprises_nobody(another, caplog):
+    assert b'<script type="importmap">' in get("/explore").body
+    assert not caplog.records
+
+
+def test_a_surprise_with_the_parcels_leaves_the_page(another, monkeypatch):
+    known = get("/explore").body
+    monkeypatch.setattr(front_door, "_first_parcels", ["abc"])
+    (another / "index.html").unlink()
+    assert get("/explore").body == known

@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 from conftest import ROOT
 
-from ui import front_page
+from ui import front_page, streamlit_private
 from ui.site_map import PAGES
 
 HREF = re.compile(r'<link rel="(?:modulepreload|inside)"[^>]* href="\./([^"]+)">')
@@ -21,7 +21,7 @@ def named(address: str) -> list[str]:
 
 def source(path: str) -> str:
     pad = path.startswith(BIDI)
-    return (front_page.PAD / path.removeprefix(BIDI) if pad else front_page.STATIC / path).read_text()
+    return (front_page.PAD / path.removeprefix(BIDI) if pad else streamlit_private.STATIC / path).read_text()
 
 
 def imports(html: str) -> dict[str, str]:
@@ -55,7 +55,7 @@ def test_the_pad_is_named_whole_where_a_page_begins_with_it(address):
 def test_the_first_widgets_of_a_page_are_named_with_all_that_they_import():
     names = {path.rsplit("/", 1)[1] for path in named("explore")}
     for widget in ("Selectbox", "BidiComponent"):
-        (file,) = (front_page.STATIC / "static/js").glob(f"{widget}.*.js")
+        (file,) = (streamlit_private.STATIC / "static/js").glob(f"{widget}.*.js")
         assert {file.name, *re.findall(r'from"\./([^"]+)"', file.read_text())} <= names | {
             path.rsplit("/", 1)[1] for path in re.findall(r'src="\./(static/js/[^"]+)"', front_page.front("explore"))
         }
@@ -88,7 +88,7 @@ def test_a_module_inside_the_page_finds_what_it_imports(address):
 def test_a_module_that_must_know_where_it_lies_stays_a_file():
     known = imports(front_page.front("explore"))
     inside = {path.rsplit("/", 1)[-1] for path, target in known.items() if target.startswith("data:")}
-    for path in [*(front_page.STATIC / "static/js").glob("*.js"), *front_page.PAD.glob("*.js")]:
+    for path in [*(streamlit_private.STATIC / "static/js").glob("*.js"), *front_page.PAD.glob("*.js")]:
         if re.search(r"import\.meta|import\(", path.read_text()) or len(path.read_text()) > front_page.SMALL:
             assert path.name not in inside
     assert "store.js" not in inside
@@ -100,9 +100,3 @@ def test_the_parcels_of_a_pad_are_asked_for_at_once_where_there_is_a_pad():
     link = 'as="fetch" fetchpriority="low" crossorigin href="./parcels/abc">'
     assert link in front_page.front("explore", ("abc",))
     assert link not in front_page.front("map", ("abc",))
-
-
-def test_another_page_than_the_one_we_know_is_left_alone(monkeypatch, tmp_path):
-    (tmp_path / "index.html").write_text("<p>something else</p>")
-    monkeypatch.setattr(front_page, "STATIC", tmp_path)
-    assert front_page.front("train") == "<p>something else</p>"

@@ -3,14 +3,20 @@ says them. A failure here after an upgrade names what broke."""
 
 import ast
 import inspect
+import logging
+import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import dask
 import pytest
+import streamlit as st
 from conftest import ROOT
 from distributed import Client, LocalCluster, Nanny, Worker
+from streamlit.testing.v1 import AppTest
 
-from ui import dask_private
+from ui import dask_private, shell, streamlit_private
 
 OURS = [path for folder in ("ui", "pages", "latent_pad") for path in sorted((ROOT / folder).rglob("*.py"))]
 
@@ -98,7 +104,92 @@ def test_a_cancelled_training_is_told_from_a_failed_one(client):
         future.result(timeout=30)
 
 
-PUBLIC = {"dask", "dask.system", "dask.config", "dask.utils", "distributed", "distributed.deploy", "distributed.system"}
+SETTINGS = """
+import sys
+from pathlib import Path
+import streamlit as st
+from ui.streamlit_private import settings_of
+if sys.argv[2]:
+    assert st.get_option("theme.light.primaryColor") is None
+settings_of(Path(sys.argv[1]))
+print(st.get_option("theme.light.primaryColor"), st.get_option("browser.gatherUsageStats"))
+"""
+
+
+@pytest.mark.parametrize("asked_before", ["", "yes"])
+def test_the_settings_beside_the_script_are_found_from_another_folder(tmp_path, asked_before):
+    command = [sys.executable, "-c", SETTINGS, str(ROOT / "streamlit_app.py"), asked_before]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    message = "streamlit.config._main_script_path: started elsewhere, the app would have no theme and send statistics"
+    assert done.stdout.split() == ["#4338ca", "False"], message + done.stderr
+
+
+def test_what_says_that_there_are_old_style_pages_is_what_navigation_clears(monkeypatch):
+    from streamlit.runtime.pages_manager import PagesManager
+
+    monkeypatch.setattr(PagesManager, "uses_pages_directory", True)
+    assert streamlit_private.has_old_pages()
+    AppTest.from_string("import streamlit as st\nst.navigation([st.Page(lambda: None, title='x')])").run()
+    assert not streamlit_private.has_old_pages(), "PagesManager.uses_pages_directory: a fresh server would show file names"
+    PagesManager.uses_pages_directory = True
+    streamlit_private.no_old_pages()
+    assert PagesManager.uses_pages_directory is False
+
+
+def test_spinners_that_have_no_page_can_be_kept_quiet(caplog):
+    @st.cache_resource(show_spinner="turning")
+    def made(_number: int) -> object:
+        return object()
+
+    with streamlit_private.quiet_spinners():
+        made(1)
+    assert not caplog.records, "the logger script_run_context: the server's log would begin with pages of warnings"
+    made.clear()
+    made(1)
+    assert {record.name for record in caplog.records} == {"streamlit.runtime.scriptrunner_utils.script_run_context"}
+    made.clear()
+    assert not logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").disabled
+
+
+def test_an_upload_can_be_let_go_of():
+    script = """
+import streamlit as st
+from ui import streamlit_private
+def away():
+    streamlit_private.remove_upload(st.session_state["f"])
+    st.session_state["mine"] = streamlit_private.session()
+st.file_uploader("f", key="f", on_change=away)
+"""
+    at = AppTest.from_string(script).run()
+    at.file_uploader(key="f").set_value(("a.txt", b"a", "text/plain")).run()
+    assert not at.exception, "ScriptRunContext.uploaded_file_mgr: what is uploaded would be held twice"
+    assert at.session_state["mine"], "ScriptRunContext.session_id"
+
+
+def test_without_a_server_nobody_is_connected():
+    assert streamlit_private.is_connected("nobody") is False
+    from streamlit.runtime import Runtime
+
+    assert callable(Runtime.is_active_session), "Runtime.is_active_session: pictures would leave while their tab is open"
+
+
+def test_streamlits_page_is_as_we_know_it():
+    assert streamlit_private.index(), "Surprise: ui/front_page.py must be looked at again; until then pages open more slowly"
+    for widget in ("Selectbox", "Html", "ButtonGroup", "BidiComponent", "NumberInput"):
+        assert streamlit_private.module_of(widget)
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r'\.(st(?!-)\w+)|data-testid="(\w+)"', shell.CSS))))
+def test_streamlit_calls_its_elements_so(name):
+    (name,) = filter(None, name)
+    scripts = (streamlit_private.STATIC / streamlit_private.JS).glob("*.js")
+    assert any(name in path.read_text() for path in scripts), f"{name}: the style in ui/shell.py reaches nothing"
+
+
+PUBLIC = {  # Dask's and Streamlit's modules that their documentation names
+    "dask", "dask.system", "dask.config", "dask.utils", "distributed", "distributed.deploy", "distributed.system", "streamlit",
+    "streamlit.typing", "streamlit_drawable_canvas",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
@@ -107,9 +198,9 @@ def test_only_one_module_says_private_names(path):
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module} | {
         name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
     }
-    if path.name != "dask_private.py":
-        assert {name for name in imported if name.split(".")[0] in ("dask", "distributed")} <= PUBLIC
     if path.name not in ("dask_private.py", "streamlit_private.py"):
+        theirs = {name for name in imported if name.split(".")[0] in ("dask", "distributed", "streamlit")}
+        assert theirs <= PUBLIC
         of_others = {
             ast.unparse(node) for node in ast.walk(tree)
             if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("_")

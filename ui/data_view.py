@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.typing import UploadedFile
 
 from latent_pad import forget
@@ -18,6 +17,7 @@ from ui.analyses import analyses
 from ui.jobs import jobs
 from ui.own import Pictures, Settings, Upload, mine, reading, store
 from ui.pictures import sheet
+from ui.streamlit_private import remove_upload
 from ui.train_form import choose_pictures
 from ui.visitor import session, visitor
 from ui.words import refused
@@ -157,9 +157,8 @@ def _arrived(key: str) -> None:
         store().add(Upload(owner=visitor(), name=name, raw=raw), session())
     except BadInput as problem:
         st.session_state["data_problem"] = ANY, str(problem)
-    context = get_script_run_ctx()
     for file in files:
-        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+        remove_upload(file)
 
 
 def _zipped(files: list[UploadedFile]) -> tuple[str, bytes]:

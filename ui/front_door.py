@@ -8,29 +8,40 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import streamlit as st
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from streamlit import config
-from streamlit.runtime.pages_manager import PagesManager
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
+from ui import streamlit_private
 from ui.front_page import front
 from ui.site_map import FIRST_MODEL, PAGES
 
+log = logging.getLogger(__name__)
 _first_parcels: list[str] = []  # digests of what the pad shows of the first model, as soon as it is packed
 
 
 def routes() -> list[Route]:
     """The address of each page, and of the parcels. (Under server.baseUrlPath Streamlit's page comes as it is.)"""
-    base = (config.get_option("server.baseUrlPath") or "").strip("/")
-    pages = [] if base else [Route(f"/{address}", _page) for *_, address in PAGES.values()]
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    pages = [] if base else [_PageRoute(f"/{address}", _page) for *_, address in PAGES.values()]
     # As in latent_pad/shelf.py, which is not imported yet: it brings torch, and the server is to be up at once.
     return [*pages, Route(f"/{base}/parcels/{{digest}}".replace("//", "/"), _parcel)]
 
 
+class _PageRoute(Route):
+    """A page of ours; passed on to Streamlit, which has one for every address, where it cannot be made."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, more = super().matches(scope)
+        return (match, more) if match != Match.FULL or _packed(self.path.strip("/"), ()) else (Match.NONE, {})
+
+
 def _page(request: Request) -> Response:
+    address = request.url.path.strip("/")
     is_first = request.query_params.get("checkpoint", FIRST_MODEL) == FIRST_MODEL
-    html, packed, tag = _packed(request.url.path.strip("/"), tuple(_first_parcels) if is_first else ())
+    html, packed, tag = (is_first and _packed(address, tuple(_first_parcels))) or _packed(address, ())
     headers = {"Cache-Control": "no-cache", "ETag": tag, "Vary": "Accept-Encoding"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -40,10 +51,20 @@ def _page(request: Request) -> Response:
 
 
 @functools.lru_cache
-def _packed(address: str, parcels: tuple[str, ...]) -> tuple[bytes, bytes, str]:
-    """The page, the page packed, its tag."""
-    html = front(address, parcels).encode()
+def _packed(address: str, parcels: tuple[str, ...]) -> tuple[bytes, bytes, str] | None:
+    """The page, the page packed, its tag; None where it cannot be made of Streamlit's."""
+    try:
+        html = front(address, parcels).encode()
+    except Exception as problem:  # whatever it is, a page that opens a second later is better than none
+        _tell(str(problem))
+        return None
     return html, gzip.compress(html, mtime=0), f'"{hashlib.sha256(html).hexdigest()[:16]}"'
+
+
+@functools.lru_cache(maxsize=1)
+def _tell(problem: str) -> None:
+    """Once, not for every page and visitor."""
+    log.warning("Streamlit's own first page is served, which opens more slowly, for Streamlit has changed: %s", problem)
 
 
 def _parcel(request: Request) -> Response:
@@ -55,7 +76,7 @@ def _parcel(request: Request) -> Response:
 @asynccontextmanager
 async def warm(app: object) -> AsyncIterator[None]:
     """While the server runs: what the first visitor would wait for begins before anybody comes."""
-    PagesManager.uses_pages_directory = False  # else the first page of a server shows a menu of file names for a while
+    streamlit_private.no_old_pages()  # else the first page of a server shows a menu of file names for a while
     threading.Thread(target=_prepare, daemon=True).start()
     yield
 
@@ -64,10 +85,6 @@ def _prepare() -> None:
     """Bring torch, and have the first model open, its test images encoded, and all of it packed for the pad."""
     from ui.explore_data import first_parcels, measure_first
 
-    spinners = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
-    spinners.disabled = True  # they are warned of where there is no page to turn on
-    try:
+    with streamlit_private.quiet_spinners():
         _first_parcels[:] = first_parcels()
         measure_first()
-    finally:
-        spinners.disabled = False

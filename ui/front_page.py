@@ -13,18 +13,16 @@ import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
 
-import streamlit
-
+from ui import streamlit_private
 from ui.site_map import WITH_A_PAD
+from ui.streamlit_private import BACKEND, JS
 
 ICON = "data:image/png;base64," + base64.b64encode((Path(__file__).parent / "icon.png").read_bytes()).decode()
-STATIC = Path(streamlit.__file__).parent / "static"
 PAD = Path(__file__).parent.parent / "latent_pad" / "assets"
-JS = "./static/js/"
-BIDI = "./_stcore/bidi-components/latentscape.latent_pad/"
+BIDI = streamlit_private.component_address("latentscape.latent_pad")
 EVERYWHERE = ("Selectbox", "Html")  # the first widgets of every page, as Streamlit's files are called
 BESIDE_A_PAD = ("ButtonGroup", "BidiComponent", "NumberInput")
-SERVER = '<script>window.__streamlit = { BACKEND_BASE_URL: new URL("./", location.href).href };</script>'
+SERVER = f'<script>window.__streamlit = {{ {BACKEND}: new URL("./", location.href).href }};</script>'
 SMALL = 10_000  # letters of a module that travels inside the page
 PLAIN = " !$&()*+,-./:;=?@[]^_`{|}~'"  # what a data: address and a script element can hold as it is
 
@@ -34,10 +32,13 @@ LINKED = re.compile(r'<link rel="modulepreload"[^>]* href="([^"]+)">')
 
 
 def front(address: str, parcels: Sequence[str] = ()) -> str:
-    """The page for one of our addresses. parcels: digests of what a pad on it is going to ask for."""
-    html = (STATIC / "index.html").read_text(encoding="utf-8")
+    """The page for one of our addresses. parcels: digests of what a pad on it is going to ask for.
+
+    Raises Surprise, or OSError for a module that is not there: then Streamlit's own page is the one to serve.
+    """
+    html = streamlit_private.index()
     names = (*EVERYWHERE, *BESIDE_A_PAD) if address in WITH_A_PAD else EVERYWHERE
-    modules = _with_imports(STATIC / JS, [path.name for name in names for path in (STATIC / JS).glob(f"{name}.*.js")])
+    modules = _with_imports(streamlit_private.STATIC / JS, [streamlit_private.module_of(name) for name in names])
     paths = [f"{JS}{name}" for name in modules]
     links = []
     if address in WITH_A_PAD:
@@ -80,7 +81,7 @@ def _small(path: str) -> str | None:
     folder, name = path.rsplit("/", 1)
     if name == "pad.js":
         return None  # Streamlit asks for a component's own module with a script element, which knows no import map
-    text = ((PAD if f"{folder}/" == BIDI else STATIC / folder) / name).read_text(encoding="utf-8")
+    text = ((PAD if f"{folder}/" == BIDI else streamlit_private.STATIC / folder) / name).read_text(encoding="utf-8")
     return text if len(text) <= SMALL and not ELSEWHERE.search(text) else None
 
 

@@ -13,11 +13,10 @@ from typing import ClassVar, NamedTuple, TypeVar
 import streamlit as st
 from dask.utils import parse_bytes
 from distributed.system import MEMORY_LIMIT
-from streamlit import runtime
 
-from latent_pad.memory import keep_with
 from ui.once import once
 from ui.store import EVERYBODY, KEEP_SECONDS, Held, Store
+from ui.streamlit_private import is_connected
 from ui.visitor import session, visitor
 from vae_core.data import ImageSet
 from vae_core.errors import BadInput
@@ -140,11 +139,6 @@ def remembered(key: Hashable, make: Callable[[], T], spinner: str | None = None,
             return make()
 
     return store().remembered(key, making, visitor() if own else EVERYBODY, session())
-
-
-def is_connected(session: str) -> bool:
-    """Whether the tab of a Streamlit session is open."""
-    return runtime.exists() and runtime.get_instance().is_active_session(session)
 
 
 def _forget_packed() -> None:

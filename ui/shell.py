@@ -4,9 +4,8 @@ import os
 
 import streamlit as st
 import torch
-from streamlit.navigation.page import StreamlitPage
-from streamlit.runtime.pages_manager import PagesManager
 
+from ui import streamlit_private
 from ui.front_page import ICON
 from ui.own import store
 from ui.picker import checkpoint_picker
@@ -33,7 +32,7 @@ CSS = """
 """
 
 
-def frame() -> StreamlitPage:
+def frame() -> streamlit_private.StreamlitPage:
     """Draw what stands around every page (tab title, navigation, style, checkpoint picker) and return the page to run."""
     st.set_page_config(page_title="Latentscape", page_icon=ICON, layout="wide")
     pages = [
@@ -55,9 +54,9 @@ def inside_app() -> None:
     old-style pages and run the page's file alone: then start over, the right way. (Our own server says at its start that it has
     none: ui/front_door.py. A test harness that forgets the navigation between two runs gets the frame drawn here instead:
     starting over would lose the press that it simulates.)"""
-    if PagesManager.uses_pages_directory:
+    if streamlit_private.has_old_pages():
         if "framed" not in st.session_state:
-            PagesManager.uses_pages_directory = False
+            streamlit_private.no_old_pages()
             st.rerun()
         frame()
 

@@ -11,7 +11,8 @@ import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ui import streamlit_private
 
 COOKIE = "latentscape_visitor"
 SECRET = re.compile(r"[\w-]{32,64}", re.ASCII)
@@ -25,8 +26,7 @@ def visitor() -> str:
 
 def session() -> str:
     """Streamlit's name of the connection that this page is drawn for: another one after a reload. Empty where none is drawn."""
-    context = get_script_run_ctx(suppress_warning=True)
-    return context.session_id if context else ""
+    return streamlit_private.session()
 
 
 class VisitorCookie:
