@@ -165,6 +165,7 @@ def test_models_and_pictures_are_their_visitors_alone(page):
 
 
 def test_a_kept_file_that_is_damaged_is_told_and_the_other_methods_stay(monkeypatch, tmp_path):
+    monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
     monkeypatch.setattr(picker, "KEPT", tmp_path)
     content = made("dae")[1]
     checkpoint.save(tmp_path, "mine", content, checkpoint.open_bytes(content, "mine").recipe)
@@ -271,7 +272,8 @@ def test_a_curve_that_failed_says_why_and_can_be_asked_for_again(page, monkeypat
     page.run().button(key="restore_curve_start").click().run()
     wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), 60, "the curve")
     page.run()
-    assert [error.value for error in page.error] == ["There is no room."]
+    assert [error.value for error in page.error] == ["It was not computed."]
+    assert "There is no room." in [text.value for text in page.text]
     assert page.button(key="restore_curve_start")
 
 

@@ -18,6 +18,7 @@ from test_pages import finished_run, open_app
 from ui import picker
 from ui.cluster import Cluster
 from ui.figures import class_bars, latent_map, maps_beside, projection_map, rate_distortion
+from ui.own import Model, Pictures
 from ui.runs import FAILED
 from ui.words import in_chart, in_markdown
 from vae_core import checkpoint, data, train
@@ -100,11 +101,14 @@ def hostile(jobs, store, monkeypatch, tmp_path):  # noqa: F811
 
     monkeypatch.setattr(Cluster, "client", nobody)
     monkeypatch.setattr(picker, "KEPT", tmp_path)
+    monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
     for suffix in ("json", "safetensors"):
         shutil.copy(picker.SHIPPED / f"mnist-ae-30.{suffix}", tmp_path / f"{NAME}.{suffix}")
     at = upload(open_data(), hostile_zip(), f"{NAME}.zip")
-    (mine,) = (held for held in store._held.values() if hasattr(held, "images"))
-    at.session_state["own_checkpoints"] = {"own": model_of(mine.images), "elsewhere": model_of(mine.images, TRICKS[0])}
+    owner = at.session_state["visitor"]
+    (mine,) = store.of(owner, "", Pictures)
+    for name, weights in (("own", model_of(mine.images)), ("elsewhere", model_of(mine.images, TRICKS[0]))):
+        store.add(Model(owner=owner, name=name, weights=weights), "")
     return at
 
 
@@ -135,7 +139,7 @@ def _model_of(images: data.ImageSet, name: str) -> bytes:
 
 
 def test_what_was_uploaded(hostile):
-    assert check(hostile) > 2
+    assert check(hostile) >= 2, "the file's name, and the classes in the chart"
 
 
 def test_a_zip_that_is_none(hostile):
@@ -173,7 +177,7 @@ def test_no_page_reads_more_than_words_in_a_run(hostile, jobs, weights, page):
     run.about["classes"] = TRICKS[:10]
     run.request |= {"title": TRICKS[0], "data": TRICKS[1], "command": " ".join(TRICKS)}
     jobs.store.add(run)
-    query = {"run": run.id} if page == "train" else {"runs": run.id}
+    query = {"run": run.view_id} if page == "train" else {"runs": run.view_id}
     assert check(open_app(page, **query)) > 2
 
 
@@ -184,7 +188,7 @@ def test_a_refusal_is_text(hostile, page, monkeypatch):
     def full(*arguments, **named):
         raise BadInput(" ".join(TRICKS))
 
-    monkeypatch.setattr(Jobs, "submit", full)
+    monkeypatch.setattr(Jobs, "submit" if page == "train" else "submit_sweep", full)
     at = hostile.switch_page(f"pages/{page}.py").run()
     at.button(key=f"{page}_start").click().run()
     assert check(at)

@@ -61,7 +61,7 @@ def _packed(address: str, parcels: tuple[str, ...]) -> tuple[bytes, bytes, str] 
     return html, gzip.compress(html, mtime=0), f'"{hashlib.sha256(html).hexdigest()[:16]}"'
 
 
-@functools.lru_cache(maxsize=1)
+@functools.cache
 def _tell(problem: str) -> None:
     """Once, not for every page and visitor."""
     log.warning("Streamlit's own first page is served, which opens more slowly, for Streamlit has changed: %s", problem)

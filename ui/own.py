@@ -14,6 +14,7 @@ import streamlit as st
 from dask.utils import parse_bytes
 from distributed.system import MEMORY_LIMIT
 
+from latent_pad.memory import keep_with
 from ui.once import once
 from ui.store import EVERYBODY, KEEP_SECONDS, Held, Store
 from ui.streamlit_private import is_connected
