@@ -16,6 +16,7 @@ from PIL import Image
 
 from vae_core import checkpoint, evaluate, train, train_cli, vae
 from vae_core.data import load
+from vae_core.errors import BadInput
 from vae_core.train_cli import main
 
 torch.set_num_threads(1)
@@ -159,26 +160,27 @@ def test_overwriting_on_request_gives_the_new_run(tmp_path, capsys):
 # Resuming.
 
 
-def stop_after(monkeypatch, records: int) -> None:
-    """Press Ctrl-C after so many records."""
+def stop_after(monkeypatch, records: int, number: int = signal.SIGINT) -> None:
+    """Press Ctrl-C, or send another signal, after so many records."""
     real = train_cli.fit
 
     def interrupted(*arguments):
-        for number, record in enumerate(real(*arguments), start=1):
-            if number == records:
-                signal.raise_signal(signal.SIGINT)
+        for count, record in enumerate(real(*arguments), start=1):
+            if count == records:
+                signal.raise_signal(number)
             yield record
 
     monkeypatch.setattr(train_cli, "fit", interrupted)
 
 
+@pytest.mark.parametrize(("number", "left"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
 @pytest.mark.parametrize("records", [1, 7, 12, 13])  # of 12 batches a pass, the last one told by its epoch
-def test_a_run_stopped_by_ctrl_c_and_resumed_is_the_same_run(tmp_path, capsys, monkeypatch, records):
+def test_a_run_stopped_by_a_signal_and_resumed_is_the_same_run(tmp_path, capsys, monkeypatch, records, number, left):
     _, whole, _ = run(capsys, *QUICK, "--out", tmp_path / "whole", "--json")
     with monkeypatch.context() as patch:
-        stop_after(patch, records)
+        stop_after(patch, records, number)
         code, first, err = run(capsys, *QUICK, "--out", tmp_path / "cut", "--json")
-    assert (code, err) == (130, [])
+    assert (code, err) == (left, [])
     assert len(first) == records // 12
     opened = checkpoint.open_file(tmp_path / "cut" / "checkpoint")
     assert len(opened.recipe.epochs) == records // 12
@@ -189,13 +191,123 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_is_the_same_run(tmp_path, capsys, m
     assert all(torch.equal(tensor, digests[1][name]) for name, tensor in digests[0].items())
 
 
-def test_resuming_a_finished_run_trains_no_more(tmp_path, capsys):
+def test_resuming_a_finished_run_trains_no_more_and_says_so(tmp_path, capsys):
     run(capsys, *QUICK, "--out", tmp_path / "r", "--json")
     before = checkpoint.open_file(tmp_path / "r" / "checkpoint").model.state_dict()
-    code, out, _ = run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--resume")
+    code, out, err = run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--resume")
     assert (code, out) == (0, [])
+    assert err == ["The run in r has done its 2 epochs; give a larger --epochs to go on."]
     after = checkpoint.open_file(tmp_path / "r" / "checkpoint").model.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_signal_in_the_middle_of_an_evaluation_is_heard_there(tmp_path, capsys, monkeypatch, number, parts):
+    monkeypatch.setattr(evaluate, "at_once", lambda model: 50)  # of 360
+    _, whole, _ = run(capsys, *QUICK, "--out", tmp_path / "whole", "--json")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 11 + parts, number)
+        code, out, _ = run(capsys, *QUICK, "--out", tmp_path / "cut", "--json")
+    assert (code, out) == (128 + number, [])
+    assert checkpoint.open_file(tmp_path / "cut" / "checkpoint").recipe.epochs == []
+    _, out, _ = run(capsys, "--data", "digits", "--out", tmp_path / "cut", "--json", "--resume")
+    assert losses(out) == losses(whole)
+
+
+def test_a_signal_while_the_finished_model_is_judged_leaves_it_written(tmp_path, capsys, monkeypatch):
+    real = train_cli.finish
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr(train_cli, "finish", interrupted)
+    code, out, _ = run(capsys, *QUICK, "--out", tmp_path / "r", "--json")
+    assert (code, len(out)) == (143, 2)
+    assert len(checkpoint.open_file(tmp_path / "r" / "checkpoint").recipe.epochs) == 2
+
+
+def test_ctrl_c_before_there_is_a_run_is_no_traceback(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(train_cli.data, "load", lambda name: signal.raise_signal(signal.SIGINT))
+    assert run(capsys, *QUICK, "--out", tmp_path / "r") == (130, [], [])
+    assert not (tmp_path / "r").exists()
+
+
+# Resuming with more epochs, or with something else.
+
+
+def test_a_constant_rate_goes_on_as_if_the_run_had_been_begun_with_more_epochs(tmp_path, capsys):
+    constant = [*QUICK, "--schedule", "constant", "--json"]
+    _, whole, _ = run(capsys, *constant, "--out", tmp_path / "whole", "--epochs", "4")
+    _, first, _ = run(capsys, *constant, "--out", tmp_path / "r", "--title", "Mine")
+    code, second, err = run(capsys, "--data", "digits", "--json", "--resume", "--epochs", "4", "--out", tmp_path / "r")
+    assert (code, losses(first + second)) == (0, losses(whole))
+    assert err == ["The run in r goes on from 2 to 4 epochs. Its learning rate stays constant."]
+    recipe = checkpoint.open_file(tmp_path / "r" / "checkpoint").recipe
+    assert (recipe.training["epochs"], recipe.title) == (4, "Mine")
+    assert recipe.command.count(" && ") == 1
+    assert recipe.command.endswith(f"--out {tmp_path / 'r'}")
+
+
+def test_one_cycle_is_stretched_over_all_epochs_and_that_is_said(tmp_path, capsys, monkeypatch):
+    rates, real = [], train.learning_rate
+    monkeypatch.setattr(train, "learning_rate", lambda *arguments: rates.append(real(*arguments)) or rates[-1])
+    run(capsys, *QUICK, "--out", tmp_path / "r", "--json")
+    rates.clear()
+    code, out, err = run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--resume", "--epochs", "4")
+    assert (code, [json.loads(line)["epoch"] for line in out], len(err)) == (0, [3, 4], 1)
+    assert "goes on from 2 to 4 epochs. Its cycle is stretched" in err[0]
+    config = train.TrainConfig(epochs=4, lr=1e-3)
+    assert rates == [real(step, 48, config) for step in range(24, 48)]
+    code, again, err = run(capsys, "--data", "digits", "--out", tmp_path / "r", "--json", "--resume", "--epochs", "4")
+    assert (code, again, len(err)) == (0, [], 1)
+    assert "has done its 4 epochs" in err[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--lr 0.5", ["--lr 0.001, not 0.5"]), ("--seed 7", ["--seed 0, not 7"]), ("--beta 2", ["--beta 1.0, not 2.0"]),
+        ("--flip", ["no --flip"]), ("--shift 1", ["--shift 0, not 1"]), ("--batch-size 5", ["--batch-size 128, not 5"]),
+        ("--kind ae", ["--kind vae, not ae"]), ("--architecture conv", ["--architecture mlp, not conv"]),
+        ("--latent-dim 3 --hidden 17", ["--latent-dim 2, not 3", "--hidden 16, not 17"]), ("--binarize", ["no --binarize"]),
+        ("--corruption half", ["no --corruption"]), ("--schedule constant", ["--schedule one-cycle, not constant"]),
+        ("--kl-warmup 1", ["--kl-warmup 0.0, not 1.0"]), ("--precision bf16", ["--precision fp32, not bf16"]),
+        ("--device cuda", ["--device cpu, not cuda"]), ("--epochs 1", ["--epochs 2, not 1"]),
+        ("--epochs 4 --lr 0.5", ["--lr 0.001, not 0.5"]), ("--reduction mean", ["--reduction sum, not mean"]),
+        ("--likelihood gaussian", ["--likelihood bernoulli, not gaussian"]), ("--overwrite", ["--overwrite"]),
+        ("--init somewhere", ["--init"]),
+    ],
+)  # fmt: skip
+def test_what_differs_from_the_run_is_named_and_nothing_is_touched(shared_run, capsys, words, named):
+    before = {path: path.read_bytes() for path in shared_run.rglob("*.*")}
+    sentence = assert_refused(*run(capsys, "--data", "digits", "--resume", "--json", "--out", shared_run, *words.split()))
+    assert all(what in sentence for what in named)
+    assert {path: path.read_bytes() for path in shared_run.rglob("*.*")} == before
+
+
+@pytest.fixture(scope="module")
+def shared_run(tmp_path_factory):
+    """The folder of a finished run: never write into it."""
+    out = tmp_path_factory.mktemp("runs") / "r"
+    assert main([*QUICK, "--json", "--out", str(out)]) == 0
+    return out
+
+
+@pytest.mark.parametrize(
+    "words", ["", "--lr 1e-3 --seed 0", "--device auto --precision auto", "--hidden 16 --kind vae --epochs 2"]
+)
+def test_what_is_said_again_as_it_was_is_no_difference(shared_run, capsys, words):
+    code, out, err = run(capsys, "--data", "digits", "--resume", "--json", "--out", shared_run, *words.split())
+    assert (code, out, len(err)) == (0, [], 1)
+
+
+def test_a_run_cannot_be_extended_to_fewer_epochs():
+    digits = load("digits")
+    state = train.start(vae.VAEConfig(image_shape=digits.image_shape, hidden=8), digits, train.TrainConfig(epochs=3))
+    with pytest.raises(BadInput, match="3 epochs; it can be given more, not 3"):
+        train.extend(state, 3)
 
 
 def test_resuming_what_is_not_there_is_refused(tmp_path, capsys):
@@ -213,7 +325,71 @@ def test_resuming_a_damaged_run_is_refused_and_leaves_it(tmp_path, capsys):
 
 def test_resuming_with_other_data_is_refused(tmp_path, capsys):
     run(capsys, *QUICK, "--out", tmp_path, "--json")
-    assert "mnist" in assert_refused(*run(capsys, "--data", "mnist", "--out", tmp_path, "--json", "--resume"))
+    sentence = assert_refused(*run(capsys, "--data", "mnist", "--out", tmp_path, "--json", "--resume"))
+    assert "('digits') than mnist holds now" in sentence
+
+
+# Somebody's home, and a state in a model's place.
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty home."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+def test_a_tilde_is_understood_in_every_path(home, capsys, monkeypatch):
+    (home / "pictures").mkdir()
+    for index in range(6):
+        pixels = np.random.default_rng(index).integers(0, 256, (9, 9), dtype=np.uint8)
+        Image.fromarray(pixels).save(home / "pictures" / f"{index}.png")
+    folder = ["--data", "folder:~/pictures", "--image-size", "8", "--kind", "ae", "--hidden", "2", "--epochs", "1", "--json"]
+    assert run(capsys, *folder, "--out=~/runs/one")[0] == 0
+    assert run(capsys, *folder, "--init", "~/runs/one/checkpoint", "--out=~/runs/two")[0] == 0
+    assert sorted(path.name for path in (home / "runs").iterdir()) == ["one", "two"]
+    from vae_core import data, inpainting_cli
+
+    assert inpainting_cli._parser().parse_args(["--checkpoints=~/runs"]).checkpoints == home / "runs"
+    monkeypatch.setenv("LATENTSCAPE_DATA", "~/sets")
+    assert data._downloads() == home / "sets"
+    assert [path.name for path in home.parent.iterdir()] == ["home"]  # nothing is called ~
+
+
+@pytest.mark.parametrize(
+    "words", ["--out ~nobody-has-it/x", "--init ~nobody-has-it/x --out r", "--data folder:~nobody-has-it/x --out r"]
+)
+def test_a_home_that_nobody_has_is_told(home, capsys, words):
+    assert "no home for '~nobody-has-it'" in assert_refused(*run(capsys, *QUICK, *words.split()))
+    assert list(home.parent.iterdir()) == [home]
+
+
+def test_a_state_opened_as_a_model_says_which_file_to_open(tmp_path, capsys, shared_run):
+    raw = (shared_run / "state.safetensors").read_bytes()
+    (tmp_path / "copied.safetensors").write_bytes(raw)
+    for path in (shared_run / "state", shared_run / "state.safetensors", tmp_path / "copied"):
+        with pytest.raises(BadInput, match=rf"{path.stem}.* and no model; open the checkpoint.safetensors beside it"):
+            checkpoint.open_file(path)
+    with pytest.raises(BadInput, match="mine is a run to go on with"):
+        checkpoint.open_bytes(raw, "mine")
+    sentence = assert_refused(*run(capsys, *QUICK, "--json", "--init", shared_run / "state", "--out", tmp_path / "r"))
+    assert "open the checkpoint.safetensors beside it" in sentence
+
+
+def test_a_state_larger_than_any_model_says_the_same(shared_run, monkeypatch):
+    raw = (shared_run / "state.safetensors").read_bytes()
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", len(raw) - 1)
+    for opening in (lambda: checkpoint.open_file(shared_run / "state"), lambda: checkpoint.open_bytes(raw, "state")):
+        with pytest.raises(BadInput, match=r"open the checkpoint\.safetensors beside it"):
+            opening()
+
+
+@pytest.mark.parametrize("words", ["--image-size 64", "--fit letterbox", "--split-seed 3"])
+def test_how_pictures_are_read_is_refused_where_there_are_none(tmp_path, capsys, words):
+    assert words.split()[0] in assert_refused(*run(capsys, *QUICK, "--json", "--out", tmp_path / "r", *words.split()))
 
 
 # Bad values.
@@ -258,7 +434,11 @@ def test_every_kind_is_trained_saved_and_resumed_by_the_command(tmp_path, capsys
     assert opened.recipe.kind == asked.pop("--kind")
     assert {f"--{name}": str(value) for name, value in opened.recipe.config.items() if f"--{name}" in asked} == asked
     assert json.loads(out[0])["test_loss"] == json.loads(out[0])["test_recon"]
-    assert run(capsys, "--data", "digits", "--resume", "--out", tmp_path / "r", "--json") == (0, [], [])
+    again = ["--data", "digits", "--resume", "--json", "--out", tmp_path / "r", *words.split()]
+    code, out, err = run(capsys, *again)
+    assert (code, out, len(err)) == (0, [], 1)
+    code, out, err = run(capsys, *again, "--epochs", "2")
+    assert (code, len(out), len(err)) == (0, 1, 1)
 
 
 def test_a_run_can_begin_with_the_weights_of_another(tmp_path, capsys):
@@ -397,19 +577,20 @@ def test_a_bad_value_in_a_shell_shows_no_traceback(tmp_path):
     assert_refused(done.returncode, done.stdout.splitlines(), done.stderr.splitlines())
 
 
-def test_ctrl_c_leaves_a_checkpoint_that_opens_and_can_be_resumed(tmp_path, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_leaves_a_checkpoint_that_opens_and_can_be_resumed(tmp_path, capsys, number):
     arguments = [*QUICK, "--epochs", "1000", "--out", tmp_path / "r", "--json"]
     out, err = tmp_path / "out", tmp_path / "err"
     with out.open("w") as stdout, err.open("w") as stderr:
         process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=stdout, stderr=stderr)
     try:
         wait_until(lambda: "\n" in out.read_text(), 120, "a first epoch")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.wait(timeout=60)
     finally:
         process.kill()
     told = losses(out.read_text().splitlines())
-    assert (process.returncode, err.read_text()) == (130, "")
+    assert (process.returncode, err.read_text()) == (128 + number, "")
     assert told[0][0] == 1
     assert len(told) < 1000
     opened = checkpoint.open_file(tmp_path / "r" / "checkpoint")
@@ -418,6 +599,25 @@ def test_ctrl_c_leaves_a_checkpoint_that_opens_and_can_be_resumed(tmp_path, caps
     assert state.steps >= 12 * len(told)
     following = next(record for record in train.fit(state, load("digits")) if isinstance(record, train.Epoch))
     assert following.epoch == len(told) + 1
+
+
+def test_sigterm_to_torchrun_ends_all_processes_with_one_checkpoint(tmp_path):
+    arguments = [*QUICK, "--epochs", "1000", "--json", "--batch-size", "100", "--out", str(tmp_path / "two")]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "vae_core.train"]
+    out = tmp_path / "out"
+    with out.open("w") as stdout, (tmp_path / "err").open("w") as stderr:
+        process = subprocess.Popen(
+            [*launcher, *arguments], cwd=ROOT, stdout=stdout, stderr=stderr, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+    try:
+        wait_until(lambda: "\n" in out.read_text(), 200, "a first epoch")
+        process.terminate()
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+    told = [line for line in out.read_text().splitlines() if line.startswith("{")]
+    assert len(checkpoint.open_file(tmp_path / "two" / "checkpoint").recipe.epochs) == len(told) < 1000
+    assert train.resume(tmp_path / "two", load("digits")).steps >= 15 * len(told)
 
 
 def test_torchrun_of_the_command_gives_one_set_of_lines_and_one_checkpoint(tmp_path, capsys):

@@ -158,6 +158,8 @@ def open_file(path: Path) -> Checkpoint:
     path = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
     weights_path, recipe_path = path.with_name(f"{path.name}.safetensors"), path.with_name(f"{path.name}.json")
     try:
+        with weights_path.open("rb") as file:
+            _refuse_state(file.read(8 + MAX_HEADER), weights_path.name)
         if weights_path.stat().st_size > MAX_BYTES:
             raise BadInput(f"{weights_path.name} is larger than {MAX_BYTES // 2**20} MB, the most a checkpoint may have.")
         weights = weights_path.read_bytes()
@@ -181,6 +183,7 @@ def open_bytes(weights: bytes, name: str) -> Checkpoint:
 
     Order matters: sizes, header, recipe and shapes are all checked before a tensor is allocated.
     """
+    _refuse_state(weights[: 8 + MAX_HEADER], name)
     if len(weights) > MAX_BYTES:
         raise BadInput(f"{name} is larger than {MAX_BYTES // 2**20} MB, the most a checkpoint may have.")
     header = read_header(weights, name)
@@ -201,6 +204,16 @@ def open_bytes(weights: bytes, name: str) -> Checkpoint:
 def embedded_recipe(weights: bytes, name: str) -> Recipe:
     """The recipe in a weights file, whose tensors are not looked at. Raises BadInput as `open_bytes` does."""
     return _recipe_in(read_header(weights, name).get("__metadata__"), name)
+
+
+def _refuse_state(beginning: bytes, name: str) -> None:
+    """Raise BadInput where a file is a run to go on with, as `TrainState.to_bytes` writes it, and no model to open."""
+    try:
+        metadata = read_header(beginning, name).get("__metadata__")
+    except BadInput:  # something else: it is refused in its own words
+        return
+    if isinstance(metadata, dict) and "state" in metadata and "latentscape" not in metadata:
+        raise BadInput(f"{name} is a run to go on with (--resume) and no model; open the checkpoint.safetensors beside it.")
 
 
 def _recipe_in(metadata: object, name: str) -> Recipe:

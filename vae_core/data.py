@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from vae_core import shapes
-from vae_core.errors import BadInput
+from vae_core.errors import BadInput, shortly
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "data"
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts its IDX files
@@ -154,9 +154,17 @@ def _shapes():
     return train_images, labels[0], test_images, labels[1], classes, shapes.FACTORS, train_factors, test_factors
 
 
+def path_of(text: str) -> Path:
+    """A path as a person types it, where ~ is somebody's home. Raises BadInput where nobody knows whose."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise BadInput(f"There is no home for {shortly(Path(text).parts[0])} here; write the path in full.") from error
+
+
 def _downloads() -> Path:
     """The folder of torchvision's files."""
-    return Path(os.environ.get("LATENTSCAPE_DATA") or EMBEDDED)
+    return path_of(os.environ.get("LATENTSCAPE_DATA") or str(EMBEDDED))
 
 
 def _torchvision(name: str, class_name: str, classes: list[str] | None = None, first_label: int = 0, **options) -> Callable:

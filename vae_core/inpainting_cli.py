@@ -3,13 +3,12 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from vae_core import data
 from vae_core.corruption import KINDS, parse
 from vae_core.errors import BadInput, in_range, shortly
 from vae_core.inpainting import CHECKPOINTS, DENOISERS, METHODS, compare, load_models
-from vae_core.train_cli import Parser
+from vae_core.train_cli import Parser, typed_path
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -18,7 +17,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corruption", default="dropout:0.5", metavar="SPEC", help=f"{', '.join(KINDS)}, as in dropout:0.5")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--methods", metavar="A,B", help=f"some of {', '.join(METHODS)} (default: all)")
-    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, metavar="FOLDER", help="where the models lie")
+    parser.add_argument("--checkpoints", type=typed_path, default=CHECKPOINTS, metavar="FOLDER", help="where the models lie")
     parser.add_argument("--json", action="store_true", help="one JSON object a line per method on stdout, no table")
     return parser
 

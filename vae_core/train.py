@@ -129,6 +129,7 @@ class TrainState:
     tested: Tensor = field(default_factory=lambda: torch.zeros(2, 0))  # recon, kl of the test images judged in this epoch
     seconds: float = 0.0
     epochs: list[Epoch] = field(default_factory=list)
+    data_name: str = ""
 
     @property
     def finished(self) -> bool:
@@ -149,7 +150,7 @@ class TrainState:
         """What is not a tensor: settings, position in the schedule, the records so far."""
         return {
             "kind": self.model.config.kind, "model": asdict(self.model.config), "training": asdict(self.config),
-            "data": self.data_digest, "steps": self.steps, "seconds": self.seconds,
+            "data": self.data_digest, "data_name": self.data_name, "steps": self.steps, "seconds": self.seconds,
             "epochs": [asdict(epoch) for epoch in self.epochs],
         }  # fmt: skip
 
@@ -201,7 +202,7 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: di
         model.load_state_dict(weights)
     noise = torch.Generator().manual_seed(config.seed)  # on the CPU: the same draws on every device
     batches = math.ceil(len(data.train_images) / config.batch_size)
-    return TrainState(model, config, data.digest, _optimizer(model, config), noise, batches=batches)
+    return TrainState(model, config, data.digest, _optimizer(model, config), noise, batches=batches, data_name=data.name)
 
 
 def resume(folder: Path, data: ImageSet) -> TrainState:
@@ -215,12 +216,27 @@ def resume(folder: Path, data: ImageSet) -> TrainState:
     return from_bytes(raw, data)
 
 
+def extend(state: TrainState, epochs: int) -> None:
+    """Let a run go on to more epochs than it was begun with. Raises BadInput where they are not more.
+
+    A constant learning rate stays what it was: the run is the one that was begun with so many epochs. One cycle is stretched:
+    the rate is, from here on, that of a cycle over all of them, so the run is none that was begun with them.
+    """
+    if epochs <= state.config.epochs:
+        raise BadInput(f"The run has {state.config.epochs} epochs; it can be given more, not {epochs}.")
+    state.config = replace(state.config, epochs=epochs)
+
+
 def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
     """The state that `TrainState.to_bytes` wrote, on this machine's device. Raises BadInput where it is damaged."""
     try:
         about = json.loads(checkpoint.read_header(raw, "The saved run")["__metadata__"]["state"])
         if about["data"] != data.digest:
-            raise BadInput(f"The saved run was trained on other images than {data.name} holds now; start a new one.")
+            known = about.get("data_name", "")
+            raise BadInput(
+                f"The saved run was trained on other images{f' ({shortly(known)})' * bool(known)} than {data.name} holds now; "
+                "give the data that it was begun with, or start a new one."
+            )
         tensors = safetensors.torch.load(raw)
         training = TrainConfig(**about["training"])
         if not has_device(training.device):

@@ -6,10 +6,11 @@ import os
 import shlex
 import signal
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import NoReturn
 
+import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
@@ -25,6 +26,7 @@ from vae_core.train import (
     Tested,
     TrainConfig,
     TrainState,
+    extend,
     finish,
     fit,
     resume,
@@ -33,7 +35,16 @@ from vae_core.train import (
 from vae_core.vae import ARCHITECTURES
 from vae_core.watch import Watch, remove_grids, save_grids
 
+EPILOG = """Ctrl-C (exit code 130) and SIGTERM (143) end a run after the present batch, with its state and a checkpoint of
+what it has learned. --resume goes on from there with the same trajectory and the run's own settings; with a larger --epochs it
+goes on to so many in all. A constant learning rate then stays what it was. One cycle is stretched: the rate becomes that of a
+cycle over all of the epochs, so the losses are not those of a run that was begun with so many."""
+UNSAID = object()
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+LONGEST = 4000  # letters of the command that a recipe keeps
 MODEL_OPTIONS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binarize", "reduction", "likelihood", "corruption")
+TRAINING_OPTIONS = ("batch_size", "lr", "schedule", "kl_warmup", "seed", "device", "precision", "flip", "shift")
+READING_OPTIONS = ("image_size", "fit", "split_seed", "split", "class_level")  # of pictures that lie in files
 PRINTED = ("epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second")
 
 
@@ -44,8 +55,17 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{message[0].upper()}{message[1:]}; see {self.prog} --help.\n")
 
 
+def typed_path(text: str) -> Path:
+    """A path among the words of a command, for argparse."""
+    try:
+        return data.path_of(text)
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from error
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m vae_core.train", description="Train an autoencoder; losses in nats per image.")
+    description = "Train an autoencoder; losses in nats per image."
+    parser = Parser(prog="python -m vae_core.train", description=description, epilog=EPILOG)
     parser.add_argument(
         "--data", default="mnist", metavar="NAME", help=f"{', '.join(data.NAMES)}, or folder:PATH: a folder or zip file"
     )
@@ -85,27 +105,32 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help=", ".join(DEVICES))
     parser.add_argument("--precision", default="auto", help=", ".join(PRECISIONS))
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where checkpoint and state are written")
+    parser.add_argument(
+        "--out", type=typed_path, required=True, metavar="FOLDER", help="where checkpoint and state are written"
+    )
     parser.add_argument("--title", help="a name for people (default: the folder's)")
     parser.add_argument(
-        "--init", type=Path, metavar="CHECKPOINT", help="begin with the weights of this one, of the same settings"
+        "--init", type=typed_path, metavar="CHECKPOINT", help="begin with the weights of this one, of the same settings"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings; see below")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in --out")
     parser.add_argument("--json", action="store_true", help="one JSON object a line per epoch on stdout, no progress bar")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 done, 2 bad values, 3 diverged, 130 stopped by Ctrl-C (checkpoint kept)."""
+    """Run the command; returns the exit code: 0 done, 2 bad values, 3 diverged, 130 stopped by Ctrl-C and 143 by SIGTERM (state
+    and checkpoint kept)."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = _parser().parse_args(argv)
     try:
         _join_processes(arguments.device)
-        return _train(arguments, command_line(argv))
+        return _train(arguments, _said(argv), command_line(argv))
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before there was anything to keep
+        return 128 + signal.SIGINT
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -129,15 +154,27 @@ def command_line(arguments: list[str]) -> str:
     return shlex.join(["python", "-m", "vae_core.train", *arguments])
 
 
-def _train(arguments: argparse.Namespace, command: str) -> int:
+def _said(argv: list[str]) -> dict:
+    """The options that were given, without those that have their defaults."""
+    parser = _parser()
+    unsaid = argparse.Namespace(**{action.dest: UNSAID for action in parser._actions if action.dest != "help"})
+    return {name: value for name, value in vars(parser.parse_args(argv, unsaid)).items() if value is not UNSAID}
+
+
+def _train(arguments: argparse.Namespace, said: dict, command: str) -> int:
     out: Path = arguments.out
+    if len(arguments.title or out.name) > 200:
+        raise BadInput("A title has at most 200 characters; give a shorter --title.")
     main_process = not dist.is_initialized() or dist.get_rank() == 0
-    images = _images(arguments, main_process)
-    state = _prepare(arguments, images)
+    images = _images(arguments, said, main_process)
+    before = _recipe(out) if arguments.resume else None
+    state = _resumed(out, said, images, main_process) if arguments.resume else _fresh(arguments, images)
+    title = arguments.title or (before.title if before else out.name)
+    if before:  # the run is what began it, and what lengthened it
+        command = before.command if state.config.epochs == before.training.get("epochs") else f"{before.command} && {command}"
     watch = Watch(state.model, images) if main_process else None
-    stop = []
-    before = signal.signal(signal.SIGINT, lambda *_: stop.append(True))  # finish the batch, keep the checkpoint
-    code = 0
+    stop: list[int] = []  # signals: finish the batch, keep everything
+    handlers = {number: signal.signal(number, lambda number, _: stop.append(number)) for number in STOPPING}
     bar = tqdm(
         total=state.config.epochs * state.batches, initial=state.steps, unit="batch", disable=arguments.json or not main_process
     )
@@ -152,27 +189,44 @@ def _train(arguments: argparse.Namespace, command: str) -> int:
                         print(json.dumps({name: getattr(record, name) for name in PRINTED}), flush=True)
                     state.save(out)
                     save_grids(out, record.epoch, watch)
-            if stop:
-                code = 130
+            if _agreed(stop, state.config.device):
                 break
+        bar.close()
+        if main_process:
+            state.save(out)
+            weights, recipe = finish(state, images, title, command[:LONGEST], bool(stop), lambda: bool(stop))
+            checkpoint.save(out, "checkpoint", weights, recipe)
     except Diverged as error:
+        bar.close()
         print(error, file=sys.stderr)
-        code = 3
+        return 3
     finally:
         bar.close()
-        signal.signal(signal.SIGINT, before)
-    if main_process and code != 3:
-        state.save(out)
-        weights, recipe = finish(state, images, arguments.title or out.name, command)
-        checkpoint.save(out, "checkpoint", weights, recipe)
-    return code
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return 128 + stop[0] if stop else 0
 
 
-def _images(arguments: argparse.Namespace, main_process: bool) -> data.ImageSet:
+def _agreed(stop: list[int], device: str) -> bool:
+    """Whether to stop. Of several processes one may hear of a signal a batch before the others; left alone, they would wait for
+    ever."""
+    if dist.is_initialized():
+        heard = torch.tensor(stop[0] if stop else 0, device=device)
+        dist.all_reduce(heard, dist.ReduceOp.MAX)
+        if heard and not stop:
+            stop.append(int(heard))
+    return bool(stop)
+
+
+def _images(arguments: argparse.Namespace, said: dict, main_process: bool) -> data.ImageSet:
     """The data set by its name, or the pictures in folder:PATH; what was read of these is said on stderr."""
     if not arguments.data.startswith("folder:"):
+        if strangers := [name for name in READING_OPTIONS if name in said]:
+            raise BadInput(
+                f"{_options(strangers)} is for pictures from folder:PATH, not for {shortly(arguments.data)}; leave it out."
+            )
         return data.load(arguments.data)
-    path = Path(arguments.data.removeprefix("folder:"))
+    path = data.path_of(arguments.data.removeprefix("folder:"))
     images, report = folder.read_pictures(
         path, arguments.image_size, arguments.fit, seed=arguments.split_seed, split=arguments.split,
         class_level=arguments.class_level,
@@ -185,13 +239,9 @@ def _images(arguments: argparse.Namespace, main_process: bool) -> data.ImageSet:
     return images
 
 
-def _prepare(arguments: argparse.Namespace, images: data.ImageSet) -> TrainState:
-    """The state to train from: fresh, or resumed. Nothing that is there already is lost without --overwrite."""
+def _fresh(arguments: argparse.Namespace, images: data.ImageSet) -> TrainState:
+    """A run from its beginning. Nothing that is there already is lost without --overwrite."""
     out: Path = arguments.out
-    if len(arguments.title or out.name) > 200:
-        raise BadInput("A title has at most 200 characters; give a shorter --title.")
-    if arguments.resume:
-        return resume(out, images)
     model = _model(arguments, images.image_shape)
     config = TrainConfig(
         arguments.epochs, arguments.batch_size, arguments.lr, arguments.schedule, arguments.kl_warmup, arguments.seed,
@@ -205,6 +255,61 @@ def _prepare(arguments: argparse.Namespace, images: data.ImageSet) -> TrainState
     return state
 
 
+def _resumed(out: Path, said: dict, images: data.ImageSet, main_process: bool) -> TrainState:
+    """The run in --out where it stood, with more epochs where more are asked for: what happens then is said on stderr.
+
+    Raises BadInput where another option says otherwise than the run's own settings.
+    """
+    if beginning := [name for name in ("init", "overwrite") if name in said]:
+        raise BadInput(f"{_options(beginning)} begins a run, and --resume goes on with one; give one of the two.")
+    state = resume(out, images)
+    own = {"kind": state.model.config.kind} | asdict(state.model.config) | asdict(state.config)
+    differ = [_difference(name, own.get(name), value) for name, value in said.items() if _differs(name, own.get(name), value)]
+    if differ:
+        raise BadInput(f"The run in {out.name} has {', '.join(differ)}; leave that out, or begin another run in another --out.")
+    before, asked = len(state.epochs), said.get("epochs", state.config.epochs)
+    told = ""
+    if asked > state.config.epochs:
+        extend(state, asked)
+        told = f"The run in {out.name} goes on from {before} to {asked} epochs. "
+        told += (
+            "Its learning rate stays constant." if state.config.schedule == "constant" else
+            f"Its cycle is stretched: the learning rate is now that of one cycle over {asked} epochs, and the losses are not "
+            f"those of a run that was begun with {asked}."
+        )  # fmt: skip
+    elif state.finished:
+        told = f"The run in {out.name} has done its {before} epochs; give a larger --epochs to go on."
+    if told and main_process:
+        print(told, file=sys.stderr)
+    return state
+
+
+def _differs(name: str, own: object, value: object) -> bool:
+    """Whether an option says otherwise than the run that is resumed. More epochs are no difference."""
+    if name == "epochs":
+        return value < own
+    if name not in ("kind", *MODEL_OPTIONS, *TRAINING_OPTIONS) or value == "auto":
+        return False
+    return own.partition(":")[0] != value.partition(":")[0] if name == "device" else own != value
+
+
+def _difference(name: str, own: object, value: object) -> str:
+    option = _options([name])
+    return f"no {option}" if own is None or own is False else f"{option} {own}, not {value}"
+
+
+def _options(names: list[str]) -> str:
+    return ", ".join("--" + name.replace("_", "-") for name in names)
+
+
+def _recipe(out: Path) -> checkpoint.Recipe | None:
+    """Of the checkpoint that a run has left; None where it left none that can be read."""
+    try:
+        return checkpoint.embedded_recipe((out / "checkpoint.safetensors").read_bytes(), "checkpoint.safetensors")
+    except (OSError, BadInput):
+        return None
+
+
 def _model(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> Config:
     """The settings of the model; an option that its kind does not have is refused."""
     if arguments.kind not in KINDS:
@@ -213,8 +318,7 @@ def _model(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> 
     given = {name: value for name, value in options.items() if value is not None and value is not False}
     known = {field.name for field in fields(KINDS[arguments.kind])}
     if strangers := given.keys() - known:
-        names = ", ".join("--" + name.replace("_", "-") for name in sorted(strangers))
-        raise BadInput(f"A model of the kind {arguments.kind} has no {names}; leave it out.")
+        raise BadInput(f"A model of the kind {arguments.kind} has no {_options(sorted(strangers))}; leave it out.")
     return KINDS[arguments.kind](image_shape=image_shape, **given)
 
 
@@ -231,6 +335,4 @@ def _weights(path: Path | None, model: Config) -> dict | None:
 def _join_processes(device: str) -> None:
     """Under torchrun (WORLD_SIZE is set), meet the other processes: NCCL on CUDA, gloo elsewhere."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        import torch
-
         dist.init_process_group("nccl" if device in ("auto", "cuda") and torch.cuda.is_available() else "gloo")
