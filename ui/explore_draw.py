@@ -5,13 +5,14 @@ import hashlib
 import numpy as np
 import streamlit as st
 import torch
+from PIL import Image
 
 from ui.canvas import DIGIT, canvas, png_of
 from ui.codes import Codes, decode
 from ui.explore_data import Seen, seen
-from ui.pictures import single
+from ui.pictures import SINGLE, single
 from ui.words import refused
-from vae_core import picture
+from vae_core import photographed, picture
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 from vae_core.evaluate import ELBOTerms
@@ -30,7 +31,11 @@ def own(model: Checkpoint, known: Codes | None) -> tuple[Seen | None, bool]:
     key = (digest, model.digest)
     if raw is not None and memory["made"][0] != key:
         try:
-            memory["made"] = (key, seen(model, _prepared(picture.open_picture(raw), model, known)), None)
+            rgb = picture.open_picture(raw)
+            memory["photo"] = _thumbnail(rgb) if memory["source"] == "upload" else None
+            if memory["photo"] is not None and _wanted(model) == "digit":
+                rgb = photographed.drawing(rgb)
+            memory["made"] = (key, seen(model, _prepared(rgb, model, known)), None)
         except BadInput as problem:
             memory["made"] = (key, None, str(problem))
     mine = memory["made"][1] if raw is not None else None
@@ -76,13 +81,13 @@ def panel(model: Checkpoint, known: Codes | None, mine: Seen | None) -> None:
 
 
 def _results(model: Checkpoint, known: Codes | None, mine: Seen) -> None:
-    pictures = st.columns(2)
     again = decode(model, torch.tensor([mine.mu]))[0]
-    for column, image, caption in (
-        (pictures[0], mine.image.numpy(), "What the model sees"),
-        (pictures[1], again, "Its reconstruction"),
-    ):
-        column.image(single(image), caption=caption, alt=f"{caption}.")
+    pictures = [(single(mine.image.numpy()), "What the model sees"), (single(again), "Its reconstruction")]
+    photo = st.session_state["explore_own"]["photo"]
+    if photo is not None:
+        pictures.insert(0, (photo, "Your picture"))
+    for column, (image, caption) in zip(st.columns(len(pictures)), pictures, strict=True):
+        column.image(image, caption=caption, alt=f"{caption}.")
     own_terms = _terms(model, mine.terms)
     if known is None:
         for column, (name, value) in zip(st.columns(3), own_terms.items(), strict=True):
@@ -120,7 +125,8 @@ def _recipe(model: Checkpoint, known: Codes | None) -> str:
     if _like_mnist(model):
         return (
             "It is made like MNIST's digits: white on black, fitted into 20 x 20 pixels, then moved so that its centre of "
-            "mass lies in the middle of 28 x 28."
+            "mass lies in the middle of 28 x 28. Of a photograph only the stroke counts, not the paper with its shadows and "
+            "lines."
         )
     _, height, width = model.model.config.image_shape
     cut = "It is made white on black, cut to what is drawn, and" if _on_black(model, known) else "It is"
@@ -133,10 +139,18 @@ def _prepared(rgb: np.ndarray, model: Checkpoint, known: Codes | None) -> torch.
     return picture.fitted(rgb, model.model.config.image_shape, _on_black(model, known))
 
 
+def _thumbnail(rgb: np.ndarray) -> np.ndarray:
+    """The visitor's picture, small, to be shown beside what becomes of it."""
+    small = Image.fromarray(rgb)
+    small.thumbnail((SINGLE, SINGLE))
+    return single(np.asarray(small).transpose(2, 0, 1))
+
+
 def _latest() -> tuple[bytes | None, str, bool]:
     """The file of the source that changed last, canvas or upload, its SHA-256, and whether it changed since the last run."""
     sources = {"canvas": png_of("explore_draw"), "upload": _uploaded()}
-    memory = st.session_state.setdefault("explore_own", {"digests": {}, "source": None, "made": (None, None, None)})
+    nothing = {"digests": {}, "source": None, "made": (None, None, None), "photo": None}
+    memory = st.session_state.setdefault("explore_own", nothing)
     digests = {name: hashlib.sha256(raw).hexdigest() if raw else "" for name, raw in sources.items()}
     changed = [name for name, digest in digests.items() if digest != memory["digests"].get(name, "")]
     memory["digests"] = digests

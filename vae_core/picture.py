@@ -26,6 +26,7 @@ MNIST_BOX, MNIST_SIDE = 20, 28
 ORIENTATION = 0x0112  # the tag of EXIF; 1 is upright
 MNIST_CENTRE = 14.5  # pixels from the edge: every published image has its centre of mass between 14 and 15
 FAINT = 0.1  # ink below this share of the strongest is paper or noise
+BLANK = "Nothing is drawn in this picture: it is blank, or too faint to tell ink from paper."
 
 
 def open_picture(raw: bytes) -> np.ndarray:
@@ -169,7 +170,7 @@ def _ink(picture: np.ndarray) -> np.ndarray:
         grey, paper = 1 - grey, 1 - paper
     strongest = float(grey.max())
     if strongest - paper < FAINT:
-        raise BadInput("Nothing is drawn in this picture: it is blank, or too faint to tell ink from paper.")
+        raise BadInput(BLANK)
     ink = np.clip(((grey - paper) / (strongest - paper) - FAINT) / (1 - FAINT), 0, 1)
     rows, columns = np.flatnonzero(ink.max(1)), np.flatnonzero(ink.max(0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
