@@ -284,47 +284,6 @@ def test_a_cluster_that_is_not_there_is_told_in_a_sentence(monkeypatch):
         lonely.close()
 
 
-@pytest.fixture
-def distant(tmp_path):
-    """A scheduler and two training workers, each its own process, as on a real cluster."""
-    address = f"tcp://127.0.0.1:{free_port()}"
-    dask = [sys.executable, "-m", "dask"]
-    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", address.rsplit(":", 1)[1], "--no-dashboard"]
-    worker = [*dask, "worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--resources", "train=1", "--no-dashboard"]
-    commands = [scheduler, [*worker, "--name", "one"], [*worker, "--name", "two"]]
-    log = (tmp_path / "log").open("w")
-    processes = [subprocess.Popen(c, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT) for c in commands]
-    jobs = Jobs(Cluster(address))
-    yield jobs, processes
-    jobs.close()
-    for process in reversed(processes):
-        for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else ():
-            child.kill()
-        process.kill()
-        process.wait(timeout=10)
-    log.close()
-
-
-def test_a_cluster_elsewhere_trains_two_at_once_and_its_loss_is_told(distant):
-    jobs, processes = distant
-    wait_until(lambda: connected(jobs) and jobs._cluster.training_slots() == 2, READY, "two workers")
-    runs = [jobs.submit(request(1000), f"tab-{i}") for i in range(3)]
-    wait_until(lambda: [run.status for run in runs] == [RUNNING, RUNNING, QUEUED], READY, "two run, one waits")
-    assert runs[0].worker != runs[1].worker
-    jobs.stop(runs[0])
-    until(runs[2], RUNNING)
-    processes[0].kill()
-    until(runs[1], FAILED, seconds=30)
-    assert "cluster was lost" in runs[1].reason
-
-
-def connected(jobs: Jobs) -> bool:
-    try:
-        return bool(jobs._cluster.client())
-    except BadInput:
-        return False
-
-
 def test_same_request_same_losses(local):
     first = local.submit(request(2), "same")
     until(first, DONE)
