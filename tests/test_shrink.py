@@ -4,6 +4,7 @@ more formats, and what is wrong with a set."""
 import contextlib
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -20,6 +21,7 @@ from vae_core.depth import Range, range_of
 from vae_core.errors import BadInput
 from vae_core.folder import read_pictures
 from vae_core.picture import open_picture
+from vae_core.report import faults_of
 from vae_core.shrink import shrink
 
 
@@ -301,3 +303,12 @@ def test_the_table_of_a_range_is_exact():
     assert Range(0, 4095).table[[0, 2048, 4095, 65_535]].tolist() == [0, 128, 255, 255]
     assert (Range().table == np.round(np.arange(65_536) / 257)).all()
     assert depth.bounds(np.array([[[5, 9, 7, 65_535]]], np.uint16)) == (5, 9)
+
+
+def test_looking_for_faults_takes_less_memory_than_the_set():
+    images = np.random.default_rng(0).integers(0, 256, (6000, 3, 64, 64), dtype=np.uint8)
+    tracemalloc.start()
+    assert faults_of([images[:1000], images[1000:]]) == ()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < images.nbytes

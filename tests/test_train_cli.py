@@ -1,5 +1,6 @@
 """The command line: one JSON object a line, one sentence for a bad value, nothing lost by Ctrl-C or by a second run."""
 
+import itertools
 import json
 import os
 import shlex
@@ -634,3 +635,25 @@ def test_torchrun_of_the_command_gives_one_set_of_lines_and_one_checkpoint(tmp_p
     for line, expected in zip(losses(shared), losses(alone), strict=True):
         assert line == pytest.approx(expected, rel=1e-4)
     assert checkpoint.open_file(tmp_path / "two" / "checkpoint").recipe.title == "two"
+
+
+def test_a_folder_s_own_split_and_levels_are_options(tmp_path, capsys):
+    for at, (side, size, kind) in enumerate(itertools.product(("train", "test"), ("32x32", "64x64"), ("cat", "dog"))):
+        place = tmp_path / "icons" / side / size / kind
+        place.mkdir(parents=True)
+        for index in range(3):
+            pixels = np.random.default_rng(10 * at + index).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(place / f"{index}.png")
+    source = ["--data", f"folder:{tmp_path / 'icons'}", "--image-size", "8", "--architecture", "mlp", "--hidden", "8"]
+    training = ["--latent-dim", "2", "--epochs", "1", "--device", "cpu", "--batch-size", "4", "--json"]
+    code, _, err = run(capsys, *source, *training, "--out", tmp_path / "seeded")
+    assert code == 0
+    assert "--split own keeps their own split." in err
+    assert "--class-level N takes another level, 0 none." in err
+    assert checkpoint.open_file(tmp_path / "seeded" / "checkpoint").recipe.data.classes == ["cat", "dog"]
+    code, _, err = run(capsys, *source, *training, "--split", "own", "--class-level", "1", "--out", tmp_path / "own")
+    assert code == 0
+    assert "Their own split was kept: 12 of test to test on, 12 of train to train on." in err
+    assert checkpoint.open_file(tmp_path / "own" / "checkpoint").recipe.data.classes == ["32x32", "64x64"]
+    refused = run(capsys, *source, *training, "--class-level", "3", "--out", tmp_path / "x")
+    assert "no level 3" in assert_refused(*refused)
