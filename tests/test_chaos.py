@@ -101,7 +101,8 @@ def test_a_training_does_not_notice_that_the_analyses_nanny_died(both):
     wait_until(lambda: run.epochs, READY, "an epoch")
     nanny = part(jobs._cluster, "analysis")
     nanny.kill()
-    wait_until(lambda: part(jobs._cluster, "analysis").pid != nanny.pid, READY, "another nanny")
+    workers = jobs._cluster._local.workers
+    wait_until(lambda: workers["analysis"].process.pid != nanny.pid, READY, "another nanny")
     done = len(run.epochs)
     wait_until(lambda: len(run.epochs) > done, READY, "another epoch")
     assert (run.status, run.attempt) == (RUNNING, 1)
@@ -153,15 +154,18 @@ def slots(jobs: Jobs) -> int:
     return jobs._cluster.training_slots()
 
 
-def settings(dask_scheduler) -> tuple:
-    return dask_scheduler.allowed_failures, dask_scheduler._broker._topics["somebody's"].events.maxlen
+def settings(jobs: Jobs) -> tuple[int, int]:
+    """The cluster's own: failures that are allowed a task, events that are kept of a topic."""
+    return jobs._cluster.client().run_on_scheduler(  # a lambda travels as it is: this module is not there
+        lambda dask_scheduler: (dask_scheduler.allowed_failures, dask_scheduler._broker._topics["somebody's"].events.maxlen)
+    )
 
 
 def test_a_cluster_elsewhere_keeps_its_settings_tells_its_losses_and_trains_again_when_it_is_back(distant):
     far, jobs = distant
     far.start("one", "two")
     wait_until(lambda: slots(jobs) == 2, READY, "two workers")
-    failures, most = jobs._cluster.client().run_on_scheduler(settings)
+    failures, most = settings(jobs)
     assert failures > 0
     assert most > 1
     runs = [jobs.submit(request(1000), f"visitor {number}") for number in range(2)]

@@ -8,6 +8,7 @@ from conftest import ROOT, Server
 from test_pages import finished_run, open_app
 
 from ui import hosted, own, picker
+from ui.once import once
 
 
 @pytest.fixture
@@ -22,11 +23,10 @@ def asked(monkeypatch):
         monkeypatch.setattr(hosted.psutil, "Process", lambda: process)
         found = {name.replace("_", "-"): value for name, value in headers.items()}
         monkeypatch.setattr(hosted, "st", SimpleNamespace(context=SimpleNamespace(headers=found)))
-        hosted._listens_on_loopback_only.cache_clear()
+        monkeypatch.setattr(hosted, "_listens_on_loopback_only", once(hosted._listens_on_loopback_only.__wrapped__))
         return hosted.shared_server()
 
-    yield ask
-    hosted._listens_on_loopback_only.cache_clear()
+    return ask
 
 
 @pytest.mark.parametrize("host", ["localhost:8501", "127.0.0.1:8501", "[::1]:8501", "127.0.0.1", "app.localhost:80"])
@@ -63,7 +63,7 @@ def test_where_nobody_can_tell_it_is_shared(asked, monkeypatch):
         raise hosted.psutil.AccessDenied
 
     monkeypatch.setattr(hosted.psutil, "Process", refused)
-    hosted._listens_on_loopback_only.cache_clear()
+    monkeypatch.setattr(hosted, "_listens_on_loopback_only", once(hosted._listens_on_loopback_only.__wrapped__))
     assert hosted.shared_server()
 
 

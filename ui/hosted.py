@@ -1,11 +1,12 @@
 """Whether others can reach this server: then nothing of a visitor's is written to its disk, where all would find it."""
 
-import functools
 import ipaddress
 import os
 
 import psutil
 import streamlit as st
+
+from ui.once import once
 
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")  # headers of a proxy that stands in front
 
@@ -19,7 +20,7 @@ def shared_server() -> bool:
     return not (_listens_on_loopback_only() and _asked_on_loopback())
 
 
-@functools.cache  # a server does not move
+@once  # a server does not move
 def _listens_on_loopback_only() -> bool:
     try:
         found = psutil.Process().net_connections("tcp")
