@@ -73,7 +73,7 @@ def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch_and_a_guest
     )  # fmt: skip
 
     page.get_by_role("button", name="Share").click()
-    link = page.locator("[data-testid=stPopoverBody] code").inner_text()
+    link = page.locator(".st-key-train_link_look code").inner_text()
     page.keyboard.press("Escape")
     guest = chromium.new_context().new_page()
     guest.goto(link)
