@@ -258,6 +258,15 @@ def test_another_kind_of_model_has_its_own_form(jobs, kind):
     assert (run.request["kind"], run.request["model"]) == (kind, {})
 
 
+def test_live_pictures_travel_with_their_message(jobs, weights):
+    """Fetched one by one, they are gone from the server when a busy browser asks for them: the next frame is there."""
+    run = finished_run(weights)
+    jobs.store.add(run)
+    shown = [image.url for pictures in open_app("train", run=run.view_id).get("image") for image in pictures.proto.imgs]
+    assert len(shown) == 2
+    assert all(address.startswith("data:image/png;base64,") for address in shown)
+
+
 def test_the_link_to_look_has_no_controls(jobs, weights):
     run = finished_run(weights)
     jobs.store.add(run)

@@ -6,7 +6,7 @@ import streamlit as st
 from ui import figures
 from ui.jobs import Jobs
 from ui.picker import choices, keep, opened
-from ui.pictures import sheet
+from ui.pictures import embedded, sheet
 from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, STOPPED, Run
 from ui.sweep_entries import Entry, entry_of_model, entry_of_run
 from ui.train_view import turn_in_words
@@ -173,7 +173,7 @@ def _pictures(entries: list[Entry]) -> None:
 def _row(name: str, images, alt: str) -> None:
     left, right = st.columns([1, 6], vertical_alignment="center")
     left.text(name)
-    right.image(sheet(images, len(images), 2), width=700, alt=alt)
+    right.image(embedded(sheet(images, len(images), 2)), width=700, alt=alt)
 
 
 def _curve_in_words(entries: list[Entry]) -> str:

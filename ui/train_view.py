@@ -10,7 +10,7 @@ import streamlit as st
 from ui import figures
 from ui.jobs import Jobs
 from ui.picker import ELSEWHERE, keep
-from ui.pictures import sheet
+from ui.pictures import embedded, sheet
 from ui.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
 from ui.turns import Place
 from ui.visitor import session, visitor
@@ -219,7 +219,7 @@ def _pictures(run: Run, frame: Frame) -> None:
                 else "**Test images** and, below each, its **reconstruction**"
             )
             st.image(
-                sheet(_pairs(about["originals"], frame.reconstructions), 5),
+                embedded(sheet(_pairs(about["originals"], frame.reconstructions), 5)),
                 width="stretch" if left is not None else 600,
                 alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
             )
@@ -227,7 +227,7 @@ def _pictures(run: Run, frame: Frame) -> None:
             return
         with st.container(key="train_samples"):
             st.markdown("**Samples**: the same 21 draws from the prior")
-            st.image(sheet(frame.samples, 7), width="stretch", alt=f"Twenty-one samples from the model {when}.")
+            st.image(embedded(sheet(frame.samples, 7)), width="stretch", alt=f"Twenty-one samples from the model {when}.")
         if run.epochs and run.epochs[-1]["test_kl"] < COLLAPSED:
             st.info(
                 "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
