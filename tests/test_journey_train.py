@@ -28,6 +28,16 @@ def open_train(page, server, query: str = "") -> None:
     page.wait_for_selector(".st-key-train_start button", timeout=60_000)
 
 
+def train_without_end(page, server) -> None:
+    """Start a training of small digits that is not over while anybody looks; it is running."""
+    open_train(page, server)
+    page.locator(".st-key-train_data input").click()
+    page.get_by_role("option", name="Small digits").click()
+    page.locator(".st-key-train_epochs input").fill("1000")
+    page.click(".st-key-train_start button")
+    wait_for_status(page, "Running", 90)
+
+
 def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server):
     open_train(page, server)
     wait_for_status(page, "Idle", 30)
@@ -52,12 +62,7 @@ def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server):
 
 
 def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch_and_a_guest_may_look(page, server, chromium):
-    open_train(page, server)
-    page.locator(".st-key-train_data input").click()
-    page.get_by_role("option", name="Small digits").click()
-    page.locator(".st-key-train_epochs input").fill("400")
-    page.click(".st-key-train_start button")
-    wait_for_status(page, "Running", 90)
+    train_without_end(page, server)
     page.wait_for_function(LOSS_IS_SHOWN, timeout=60_000)
     page.wait_for_function(
         "first => parseFloat(document.querySelector('[data-testid=stMetricValue]').innerText) < first",
@@ -65,10 +70,10 @@ def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch_and_a_guest
     )  # fmt: skip
     page.click(".st-key-train_pause button")
     wait_for_status(page, "Paused", 30)
-    done = int(re.search(r"(\d+) of 400 epochs", page.locator(STATUS).inner_text())[1])
+    done = int(re.search(r"(\d+) of 1000 epochs", page.locator(STATUS).inner_text())[1])
     page.click(".st-key-train_step button")
     page.wait_for_function(
-        "done => document.querySelector('.st-key-train_status').innerText.startsWith(`Paused · ${done + 1} of 400 epochs`)",
+        "done => document.querySelector('.st-key-train_status').innerText.startsWith(`Paused · ${done + 1} of 1000 epochs`)",
         arg=done, timeout=30_000,
     )  # fmt: skip
 

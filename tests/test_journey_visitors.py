@@ -5,7 +5,7 @@ import re
 import pytest
 from conftest import wait_until
 from playwright.sync_api import expect
-from test_journey_train import open_train, wait_for_status
+from test_journey_train import train_without_end, wait_for_status
 
 pytestmark = pytest.mark.browser
 
@@ -18,17 +18,6 @@ def another(chromium):
     context.close()
 
 
-def endless(page, server) -> None:
-    """Start a training that cannot end while somebody looks."""
-    open_train(page, server)
-    page.locator(".st-key-train_data input").click()
-    page.get_by_role("option", name="Small digits").click()
-    page.locator(".st-key-train_epochs input").fill("1000")
-    page.click(".st-key-train_start button")
-    wait_for_status(page, "Running", 90)
-    page.wait_for_url(re.compile("run="))
-
-
 def link_of(page, key: str) -> str:
     page.get_by_role("button", name="Share").click()
     found = page.locator(f".st-key-{key} code").inner_text()
@@ -37,7 +26,8 @@ def link_of(page, key: str) -> str:
 
 
 def test_an_address_only_looks_a_control_link_controls_and_neither_is_an_identity(page, server, another):
-    endless(page, server)
+    train_without_end(page, server)
+    page.wait_for_url(re.compile("run="))
     control = link_of(page, "train_link_control")
     assert control.split("run=")[1] not in page.url
 
@@ -66,7 +56,8 @@ def test_an_address_only_looks_a_control_link_controls_and_neither_is_an_identit
 
 
 def test_a_second_tab_and_a_reload_are_the_same_visitor_and_find_the_training(page, server):
-    endless(page, server)
+    train_without_end(page, server)
+    page.wait_for_url(re.compile("run="))
     duplicate = page.context.new_page()
     duplicate.goto(page.url)
     duplicate.wait_for_selector(".st-key-train_stop button:enabled", timeout=60_000)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_runs import a_run, frame
 
+from ui import own
 from ui import store as store_module
 from ui.jobs import Jobs
 from ui.own import Model, Pictures, Settings, Upload, budget
@@ -139,6 +140,19 @@ def test_what_the_visitor_removes_is_gone_at_once_with_what_was_made_of_it(world
     assert world.has("b")
 
 
+def test_a_second_tab_holds_nothing_back_of_what_the_visitor_removes(world):
+    mine = world.bring("a", 10)
+    world.open |= {"a's second tab", "b"}
+    world.store.of("a", "a's second tab", Pictures)
+    for session in ("a", "a's second tab"):
+        world.remember("parcel of theirs", 10, session=session)
+    for session in ("a", "b"):
+        world.remember("parcel of all", 10, session=session)
+    world.store.drop("a", Pictures)
+    assert mine not in world.has("a")
+    assert [held.key for held in world.store._known.values()] == ["parcel of all"]
+
+
 def test_of_many_zip_files_and_sets_the_oldest_goes(world):
     uploads = [world.upload("a", 10 + number) for number in range(Upload.most + 1)]
     assert world.has("a", Upload) == uploads[1:]
@@ -199,6 +213,24 @@ def test_who_has_left_makes_room_first_and_then_who_looked_longest_ago_and_is_to
     assert "flags.zip had to make room" in sentence
     assert world.store.notices("c") == []  # once
     assert world.store.notices("a") == world.store.notices("d") == []
+
+
+def test_who_lost_the_only_thing_they_had_is_told_however_long_the_next_look_takes(world):
+    for owner in "abc":
+        world.bring(owner, 300)
+    world.now += IDLE_SECONDS + 1
+    for owner in "bc":
+        world.store.of(owner, owner, Pictures)
+    world.bring("d", 300)
+    assert not world.has("a")
+    for _ in range(3):
+        world.now += KEEP_SECONDS / 4
+        world.store.forget()
+    assert len(world.store.notices("a")) == 1
+    world.store.tell("gone", "Something had to make room.")
+    world.now += KEEP_SECONDS + 1
+    world.store.forget()
+    assert world.store.notices("gone") == []
 
 
 def test_who_has_more_than_a_fair_share_makes_room_for_who_has_less(world):
@@ -407,10 +439,12 @@ def test_the_budget_can_be_told(monkeypatch, asked, found):
 
 
 @pytest.mark.parametrize("asked", ["much", "-1GB", "0", "nan", "1e999GB"])
-def test_a_budget_that_is_none_is_told(monkeypatch, asked):
+def test_a_budget_that_is_none_is_told_to_who_runs_the_server_and_pages_open(monkeypatch, caplog, asked):
     monkeypatch.setenv("LATENTSCAPE_MEMORY", asked)
     with pytest.raises(BadInput, match="no amount of memory"):
         budget()
+    assert own.store.__wrapped__().most == own.MEMORY_LIMIT // own.SHARE
+    assert "no amount of memory" in caplog.text
 
 
 class Nowhere:

@@ -11,7 +11,6 @@ import pandas as pd
 import streamlit as st
 from streamlit.typing import UploadedFile
 
-from latent_pad import forget
 from ui import figures
 from ui.analyses import analyses
 from ui.jobs import jobs
@@ -279,7 +278,6 @@ def _removed() -> None:
     jobs().forget_pictures(visitor())
     store().drop(visitor(), Upload, Pictures)
     analyses().forget(visitor())
-    forget()  # what the pad shows of them
 
 
 def _size(images: ImageSet) -> str:

@@ -4,6 +4,7 @@ Uploads and pictures live as long as a tab of the visitor's is open, or a run tr
 """
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Hashable
@@ -23,6 +24,7 @@ from vae_core.data import ImageSet
 from vae_core.errors import BadInput
 from vae_core.folder import Report
 
+log = logging.getLogger(__name__)
 SHARE = 4  # of the machine's memory (the container's, where it is in one), a quarter
 reading = threading.Semaphore(1)  # one visitor's upload is read at a time: what that takes comes on top of what is kept
 T = TypeVar("T")
@@ -110,7 +112,12 @@ def budget() -> int:
 @once
 def store() -> Store:
     """The one store of this server."""
-    return Store(is_connected, most=budget())
+    try:
+        most = budget()
+    except BadInput as problem:  # it is for whoever runs the server, not for a visitor
+        most = MEMORY_LIMIT // SHARE
+        log.error("%s Until then it is a quarter of the memory.", problem)
+    return Store(is_connected, most=most)
 
 
 def mine() -> list[Pictures]:

@@ -34,7 +34,7 @@ class Choice:
 
 
 def choices(kinds: tuple[str, ...] = EXPLORED, image_shape: tuple[int, int, int] | None = None) -> dict[str, Choice]:
-    """Name -> choice: shipped, kept on this machine (unless it is shared), the visitor's own of this session; of these kinds,
+    """Name -> choice: shipped, kept on this machine (unless it is shared), the visitor's own; of these kinds,
     and of those that read images of image_shape (None: of any).
 
     A file whose recipe cannot be read is a choice too: opening it says why.
@@ -92,7 +92,7 @@ def checkpoint_picker() -> None:
             st.file_uploader(
                 "A .safetensors file saved by Latentscape", type=["safetensors"], key="checkpoint_upload", on_change=_uploaded,
                 max_upload_size=checkpoint.MAX_BYTES // 2**20,
-                help=f"At most {checkpoint.MAX_BYTES // 2**20} MB. It stays in this tab; other visitors do not see it.",
+                help=f"At most {checkpoint.MAX_BYTES // 2**20} MB. It stays in memory, and other visitors do not see it.",
             )  # fmt: skip
         if note := st.session_state.pop("checkpoint_note", None):
             st.success(note)

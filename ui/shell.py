@@ -59,4 +59,3 @@ def inside_app() -> None:
             streamlit_private.no_old_pages()
             st.rerun()
         frame()
-

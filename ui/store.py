@@ -101,7 +101,7 @@ class Store:
         self._known: dict[tuple[str, Hashable], Remembered] = {}
         self._making: dict[tuple[str, Hashable], threading.Lock] = {}
         self._sources: list[Source] = []
-        self._notices: dict[str, list[str]] = {}
+        self._notices: dict[str, list[tuple[float, str]]] = {}  # owner -> when, and what they have to be told
         self._watch: threading.Thread | None = None
 
     def join(self, source: Source) -> None:
@@ -143,11 +143,15 @@ class Store:
             self._let_go(held)
 
     def drop(self, owner: str, *kinds: type[Held]) -> None:
-        """The visitor wants nothing of these kinds to stay, nor anything that was made of theirs."""
+        """The visitor wants nothing of these kinds to stay, nor anything that was made of theirs, or that only they have looked
+        at: a parcel for a pad does not say what it was made of."""
         with self.lock:
-            for held in self._of(owner):
+            mine = self._of(owner)
+            sessions = {session for held in mine for session in held.sessions}
+            for held in mine:
                 if isinstance(held, (*kinds, Remembered)):
                     self._let_go(held)
+            self.forget_for(*sessions)
 
     # What can be made again.
 
@@ -183,11 +187,11 @@ class Store:
             for held in list(self._known.values()):
                 self._let_go(held)
 
-    def forget_for(self, session: str) -> None:
-        """Let go of what can be made again and nobody has looked at but this session."""
+    def forget_for(self, *sessions: str) -> None:
+        """Let go of what can be made again and nobody has looked at but these sessions."""
         with self.lock:
             for held in list(self._known.values()):
-                if held.sessions.keys() == {session}:
+                if held.sessions and held.sessions.keys() <= set(sessions):
                     self._let_go(held)
 
     # Time and room.
@@ -195,13 +199,13 @@ class Store:
     def forget(self) -> bool:
         """Let go of what belongs to closed tabs and to no run; whether anything went."""
         with self.lock:
-            before = len(self._held)
+            now, before = self.clock(), len(self._held)
             for held in list(self._held.values()):
                 self._look_for_sessions(held)
                 if held.owner != EVERYBODY and not held.sessions and not held.runs:
                     self._let_go(held)
-            for owner in list(self._notices):
-                if not self._of(owner):
+            for owner, told in list(self._notices.items()):
+                if now - told[-1][0] > KEEP_SECONDS:  # they do not come back
                     del self._notices[owner]
             return len(self._held) < before
 
@@ -244,13 +248,13 @@ class Store:
     def notices(self, owner: str) -> list[str]:
         """What the owner has to be told, once."""
         with self.lock:
-            return self._notices.pop(owner, [])
+            return [sentence for _, sentence in self._notices.pop(owner, [])]
 
     def tell(self, owner: str, sentence: str) -> None:
         """Tell the owner on the next page."""
         with self.lock:
             if owner != EVERYBODY:
-                self._notices[owner] = [*self._notices.get(owner, []), sentence][-MOST_NOTICES:]
+                self._notices[owner] = [*self._notices.get(owner, []), (self.clock(), sentence)][-MOST_NOTICES:]
 
     def is_watched(self, sessions: dict[str, float]) -> bool:
         """Whether one of these sessions is connected."""

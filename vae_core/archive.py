@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from vae_core import kinds, zip_names
+from vae_core import file_kinds, zip_names
 from vae_core.errors import BadInput
 from vae_core.picture import MAX_FILE
 
@@ -55,8 +55,8 @@ class Files:
 
     def put(self, name: str, read: Callable[[], bytes]) -> None:
         """A file, or what lies beside pictures."""
-        if kinds.suffix(name) in kinds.BESIDE_SUFFIXES:
-            self.beside[f".{kinds.suffix(name)}"] += 1
+        if file_kinds.suffix(name) in file_kinds.BESIDE_SUFFIXES:
+            self.beside[f".{file_kinds.suffix(name)}"] += 1
         else:
             self.files.append(File(name, read))
 
@@ -178,7 +178,7 @@ def _in_zip(archive: zipfile.ZipFile, name: str) -> Files:
     for entry, title in zip(entries, names, strict=True):
         if _is_folder(entry, title) or any(_junk(part) for part in parts(title)):
             continue
-        beside = kinds.suffix(title) in kinds.BESIDE_SUFFIXES
+        beside = file_kinds.suffix(title) in file_kinds.BESIDE_SUFFIXES
         if not beside:
             total, packed = total + entry.file_size, packed + entry.compress_size
         if not beside and (reason := _refused(entry)):
@@ -208,7 +208,7 @@ def _refused(entry: zipfile.ZipInfo) -> str | None:
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return "It is compressed in a way that is not read here."
     if entry.file_size == 0:
-        return kinds.refusal("empty")
+        return file_kinds.refusal("empty")
     return TOO_LARGE if entry.file_size > MAX_FILE else None
 
 

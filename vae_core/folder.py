@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_core import kinds
+from vae_core import file_kinds
 from vae_core.archive import File, Files, Skipped, files_of, short
 from vae_core.data import ImageSet, image_set
 from vae_core.errors import BadInput, in_range
@@ -77,7 +77,8 @@ def _read(
                 continue
             picture = shrink(raw, size, fit, file.name)
         except BadInput as error:
-            if raw and kinds.suffix(file.name) not in kinds.PICTURE_SUFFIXES and kinds.kind_of(raw, file.name) == "text":
+            is_called_one = file_kinds.suffix(file.name) in file_kinds.PICTURE_SUFFIXES
+            if raw and not is_called_one and file_kinds.kind_of(raw, file.name) == "text":
                 beside["text"] += 1
             else:
                 skipped.append(Skipped(short(file.name, 200), str(error)))
@@ -117,7 +118,7 @@ def _in_order(found: Files, size: int, name: str, seed: int, split: str) -> tupl
     files = found.files
     if not files:
         raise BadInput(f"{short(name)} holds no pictures; put {FORMATS} files into it.{_why(found.skipped)}")
-    likely = sum(kinds.suffix(file.name) in kinds.PICTURE_SUFFIXES for file in files)
+    likely = sum(file_kinds.suffix(file.name) in file_kinds.PICTURE_SUFFIXES for file in files)
     if likely > MAX_PICTURES:
         raise BadInput(f"{short(name)} holds {likely:,} pictures; at most {MAX_PICTURES:,} are read. Take some out.")
     if min(len(files), MAX_PICTURES) * 3 * size**2 > MAX_RESULT:

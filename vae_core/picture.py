@@ -13,12 +13,12 @@ import torch
 from PIL import Image, ImageOps, features
 from torch import Tensor
 
-from vae_core import kinds
+from vae_core import file_kinds
 from vae_core.depth import Range, bounds, deep, range_of
 from vae_core.errors import BadInput
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(["AVIF"] if features.check("avif") else []))
-SUFFIXES = sorted(kinds.PICTURE_SUFFIXES)
+SUFFIXES = sorted(file_kinds.PICTURE_SUFFIXES)
 MAX_FILE = 10 * 2**20  # bytes
 MAX_PIXELS = 24_000_000  # what a telephone's camera takes; checked in the header, before anything is unpacked
 LONGEST = 1024  # pixels of a side that go on: more than any model reads, and light on memory
@@ -48,8 +48,8 @@ def opened(raw: bytes, least: int | None = None, name: str = "") -> Iterator[Ima
     """
     if len(raw) > MAX_FILE:
         raise BadInput(f"The picture has {len(raw) / 2**20:.0f} MB; at most {MAX_FILE // 2**20} MB are read.")
-    if kinds.kind_of(raw[:4096], name) == kinds.RAW:  # Pillow would read the stamp-sized picture within it
-        raise BadInput(kinds.refusal(kinds.RAW))
+    if file_kinds.kind_of(raw[:4096], name) == file_kinds.RAW:  # Pillow would read the stamp-sized picture within it
+        raise BadInput(file_kinds.refusal(file_kinds.RAW))
     try:
         with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
             width, height = image.size
@@ -71,7 +71,7 @@ def opened(raw: bytes, least: int | None = None, name: str = "") -> Iterator[Ima
             f"The picture has too many pixels; at most {MAX_PIXELS // 10**6} million are read. Make it smaller first."
         ) from error
     except Exception as error:  # Pillow's readers raise nearly anything on damaged files
-        raise BadInput(kinds.complaint(raw, name)) from error
+        raise BadInput(file_kinds.complaint(raw, name)) from error
 
 
 def eight_bits(image: Image.Image, values: np.ndarray | None, used: Range | None = None) -> Image.Image:
@@ -93,7 +93,7 @@ def _check_tiff(image: Image.Image) -> None:
     """Refuse what is no picture of 8 or 16 bits, and tiles that would unpack to more than any picture."""
     tags = image.tag_v2
     if 50706 in tags:  # DNGVersion
-        raise BadInput(kinds.refusal(kinds.RAW))
+        raise BadInput(file_kinds.refusal(file_kinds.RAW))
     formats, bits = tags.get(339, (1,)), tags.get(258, (1,))
     if max(formats) == 3:
         raise BadInput("It is a TIFF of floating-point numbers; save it with 8 or 16 bits a pixel.")

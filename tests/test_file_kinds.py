@@ -3,7 +3,7 @@
 import pytest
 from test_folder import picture, several, zipped
 
-from vae_core import kinds
+from vae_core import file_kinds
 from vae_core.errors import BadInput
 from vae_core.folder import read_pictures
 from vae_core.picture import open_picture
@@ -55,7 +55,8 @@ def test_a_single_picture_says_it_too():
 
 
 def test_suffixes_mean_one_thing_each():
-    assert not kinds.BESIDE_SUFFIXES & kinds.PICTURE_SUFFIXES
-    assert not kinds.SUFFIXES.keys() & (kinds.BESIDE_SUFFIXES | kinds.PICTURE_SUFFIXES)
-    assert {kind for _, _, kind in kinds.MAGIC} >= kinds.READ - {"AVIF"}
-    assert [kinds.suffix(name) for name in ("a/b.PNG", ".hidden", "a\\.x", "a.b/c", "c.tar.gz")] == ["png", "", "", "", "gz"]
+    assert not file_kinds.BESIDE_SUFFIXES & file_kinds.PICTURE_SUFFIXES
+    assert not file_kinds.SUFFIXES.keys() & (file_kinds.BESIDE_SUFFIXES | file_kinds.PICTURE_SUFFIXES)
+    assert {kind for _, _, kind in file_kinds.MAGIC} >= file_kinds.READ - {"AVIF"}
+    names = ("a/b.PNG", ".hidden", "a\\.x", "a.b/c", "c.tar.gz")
+    assert [file_kinds.suffix(name) for name in names] == ["png", "", "", "", "gz"]
