@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ui.drawings import Drawings
 from ui.store import AWAY, HISTORY, IDLE, KEEP_SECONDS, SEEN_CACHE, Candidate, Store, weight
 
 QUEUED, RUNNING, PAUSED, STOPPED, DONE, FAILED = "Queued", "Running", "Paused", "Stopped", "Done", "Failed"
@@ -25,7 +26,7 @@ MAX_RUN_BYTES = 32 * 2**20  # of one run's frames, weights of the epochs include
 MAX_CURVE = 4000  # points of the training curve
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """What the model looked like at one moment: the map, the reconstructions, the samples; weights at an epoch's end."""
 
@@ -71,6 +72,7 @@ class Run:
     rate: float = 0.0  # images per second
     left: float = 0.0  # seconds
     weights: bytes | None = None  # the checkpoint as it stands
+    drawings: Drawings = field(default_factory=Drawings)
     last_seen: float = 0.0  # by the store's clock
     last_sign: float = field(default_factory=time.monotonic)
     changed: int = 0
@@ -92,7 +94,8 @@ class Run:
     def size(self) -> int:
         """Bytes, its pictures left out: they are counted where they are held."""
         frames = [*self.frames, *([self.live] if self.live and self.live not in self.frames[-1:] else [])]
-        return sum(f.size for f in frames) + weight((self.state, self.weights, self.about)) + 24 * len(self.curve)
+        told = weight((self.state, self.weights, self.about)) + 24 * len(self.curve)
+        return sum(f.size for f in frames) + told + self.drawings.size
 
     def is_controlled_by(self, visitor: str) -> bool:
         """Whether this visitor may pause and stop it."""

@@ -72,7 +72,10 @@ def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
     with pictures:
         _pictures(run, frame)
     with st.container(key="train_loss"):
-        figure = figures.loss_curves(run.curve, run.epochs, run.total_epochs, _has_prior(run))
+        figure = run.drawings.get(
+            "losses", len(run.curve), run.progress, len(run.epochs),
+            make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, _has_prior(run)),
+        )  # fmt: skip
         st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
     if run.owner != visitor():
         st.caption("The model stays its owner's: only they can keep or download it.")
@@ -204,12 +207,11 @@ def _replay(jobs: Jobs, run: Run) -> Frame | None:
 
 
 def _pictures(run: Run, frame: Frame) -> None:
-    about = run.about
     when = f"after {frame.epoch:.1f} epochs"
     left, right = st.columns([1.5, 1]) if len(frame.points) else (None, st.container())
     if left is not None:
         with left, st.container(key="train_map"):
-            _map(about, frame, when)
+            _map(run, frame, when)
     damaged = run.request["kind"] in ("dae", "restorer")
     with right:
         with st.container(key="train_reconstructions"):
@@ -219,7 +221,7 @@ def _pictures(run: Run, frame: Frame) -> None:
                 else "**Test images** and, below each, its **reconstruction**"
             )
             st.image(
-                embedded(sheet(_pairs(about["originals"], frame.reconstructions), 5)),
+                run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(_pairs(run, frame), 5))),
                 width="stretch" if left is not None else 600,
                 alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
             )
@@ -227,7 +229,8 @@ def _pictures(run: Run, frame: Frame) -> None:
             return
         with st.container(key="train_samples"):
             st.markdown("**Samples**: the same 21 draws from the prior")
-            st.image(embedded(sheet(frame.samples, 7)), width="stretch", alt=f"Twenty-one samples from the model {when}.")
+            samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
+            st.image(samples, width="stretch", alt=f"Twenty-one samples from the model {when}.")
         if run.epochs and run.epochs[-1]["test_kl"] < COLLAPSED:
             st.info(
                 "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
@@ -235,17 +238,19 @@ def _pictures(run: Run, frame: Frame) -> None:
             )
 
 
-def _map(about: dict, frame: Frame, when: str) -> None:
+def _map(run: Run, frame: Frame, when: str) -> None:
     st.markdown(f"**Latent map** · {len(frame.points):,} test images, {when}")
-    figure = figures.latent_map(frame.points, about["labels"], about["classes"], about["latent_dim"], frame.explained)
+    about = [run.about[name] for name in ("labels", "classes", "latent_dim")]
+    figure = run.drawings.get("map", frame, make=lambda: figures.latent_map(frame.points, *about, frame.explained))
     st.plotly_chart(
         figure, key="train_map_chart", config={"displaylogo": False},
         alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
     )  # fmt: skip
 
 
-def _pairs(originals: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+def _pairs(run: Run, frame: Frame) -> np.ndarray:
     """Rows of five originals, each above a row of their reconstructions, in reading order."""
+    originals, reconstructions = run.about["originals"], frame.reconstructions
     rows = [
         part
         for start in range(0, len(originals), 5)
