@@ -15,7 +15,7 @@ else:  # the server, as `streamlit run` or any ASGI server imports it
 
     from ui.front_door import routes, warm
     from ui.streamlit_private import settings_of
-    from ui.visitor import VisitorCookie
+    from ui.visitor import Cookies
 
     settings_of(Path(__file__))  # before anything asks for one
-    app = st.App(__file__, routes=routes(), lifespan=warm, middleware=[Middleware(VisitorCookie)])
+    app = st.App(__file__, routes=routes(), lifespan=warm, middleware=[Middleware(Cookies)])

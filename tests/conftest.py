@@ -134,9 +134,11 @@ def at_rest(element) -> dict[str, float]:
 class Server:
     """A Streamlit app in its own process on 127.0.0.1."""
 
-    def __init__(self, script: Path, log: Path, base: str = "", by_uvicorn_from: Path | None = None, **environment: str):
-        """Started by `streamlit run`, or from some folder as any server of ASGI apps starts it."""
-        self.port = free_port()
+    def __init__(
+        self, script: Path, log: Path, base: str = "", by_uvicorn_from: Path | None = None, port: int = 0, **environment: str
+    ):  # fmt: skip
+        """Started by `streamlit run`, or from some folder as any server of ASGI apps starts it; on a free port, or this one."""
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}{base}"
         python = [sys.executable, "-m"]
         command = [*python, "streamlit", "run", str(script), "--server.address", "127.0.0.1", "--server.port", str(self.port),

@@ -82,21 +82,25 @@ def test_a_page_without_a_word_from_anybody_keeps_models_off_the_disk(jobs, weig
     assert own.store().size("me") >= len(weights)
 
 
+def cookies_of(url: str, *given: str) -> dict[str, str]:
+    """The cookies that an answer sets, to a browser that has these; name -> the header."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Cookie": "; ".join(given)}), timeout=30) as answer:
+        return {cookie.partition("=")[0]: cookie for cookie in answer.headers.get_all("Set-Cookie") or []}
+
+
 def test_a_page_brings_a_secret_once_that_no_script_and_no_other_site_gets(tmp_path):
     running = Server(ROOT / "streamlit_app.py", tmp_path / "log")
     try:
         for address in ("", "/train"):
-            with urllib.request.urlopen(f"{running.url}{address}", timeout=30) as answer:
-                (cookie,) = [value for name, value in answer.getheaders() if name.lower() == "set-cookie"]
-            assert cookie.startswith("latentscape_visitor=")
-            assert "HttpOnly; SameSite=Lax" in cookie
-            assert "expires" not in cookie.lower()
-            given = cookie.split(";")[0]
-            asked = urllib.request.Request(f"{running.url}{address}", headers={"Cookie": given})
-            with urllib.request.urlopen(asked, timeout=30) as answer:
-                assert "set-cookie" not in {name.lower() for name, _ in answer.getheaders()}
-            weak = urllib.request.Request(f"{running.url}{address}", headers={"Cookie": "latentscape_visitor=guess"})
-            with urllib.request.urlopen(weak, timeout=30) as answer:
-                assert "latentscape_visitor=" in answer.headers["Set-Cookie"]
+            first = cookies_of(f"{running.url}{address}")
+            assert first.keys() == {"latentscape_visitor", "latentscape_start"}
+            for cookie in first.values():
+                assert "HttpOnly; SameSite=Lax" in cookie
+                assert "expires" not in cookie.lower()
+            given = [cookie.split(";")[0] for cookie in first.values()]
+            url = f"{running.url}{address}"
+            assert cookies_of(url, *given) == {}
+            assert cookies_of(url, "latentscape_visitor=guess", given[1]).keys() == {"latentscape_visitor"}
+            assert cookies_of(url, given[0], "latentscape_start=former").keys() == {"latentscape_start"}
     finally:
         running.close()

@@ -10,12 +10,16 @@ from ui.front_page import ICON
 from ui.own import store
 from ui.picker import checkpoint_picker
 from ui.site_map import PAGES
-from ui.visitor import visitor
+from ui.visitor import has_outlived_a_server, visitor
 
 if os.name != "nt":  # on Windows trainings run in this process too
     # A page's networks are small: a second thread gains them little, and on a busy machine waits for a core at every layer.
     # With two trainings beside it on two cores Restore's latent search takes 0.11 s instead of 1.7 to 3.8.
     torch.set_num_threads(1)
+RESTARTED = (
+    "The server was started anew. Trainings, and pictures and models that only its memory held, are gone; what was "
+    "kept on disk is not."
+)
 CSS = """
 <style>
 .stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 3rem) 3rem; }
@@ -42,6 +46,9 @@ def frame() -> streamlit_private.StreamlitPage:
     page = st.navigation(pages)
     st.html(CSS)
     checkpoint_picker()
+    if has_outlived_a_server() and not st.session_state.setdefault("told_of_restart", False):
+        st.session_state["told_of_restart"] = True
+        store().tell(visitor(), RESTARTED)
     for sentence in store().notices(visitor()):
         st.toast("Something of yours had to go.", icon=":material/memory:", duration="infinite")
         st.text(sentence)  # plain text: names in it are somebody's words

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
+from ui.hosted import shared_server
 from ui.own import Pictures, mine
 from ui.runs import ACTIVE, PAUSED
 from ui.words import refused
@@ -22,8 +23,13 @@ PLAIN = {
     "batch_size": None, "lr": None, "seed": 0, "schedule": "one-cycle", "kl_warmup": 0.0, "binarize": False, "reduction": "sum",
     "corruption": None, "likelihood": "bernoulli", "flip": False, "shift": 0,
 }  # fmt: skip
+FOR_A_CLASS = "First map in ten seconds"
 PRESETS = {  # name -> what it is for, and what differs from PLAIN
     "Watch a map form": ("Two latent dimensions, one to three minutes on two cores: the plane itself is the map.", {}),
+    FOR_A_CLASS: (
+        "For a class that shares a server: a small network and three passes. The digits part, if less finely.",
+        {"hidden": 128, "epochs": 3, "batch_size": 256, "lr": 1e-2},
+    ),
     "Textbook": ("The network of the tutorials: 784-400-20, Adam at 0.001, ten epochs.",
                  {"architecture": "mlp", "latent_dim": 20, "batch_size": 128, "lr": 1e-3, "schedule": "constant"}),
     "Sharp": ("Twenty dimensions and the residual network: much lower loss in the same time.",
@@ -59,6 +65,13 @@ REDUCTION_LABELS = {"sum": "Sum over pixels (right)", "mean": "Mean over pixels 
 
 def _key(field: str) -> str:
     return f"train_{field}"
+
+
+def _begin() -> None:
+    """Fill the form of somebody who has chosen nothing yet: on a server that others share, with what needs little of it."""
+    if "train_preset" not in st.session_state:
+        st.session_state["train_preset"] = FOR_A_CLASS if shared_server() else next(iter(PRESETS))
+        apply_preset()
 
 
 def apply_preset() -> None:
@@ -115,6 +128,7 @@ def settings_form(status: str | None) -> Press:
     Train and Step start a training with the form's values if they fit; with a paused run, Step is for that run.
     """
     busy = status in (*ACTIVE, PAUSED)
+    _begin()
     for field, value in PLAIN.items():
         st.session_state.setdefault(_key(field), value)
     keep = {"persist_state": "session"}
