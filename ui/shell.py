@@ -46,14 +46,20 @@ def frame() -> streamlit_private.StreamlitPage:
     page = st.navigation(pages)
     st.html(CSS)
     checkpoint_picker()
-    if has_outlived_a_server() and not st.session_state.setdefault("told_of_restart", False):
-        st.session_state["told_of_restart"] = True
-        store().tell(visitor(), RESTARTED)
+    _say_what_a_restart_lost()
     for sentence in store().notices(visitor()):
         st.toast("Something of yours had to go.", icon=":material/memory:", duration="infinite")
         st.text(sentence)  # plain text: names in it are somebody's words
     st.session_state["framed"] = True
     return page
+
+
+def _say_what_a_restart_lost() -> None:
+    """Until it was read: a page that is back may draw itself several times at once, and a word in passing would be lost."""
+    if has_outlived_a_server() and not st.session_state.get("shell_restart_read"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info(RESTARTED, icon=":material/restart_alt:")
+            st.button("OK", key="shell_restart", on_click=st.session_state.update, kwargs={"shell_restart_read": True})
 
 
 def inside_app() -> None:

@@ -57,7 +57,7 @@ class Cookies:
         lacking |= {} if given.get(START_COOKIE) == START else {START_COOKIE: START}
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_page(message):
+            if message["type"] == "http.response.start" and _is_page(message, asked):
                 forwarded = asked.get("x-forwarded-proto", scope["scheme"])
                 only = "; Secure" if forwarded.split(",")[0].strip() == "https" else ""
                 for name, value in lacking.items():
@@ -69,6 +69,8 @@ class Cookies:
         await self.app(scope, receive, answer)
 
 
-def _is_page(message: Message) -> bool:
+def _is_page(message: Message, asked: Headers) -> bool:
     """A page, or the word that the browser still has it."""
-    return message["status"] == 304 or Headers(raw=message["headers"]).get("content-type", "").startswith("text/html")
+    if message["status"] == 304:
+        return "text/html" in asked.get("accept", "")
+    return Headers(raw=message["headers"]).get("content-type", "").startswith("text/html")
