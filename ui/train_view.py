@@ -20,7 +20,7 @@ from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
 from vae_core.watch import grids
 
-REFRESH_SECONDS = 1.0
+REFRESH_SECONDS, WAITING_SECONDS = 1.0, 3.0  # of a run that gave way nothing changes until its next turn
 WHAT_TO_LOOK_FOR = """
 What you will see, about once a second:
 
@@ -51,13 +51,13 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
             st.markdown("**Idle** · press Train, and watch the map form here.")
         st.markdown(WHAT_TO_LOOK_FOR)
         return
-    active = run.status in ACTIVE
-    st.fragment(_live, run_every=REFRESH_SECONDS if active else None)(jobs, run, controls, active)
+    every = _refresh(run)
+    st.fragment(_live, run_every=every)(jobs, run, controls, every)
 
 
-def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
+def _live(jobs: Jobs, run: Run, controls: bool, every: float | None) -> None:
     jobs.store.seen(run, session())  # being watched keeps a run alive
-    if (run.status in ACTIVE) != was_active:
+    if _refresh(run) != every:
         st.rerun()  # the form and this fragment's clock follow
     _status(jobs, run)
     if controls:
@@ -81,6 +81,13 @@ def _live(jobs: Jobs, run: Run, controls: bool, was_active: bool) -> None:
         st.caption("The model stays its owner's: only they can keep or download it.")
     elif run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
         _take_away(run, frame)
+
+
+def _refresh(run: Run) -> float | None:
+    """Seconds between two looks at the run; None where nothing happens to it any more."""
+    if run.status not in ACTIVE:
+        return None
+    return WAITING_SECONDS if run.status == QUEUED and run.live is not None else REFRESH_SECONDS
 
 
 def _status(jobs: Jobs, run: Run) -> None:
