@@ -57,7 +57,9 @@ def question(asked: Question) -> None:
     """What must be told before an array can be read, and what each choice would make of some of its pictures."""
     untold = asked.untold
     st.text(asked.name)
-    st.info(f"{untold.about}. {ASKS[untold.asked]}")  # words of ours and numbers: the sentence itself has some of theirs
+    if untold.note:
+        st.text(untold.note)
+    st.info(f"{untold.about}. {ASKS[untold.asked]}")
     if asked.settings.layout:
         _box("layout", asked.upload, arrays.layouts_of(untold.some.shape[1]))
     _box(untold.asked, asked.upload, untold.choices)

@@ -250,7 +250,7 @@ def _report(pictures: Pictures) -> None:
     numbers[1].metric("To train on", f"{training:,}", help=drawn)
     numbers[2].metric("To test on", f"{test:,}", help=f"{drawn if own else 'A sixth.'} The model never trains on them.")
     numbers[3].metric("Classes", len(images.classes) or "none", help=CLASSES[is_array_file(pictures.name)])
-    st.markdown("\n".join(f"- {fact}" for fact in [*report.facts(), _size(images)]))
+    st.markdown("\n".join(f"- {fact}" for fact in [*report.facts(), _size(pictures)]))
     for sentence in report.names():
         st.text(sentence)  # plain text: names of folders are somebody's words
     if report.asked and pictures.settings.level is None:
@@ -286,9 +286,10 @@ def _removed() -> None:
     analyses().forget(visitor())
 
 
-def _size(images: ImageSet) -> str:
-    channels, height, width = images.image_shape
-    return f"Each is {width} x {height} pixels now, {'in colour' if channels == 3 else 'grey'}."
+def _size(pictures: Pictures) -> str:
+    channels, height, width = pictures.images.image_shape
+    now = " now" * (not is_array_file(pictures.name))
+    return f"Each is {width} x {height} pixels{now}, {'in colour' if channels == 3 else 'grey'}."
 
 
 def _some(images: ImageSet) -> np.ndarray:

@@ -82,9 +82,11 @@ def _converted(raw: Raw, name: str, pixels: str | None, layout: str | None) -> t
             _check_limits((len(raw.images), *untold.by(untold.choices[0]).shape[1:]), name)
         if untold.asked == "layout" or not raw.outlier:
             raise
-        sentence = f"{raw.outlier}, and pixels of a .csv file are 0..255; mend it, or say with pixels what is meant, as in "
-        about = f"{untold.about}, and not from 0 to 255"
-        raise Untold(f"{sentence}{untold.choices[0]}.", "pixels", untold.choices, about, untold.some, untold.told) from untold
+        way = f"mend it, or say with pixels what is meant, as in {untold.choices[0]}"
+        raise Untold(
+            f"{raw.outlier}, and pixels of a .csv file are 0..255; {way}.", "pixels", untold.choices, untold.about, untold.some,
+            untold.told, f"{raw.outlier}.",
+        ) from untold  # fmt: skip
     _check_limits(images.shape, name)
     return images, found
 
@@ -119,7 +121,7 @@ def _classes(labels: np.ndarray | None, count: int, name: str) -> tuple[np.ndarr
         return np.zeros(count, np.int64), ()
     if labels.ndim == 2 and labels.shape[1] > 1 and len(labels) == count:
         raise BadInput(f"The labels of {name} are {labels.shape[1]} values a picture; give one, such as labels.argmax(1).")
-    if labels.size != len(labels) or len(labels) != count:
+    if labels.shape not in ((count,), (count, 1)):
         raise BadInput(f"{name} holds {count:,} pictures, but labels of the shape {labels.shape}; give one label a picture.")
     labels = labels.ravel()
     if labels.dtype.kind == "S":

@@ -40,12 +40,15 @@ class Found(NamedTuple):
 
 
 class Untold(BadInput):
-    """Something of an array that a person has to say: `asked` is pixels or layout."""
+    """Something of an array that a person has to say: `asked` is pixels or layout. `about` says why, in no words of the file's;
+    `note` may hold some."""
 
-    def __init__(self, sentence: str, asked: str, choices: Sequence[str], about: str, some: np.ndarray, told: dict):
+    def __init__(
+        self, sentence: str, asked: str, choices: Sequence[str], about: str, some: np.ndarray, told: dict, note: str = ""
+    ):
         super().__init__(sentence)
-        self.asked, self.choices, self.about = asked, tuple(choices), about
-        self.some, self.told = some, told  # a few of the pictures as they came
+        self.asked, self.choices, self.about, self.note = asked, tuple(choices), about, note
+        self.some, self.told = some, told  # a few of the pictures as they came, and what was said of them
 
     @property
     def size(self) -> int:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from vae_core.archive import MAX_UNPACKED, short
 from vae_core.errors import BadInput, shortly
@@ -140,21 +139,25 @@ def _is_number(text: str) -> bool:
 
 def _values(block: list[tuple[int, str]], columns: _Columns, name: str) -> tuple[np.ndarray, list[str]]:
     """The pixels of some rows, float64 (rows, columns), and their labels."""
+    import pandas as pd
+
     count, separator = len(columns.names), columns.separator
     for number, text in block:
         fields = text.count(separator) + 1
         if fields != count and (fields := len(_split(text, separator, f"Row {number:,} of {name}"))) != count:
             raise BadInput(f"Row {number:,} of {name} has {fields:,} values, but the first has {count:,}; make them even.")
+        if text.count('"') % 2:
+            raise BadInput(f"Row {number:,} of {name} has a quotation mark that is not closed; take it out.")
     text = io.StringIO("\n".join(text for _, text in block))
     kinds = {} if columns.label is None else {columns.label: str}
     try:
         table = pd.read_csv(text, header=None, sep=separator, dtype=kinds, keep_default_na=False, low_memory=False)
         pixels = table.iloc[:, columns.pixels]
         values = pixels.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+        if len(table) != len(block):
+            raise ValueError(len(table))
     except (ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
         raise BadInput(f"{name} is no table of numbers from row {block[0][0]:,} on; save it again as .csv.") from error
-    if len(table) != len(block):
-        raise BadInput(f"A quotation mark is not closed in {name}, after row {block[0][0]:,}; take it out.")
     wrong = ~np.isfinite(values)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
