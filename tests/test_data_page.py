@@ -206,6 +206,10 @@ def test_a_folder_is_read_too_and_a_large_one_refused(jobs, store, monkeypatch):
     assert not at.exception
     assert metrics(at)["Pictures"] == "6"
     assert metrics(at)["Classes"] == "2"
+    (uploader,) = [element for element in at.file_uploader if element.key.startswith("data_files")]
+    uploader.set_value([(name.replace("pets", "pets.npz"), *rest) for name, *rest in files]).run()
+    assert metrics(at)["Pictures"] == "6"
+    assert not at.error
     monkeypatch.setattr(data_view, "MAX_FOLDER", 3)
     (uploader,) = [element for element in at.file_uploader if element.key.startswith("data_files")]
     uploader.set_value(files).run()
@@ -332,32 +336,33 @@ def box(at: AppTest, label: str):
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1)])
 def test_an_array_of_floats_is_asked_about_and_the_answer_is_shown(jobs, store, low, high):
-    raw = npz(images=(low + (high - low) * DIGIT_IMAGES / 255).astype(np.float32), labels=DIGIT_LABELS)
+    raw = npz(images=(low + (high - low) / 255 * DIGIT_IMAGES).astype(np.float32), labels=DIGIT_LABELS)
     at = upload(open_data(), raw, "<b>mine.npz")
     assert not at.metric
     assert not at.error
     assert at.info[0].value == f"The values are float32 from {low} to 1. Which values are black and white?"
     asked = box(at, "Black to white")
     assert (asked.value, asked.options[0]) == (None, f"{low} to 1")
-    assert len(at.get("imgs")) == len(asked.options)
+    assert {f"{low} to 1", *asked.options} <= {caption.value for caption in at.caption}
     assert all(at.segmented_control(key=f"data_{what}").disabled for what in ("size", "fit"))
-    (question,) = store.of(at.session_state["visitor"], "s", Question)
-    assert store.size() == len(raw) + question.untold.some.nbytes
+    owner = at.session_state["visitor"]
+    (question,) = store.of(owner, "s", Question)
+    assert store.size(owner) == len(raw) + question.untold.some.nbytes
     asked.set_value(f"{low}..1").run()
     assert not at.exception
     assert metrics(at) == {"Pictures": "60", "To train on": "50", "To test on": "10", "Classes": "10"}
-    (mine,) = store.of(at.session_state["visitor"], "s", Pictures)
+    (mine,) = store.of(owner, "s", Pictures)
     assert mine.images.digest == read_arrays(npz(images=DIGIT_IMAGES, labels=DIGIT_LABELS), "x.npz")[0].digest
     assert mine.title == f"Yours: <b>mine, 8 x 8, pixels {low}..1"
     assert "8 x 8 pixels, grey" in texts(at)
     assert box(at, "Black to white").value == f"{low}..1"
     at.number_input(key="data_seed").set_value(3).run()
-    assert [each.settings.seed for each in store.of(mine.owner, "s", Pictures)] == [0, 3]
+    assert [each.settings.seed for each in store.of(owner, "s", Pictures)] == [0, 3]
     box(at, "Black to white").set_value(None).run()
     assert "Which values are black and white?" in at.info[0].value
     at.button(key="data_remove").click().run()
     assert not at.info
-    assert store.size() == 0
+    assert store.size(owner) == 0
 
 
 def test_a_table_as_kaggle_has_them_is_read_at_once_and_trained_on(jobs, store):

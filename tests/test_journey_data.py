@@ -106,5 +106,6 @@ def test_an_array_asks_what_is_black_and_white_and_shows_what_comes_out(page, se
     page.get_by_role("option", name="0 to 1", exact=True).click()
     page.wait_for_selector(".st-key-data_train button", timeout=60_000)
     expect(page.locator(MAIN)).to_contain_text("28 x 28 pixels, grey")
+    expect(page.get_by_role("combobox", name="Black to white")).to_have_count(1)  # it went from the question to the settings
     expect(page.get_by_role("combobox", name="Black to white")).to_have_value("0 to 1")
     page.wait_for_selector(".st-key-data_balance .js-plotly-plot")

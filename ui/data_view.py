@@ -164,7 +164,7 @@ def _zipped(files: list[UploadedFile]) -> tuple[str, bytes]:
                 made.writestr(file.name, file.getvalue())
             except (ValueError, struct.error) as error:
                 raise BadInput(f"{name} has a file whose name cannot be kept; make a zip file of it.") from error
-    return name, packed.getvalue()
+    return name + ".zip" * is_array_file(name), packed.getvalue()  # a folder may be called anything
 
 
 # Reading them.
