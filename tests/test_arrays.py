@@ -208,6 +208,20 @@ def test_labels_beside_the_pixels_are_guessed_at():
     refused(lambda: made(WRONG["a label in the row"]), "take the labels out from beside 28 x 28 pixels")
 
 
+@pytest.mark.parametrize("value", [0, 0.5, -5, 300, 1e20, -1e29, 1e-300, 5e-324])
+def test_values_that_are_all_alike_or_nearly_are_asked_about_too(value):
+    for array in (np.full((4, 8, 8), value, np.float64), np.arange(4.0)[:, None, None] * np.full((8, 8), value)):
+        untold = refused(lambda array=array: made(array))
+        assert all(len(made(array, pixels=choice)) == len(untold.by(choice)) == 4 for choice in untold.choices)
+    rows = np.full((4, 120), value, np.float64)
+    assert len(refused(lambda: made(rows)).by("12x10")) == 4
+
+
+def test_values_that_no_pixels_have_are_refused():
+    for value in (1e30, -1e300):
+        assert not isinstance(refused(lambda value=value: made(np.full((4, 8, 8), value)), "as no pixels do"), Untold)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     shape=st.lists(st.integers(0, 12), max_size=5),

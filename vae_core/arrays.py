@@ -21,6 +21,7 @@ LAYOUTS = 12  # that are offered, at most
 SIDES = (8, 64)  # pixels of a picture that is offered as a layout
 SHOWN = 8  # pictures that show what a choice would make of them
 AT_ONCE = 2**22  # values that are converted at a time
+HUGE = 1e30
 NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 RANGE = re.compile(rf"\s*({NUMBER})\s*\.\.\s*({NUMBER})\s*")
 LAYOUT = re.compile(r"\d{1,5}(?:x\d{1,5}){1,2}")
@@ -58,8 +59,7 @@ class Untold(BadInput):
     def by(self, choice: str) -> np.ndarray:
         """The few pictures by one of the choices: uint8 (N, C, H, W)."""
         told = self.told | {self.asked: choice}
-        low, high = float(self.some.min()), float(self.some.max())
-        told["pixels"] = told["pixels"] or (f"{low!r}..{high!r}" if low < high else "0..255")
+        told["pixels"] = told["pixels"] or ranges_of(float(self.some.min()), float(self.some.max()))[0]
         return images_of("these pictures", [self.some], **told)[0][0]
 
 
@@ -108,17 +108,18 @@ def range_of(pixels: str) -> tuple[float, float]:
     """The two ends of LOW..HIGH. Raises BadInput where it is none."""
     found = RANGE.fullmatch(pixels) if isinstance(pixels, str) else None
     low, high = map(float, found.groups()) if found else (0.0, 0.0)
-    if not (1e-30 < high - low < 1e30):
+    if not (1e-30 < high - low < 2 * HUGE):
         raise BadInput(f"Pixels are LOW..HIGH, the values of black and of white, as in 0..1 or -1..1, not {shortly(pixels)}.")
     return low, high
 
 
 def ranges_of(low: float, high: float) -> tuple[str, ...]:
     """Ranges that hold values from low to high, the narrowest first: the usual ones, and what is found."""
-    found = [_outward(low, high)] if 1e-30 < high - low < 1e30 else []
+    found = [_outward(low, high)] if high - low > 1e-30 else []
     fits = [text for text in COMMON if _holds(range_of(text), low, high) and _width(text) <= FAR * ((high - low) or math.inf)]
     found = [text for text in found if not any(_width(usual) - _width(text) <= _width(usual) / 100 for usual in fits)]
-    return tuple(sorted([*fits, *found], key=_width)) or ("0..255",)
+    spare = max(1.0, abs(low))  # of values that are all alike
+    return tuple(sorted([*fits, *found], key=_width)) or (_outward(low - spare, high + spare),)
 
 
 def layouts_of(values: int) -> tuple[str, ...]:
@@ -264,7 +265,10 @@ def _bounds(name: str, arrays: Sequence[np.ndarray]) -> tuple[float, float]:
                 f"picture {before + int(wrong.argmax()) + 1:,}; leave them out, or give every pixel a number."
             )
         before += len(array)
-    return min(array.min().item() for array in arrays), max(array.max().item() for array in arrays)
+    low, high = min(array.min().item() for array in arrays), max(array.max().item() for array in arrays)
+    if max(-low, high) >= HUGE:
+        raise BadInput(f"The values of {name} go from {in_short(low)} to {in_short(high)}, as no pixels do; mend them.")
+    return low, high
 
 
 def _sure(arrays: Sequence[np.ndarray], high: float) -> bool:
