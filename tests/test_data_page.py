@@ -1,17 +1,24 @@
 """Your pictures by AppTest: what comes in, what is said of it, whose it is, and what the other pages make of it."""
 
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import ROOT
 from streamlit.testing.v1 import AppTest
+from test_arrays import npy, npz, pixel_names, table
 from test_folder import picture, zipped
 from test_pages import texts
 
 from ui import data_view, own, picker, shell
-from ui.own import Pictures, Upload
+from ui.own import Pictures, Question, Upload
 from ui.store import Store
 from ui.train_form import BATCH, epochs_for
 from vae_core import checkpoint, train
+from vae_core.array_file import read_arrays
+from vae_core.data import load
+from vae_core.train_cli import _parser
 from vae_core.vae import VAEConfig
 
 
@@ -199,6 +206,10 @@ def test_a_folder_is_read_too_and_a_large_one_refused(jobs, store, monkeypatch):
     assert not at.exception
     assert metrics(at)["Pictures"] == "6"
     assert metrics(at)["Classes"] == "2"
+    (uploader,) = [element for element in at.file_uploader if element.key.startswith("data_files")]
+    uploader.set_value([(name.replace("pets", "pets.npz"), *rest) for name, *rest in files]).run()
+    assert metrics(at)["Pictures"] == "6"
+    assert not at.error
     monkeypatch.setattr(data_view, "MAX_FOLDER", 3)
     (uploader,) = [element for element in at.file_uploader if element.key.startswith("data_files")]
     uploader.set_value(files).run()
@@ -252,6 +263,16 @@ def test_train_offers_them_and_the_request_is_made_of_them(jobs, store):
     assert at.selectbox(key="train_data").value == "mnist"
 
 
+def train_small(pictures: Pictures, place: Path) -> None:
+    """Leave a model of the pictures, called "small", in a folder."""
+    model = VAEConfig("conv", pictures.images.image_shape, latent_dim=3, hidden=8)
+    state = train.start(model, pictures.images, train.TrainConfig(epochs=1, device="cpu"))
+    for _ in train.fit(state, pictures.images):
+        pass
+    weights, recipe = train.finish(state, pictures.images, "small", "train", quick=True)
+    checkpoint.save(place, "small", weights, recipe)
+
+
 @pytest.fixture
 def trained(jobs, store, monkeypatch, tmp_path):
     """A visitor with pictures of so many classes and a model of them, called "small"."""
@@ -261,12 +282,7 @@ def trained(jobs, store, monkeypatch, tmp_path):
         at.segmented_control(key="data_size").set_value(size).run()
         upload(at, zipped(files))
         (mine,) = store.of(at.session_state["visitor"], "s", Pictures)
-        model = VAEConfig("conv", mine.images.image_shape, latent_dim=3, hidden=8)
-        state = train.start(model, mine.images, train.TrainConfig(epochs=1, device="cpu"))
-        for _ in train.fit(state, mine.images):
-            pass
-        weights, recipe = train.finish(state, mine.images, "small", "train", quick=True)
-        checkpoint.save(tmp_path, "small", weights, recipe)
+        train_small(mine, tmp_path)
         monkeypatch.setattr(picker, "SHIPPED", tmp_path)
         at.session_state["checkpoint_wanted"] = "small"
         return at.run()
@@ -305,6 +321,137 @@ def test_map_shows_them_to_their_owner_alone(trained, store, folders):
     other.switch_page("pages/map.py").run()
     assert not other.exception
     assert "somebody's own pictures (pets), which are not here now" in texts(other)
+
+
+# Arrays.
+
+DIGITS = load("digits")
+DIGIT_IMAGES, DIGIT_LABELS = DIGITS.train_images[:60, 0].numpy(), DIGITS.train_labels[:60].numpy()
+
+
+def box(at: AppTest, label: str):
+    (found,) = [element for element in at.selectbox if element.label == label]
+    return found
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1)])
+def test_an_array_of_floats_is_asked_about_and_the_answer_is_shown(jobs, store, low, high):
+    raw = npz(images=(low + (high - low) / 255 * DIGIT_IMAGES).astype(np.float32), labels=DIGIT_LABELS)
+    at = upload(open_data(), raw, "<b>mine.npz")
+    assert not at.metric
+    assert not at.error
+    assert at.info[0].value == f"The values are float32 from {low} to 1. Which values are black and white?"
+    asked = box(at, "Black to white")
+    assert (asked.value, asked.options[0]) == (None, f"{low} to 1")
+    assert {f"{low} to 1", *asked.options} <= {caption.value for caption in at.caption}
+    assert all(at.segmented_control(key=f"data_{what}").disabled for what in ("size", "fit"))
+    owner = at.session_state["visitor"]
+    (question,) = store.of(owner, "s", Question)
+    assert store.size(owner) == len(raw) + question.untold.some.nbytes
+    asked.set_value(f"{low}..1").run()
+    assert not at.exception
+    assert metrics(at) == {"Pictures": "60", "To train on": "50", "To test on": "10", "Classes": "10"}
+    (mine,) = store.of(owner, "s", Pictures)
+    assert mine.images.digest == read_arrays(npz(images=DIGIT_IMAGES, labels=DIGIT_LABELS), "x.npz")[0].digest
+    assert mine.title == f"Yours: <b>mine, 8 x 8, pixels {low}..1"
+    assert "8 x 8 pixels, grey" in texts(at)
+    assert box(at, "Black to white").value == f"{low}..1"
+    at.number_input(key="data_seed").set_value(3).run()
+    assert [each.settings.seed for each in store.of(owner, "s", Pictures)] == [0, 3]
+    box(at, "Black to white").set_value(None).run()
+    assert "Which values are black and white?" in at.info[0].value
+    at.button(key="data_remove").click().run()
+    assert not at.info
+    assert store.size(owner) == 0
+
+
+def test_a_table_as_kaggle_has_them_is_read_at_once_and_trained_on(jobs, store):
+    at = upload(open_data(), table(DIGIT_IMAGES, f"label,{pixel_names(64)}", DIGIT_LABELS), "train.csv")
+    assert metrics(at)["Classes"] == "10"
+    assert "The column label names the classes." in [text.value for text in at.text]
+    assert box(at, "Black to white").value is None
+    at.button(key="data_train").click().run()
+    at.switch_page("pages/train.py").run()
+    at.button(key="train_start").click().run()
+    (run,) = jobs.store.all()
+    assert run.request["title"] == "train conv 32-D"
+    asked = _parser().parse_args(shlex.split(run.request["command"])[3:])
+    assert (asked.data, asked.split_seed, asked.pixels, asked.layout) == ("file:train.csv", 0, None, None)
+    assert "--image-size" not in run.request["command"]
+
+
+def test_rows_are_asked_about_first_and_both_answers_are_in_the_command(jobs, store):
+    pixels = np.random.default_rng(0).random((40, 12, 10))
+    at = upload(open_data(), npy((2 * pixels - 1).reshape(40, 120).astype(np.float32)), "faces.npy")
+    assert "A row has 120 values, no square." in at.info[0].value
+    assert box(at, "A row is").options[:2] == ["12 x 10, grey", "10 x 12, grey"]
+    box(at, "A row is").set_value("12x10").run()
+    assert box(at, "A row is").value == "12x10"
+    box(at, "Black to white").set_value("-1..1").run()
+    assert not at.exception
+    assert "10 x 12 pixels, grey" in texts(at)
+    at.button(key="data_train").click().run()
+    at.switch_page("pages/train.py").run()
+    at.button(key="train_start").click().run()
+    words = shlex.split(jobs.store.all()[0].request["command"])[3:]
+    asked = _parser().parse_args(words)
+    assert (asked.data, asked.pixels, asked.layout) == ("file:faces.npy", "-1..1", "12x10")
+
+
+def test_a_value_that_is_no_byte_is_told_with_its_row_as_text(jobs):
+    wrong = DIGIT_IMAGES.astype(int)
+    wrong[4, 0, 2] = 999
+    at = upload(open_data(), table(wrong, f"label,{pixel_names(64)}".replace("pixel2,", "![x](y),"), DIGIT_LABELS), "train.csv")
+    assert "Row 6 of train.csv has 999 in the column ![x](y)." in [text.value for text in at.text]
+    assert not any("![x](y)" in element.value for element in [*at.markdown, *at.info, *at.caption])
+    assert box(at, "Black to white").options[0] == "0 to 999"
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [(npz(x=DIGIT_IMAGES), "bad.npz"), (npz(images=DIGIT_IMAGES)[:-99], "bad.npz"), (b"", "bad.npy"), (b"a,b", "bad.csv")],
+)
+def test_a_bad_array_is_one_sentence_and_what_was_there_stays(jobs, store, raw, name):
+    at = upload(open_data(), pets())
+    upload(at, raw, name)
+    assert at.error[0].value == "The pictures were not read."
+    assert next(text.value for text in at.text if name in text.value).endswith(".")
+    assert metrics(at)["Pictures"] == "24"
+    assert [upload.name for upload in store.of(at.session_state["visitor"], "s", Upload)] == ["pets.zip"]
+
+
+def test_a_question_leaves_the_pictures_that_are_there_and_is_their_visitor_s_alone(jobs, store):
+    at = upload(open_data(), pets())
+    upload(at, npz(images=DIGIT_IMAGES / 255), "mine.npz")
+    assert at.info
+    assert len(store.of(at.session_state["visitor"], "s", Pictures)) == 1
+    assert not open_data().info
+    upload(at, pets(14))
+    assert not at.info
+    assert metrics(at)["Pictures"] == "28"
+    assert not at.segmented_control(key="data_size").disabled
+
+
+def test_map_and_explore_show_an_array_to_its_owner_alone(jobs, store, monkeypatch, tmp_path):
+    at = upload(open_data(), npz(images=np.tile(DIGIT_IMAGES, (1, 2, 1)), labels=DIGIT_LABELS), "mine.npz")
+    (mine,) = store.of(at.session_state["visitor"], "s", Pictures)
+    assert mine.images.image_shape == (1, 16, 8)
+    train_small(mine, tmp_path)
+    monkeypatch.setattr(picker, "SHIPPED", tmp_path)
+    at.session_state["checkpoint_wanted"] = "small"
+    at.run()
+    other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    for page, shown, alone in (
+        ("map", "10 test images of file:mine", "somebody's own pictures (mine), which are not here now"),
+        ("explore", "Test image", "shown without them"),
+    ):
+        at.switch_page(f"pages/{page}.py").run()
+        other.switch_page(f"pages/{page}.py").run()
+        assert not at.exception
+        assert not other.exception
+        assert shown in texts(at) + "".join(element.label for element in at.number_input)
+        assert alone in texts(other)
+        assert alone not in texts(at)
 
 
 def test_the_contact_sheet_takes_all_classes_by_turns():

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pytest
 from conftest import wait_until
 from PIL import Image
@@ -91,3 +92,20 @@ def test_a_folder_is_uploaded_as_a_whole(page, server, tmp_path):
     page.wait_for_selector(".st-key-data_train button", timeout=60_000)
     expect(page.locator(MAIN)).to_contain_text("8 pictures were read")
     expect(page.locator(MAIN)).to_contain_text("leaves")
+
+
+def test_an_array_asks_what_is_black_and_white_and_shows_what_comes_out(page, server, tmp_path):
+    mnist = data.load("mnist")
+    np.savez(tmp_path / "digits.npz", images=mnist.train_images[:300, 0].numpy() / 255, labels=mnist.train_labels[:300].numpy())
+    open_data(page, server)
+    page.set_input_files(UPLOAD, tmp_path / "digits.npz")
+    expect(page.locator(MAIN)).to_contain_text("float64 from 0 to 1. Which values are black and white?", timeout=60_000)
+    expect(page.get_by_alt_text("8 of the pictures, if it is")).to_have_count(2)
+    wait_until(lambda: sideways(page) <= 0, 10, "nothing cut off")
+    page.get_by_role("combobox", name="Black to white").click()
+    page.get_by_role("option", name="0 to 1", exact=True).click()
+    page.wait_for_selector(".st-key-data_train button", timeout=60_000)
+    expect(page.locator(MAIN)).to_contain_text("28 x 28 pixels, grey")
+    expect(page.get_by_role("combobox", name="Black to white")).to_have_count(1)  # it went from the question to the settings
+    expect(page.get_by_role("combobox", name="Black to white")).to_have_value("0 to 1")
+    page.wait_for_selector(".st-key-data_balance .js-plotly-plot")

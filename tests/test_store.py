@@ -17,7 +17,7 @@ from ui.jobs import Jobs
 from ui.own import Model, Pictures, Settings, Upload, budget
 from ui.runs import DONE, FAILED, PAUSED, RUNNING, Run, RunStore
 from ui.store import AWAY_SECONDS, EVERYBODY, IDLE_SECONDS, KEEP_SECONDS, Store, weight
-from vae_core.data import image_set
+from vae_core.data import ImageSet, image_set
 from vae_core.errors import BadInput
 from vae_core.folder import Report
 
@@ -34,10 +34,8 @@ class World:
     def bring(self, owner: str, kilobytes: int, name: str = "flags.zip", **about) -> Pictures:
         """Pictures that weigh so much, of a visitor whose tab is open."""
         self.open.add(owner)
-        labels = np.zeros(0, np.int64)
-        images = image_set(
-            name, np.zeros((kilobytes, 1, 32, 32), np.uint8), labels, np.zeros((0, 1, 32, 32), np.uint8), labels, ()
-        )
+        labels, pixels = torch.zeros(0, dtype=torch.int64), torch.zeros((kilobytes, 1, 32, 32), dtype=torch.uint8)
+        images = ImageSet(name, pixels, labels, pixels[:0], labels, (), "")
         made = Pictures(
             owner=owner, name=name, upload="u", settings=Settings(**about), images=images, report=Report(9, (), 0, 0, 0, 0, {})
         )

@@ -657,3 +657,50 @@ def test_a_folder_s_own_split_and_levels_are_options(tmp_path, capsys):
     assert checkpoint.open_file(tmp_path / "own" / "checkpoint").recipe.data.classes == ["32x32", "64x64"]
     refused = run(capsys, *source, *training, "--class-level", "3", "--out", tmp_path / "x")
     assert "no level 3" in assert_refused(*refused)
+
+
+def test_an_array_in_a_file_is_trained_on_when_told_how_and_resumed(home, capsys):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 9, 8))
+    np.savez(home / "mine.npz", images=(pixels / 127.5 - 1).astype(np.float32), labels=np.arange(30) % 3)
+    source = ["--data", "file:~/mine.npz"]
+    model = ["--architecture", "mlp", "--hidden", "8", "--latent-dim", "2", "--batch-size", "5", "--device", "cpu", "--json"]
+    sentence = assert_refused(*run(capsys, *source, *model, "--out", "~/r"))
+    assert "mine.npz" in sentence
+    assert "float32 from -1 to 1" in sentence
+    assert "--pixels -1..1" in sentence
+    told = [*source, "--pixels", "-1..1", "--split-seed", "4", *model]
+    code, out, err = run(capsys, *told, "--epochs", "2", "--out", home / "r")
+    assert (code, len(out)) == (0, 2)
+    assert err[:3] == [
+        "30 pictures were read.", "They are of 3 classes, 10 each.",
+        "Their values are float32 from -1 to 1, of which -1 is black and 1 white.",
+    ]  # fmt: skip
+    recipe = checkpoint.open_file(home / "r" / "checkpoint").recipe
+    assert (recipe.data.name, recipe.data.classes) == ("file:mine", ["0", "1", "2"])
+    assert recipe.config["image_shape"] == [1, 9, 8]
+    again = shlex.split(recipe.command)
+    assert again[again.index("--pixels") + 1] == "-1..1"
+    assert len(run(capsys, *told, "--epochs", "3", "--out", home / "r", "--resume")[1]) == 1
+    other = run(capsys, *source, "--pixels=-1..3", "--split-seed", "4", *model, "--out", home / "r", "--resume")
+    assert (other[0], other[1]) == (2, [])
+    assert "other images ('file:mine')" in other[2][-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--data file:x.npz --fit crop", "--fit is for pictures from folder:PATH"),
+        ("--data folder:x --pixels -1..1", "--pixels is for pictures from file:PATH"),
+        ("--data digits --layout 8x8", "--layout is for pictures from file:PATH"),
+        ("--data folder:x.npz", "x.npz holds an array and no pictures; give it as file:PATH"),
+        ("--data file:x.zip", "x.zip is no .npz, .npy or .csv file"),
+        ("--data file:x.npz", "x.npz cannot be read"),
+        ("--data file:rows.npy", "(--layout 8x9)"),
+        ("--data file:rows.npy --layout 8x8", "say 8x9 or 9x8"),
+        ("--data file:rows.npy --layout 8x9 --pixels -1-1", "expected one argument"),
+        ("--data file:rows.npy --layout 8x9 --pixels 1", "Pixels are LOW..HIGH"),
+    ],
+)
+def test_how_a_file_is_read_is_refused_where_it_does_not_fit(home, capsys, words, says):
+    np.save("rows.npy", np.random.default_rng(0).integers(0, 256, (30, 72), dtype=np.uint8))
+    assert says in assert_refused(*run(capsys, *words.split(), "--out", "r", "--json"))

@@ -136,7 +136,7 @@ def data_set(model: Checkpoint) -> ImageSet:
         own = next((pictures.images for pictures in mine() if pictures.images.digest == digest), None)
         if own is None:
             raise BadInput(
-                f"{model.name} was trained on somebody's own pictures ({name.removeprefix('folder:')}), which are not "
+                f"{model.name} was trained on somebody's own pictures ({data.own_name(name)}), which are not "
                 "here now; upload them on Your pictures, read in the same way, to see them."
             )
         return own
@@ -148,7 +148,7 @@ def data_set(model: Checkpoint) -> ImageSet:
 
 def is_own(model: Checkpoint) -> bool:
     """Whether the model was trained on somebody's own pictures: what is made of them is for one visitor's eyes."""
-    return model.recipe.data.name.startswith("folder:")
+    return data.own_name(model.recipe.data.name) is not None
 
 
 def encoded(model: Checkpoint, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, ELBOTerms]:

@@ -4,6 +4,7 @@ import io
 import struct
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -11,16 +12,18 @@ import pandas as pd
 import streamlit as st
 from streamlit.typing import UploadedFile
 
-from ui import figures
+from ui import data_choices, figures
 from ui.analyses import analyses
 from ui.jobs import jobs
-from ui.own import Pictures, Settings, Upload, mine, reading, store
+from ui.own import Pictures, Question, Settings, Upload, mine, reading, store
 from ui.pictures import sheet
 from ui.streamlit_private import remove_upload
 from ui.train_form import choose_pictures
 from ui.visitor import session, visitor
 from ui.words import refused
-from vae_core import archive, folder, picture
+from vae_core import archive, array_file, arrays, folder, picture
+from vae_core.array_file import is_array_file
+from vae_core.arrays import Untold
 from vae_core.data import ImageSet
 from vae_core.errors import BadInput
 from vae_core.folder import Report
@@ -28,12 +31,13 @@ from vae_core.folder import Report
 MB = 2**20
 MAX_FOLDER = 1000  # files: each travels on its own
 FITS = {"crop": "Middle square", "letterbox": "All of it"}
-ZIP, FOLDER = "A zip file", "A folder"
+FILE, FOLDER = "A file", "A folder"
 SHOWN = 72  # pictures of the contact sheet
 COLUMNS = 12
 MOST_BARS = 40  # classes in the chart
 MOST_REASONS = 30  # rows of the table of what was skipped
 TELL_SECONDS = 0.2
+CLASSES = {False: "The folders in which the pictures differ.", True: "The values of their labels."}
 ANY = "any settings"  # a problem that is not one of settings
 WHAT_TO_BRING = f"""
 Bring a zip file, or a small folder, of **{folder.FORMATS}** pictures of any size, grey or in colour:
@@ -43,6 +47,9 @@ Bring a zip file, or a small folder, of **{folder.FORMATS}** pictures of any siz
   best: icons, faces, flags, leaves;
 - each of at most {picture.MAX_FILE // MB} MB and {picture.MAX_PIXELS // 10**6} million pixels, a zip file of at most
   {archive.MAX_ARCHIVE // MB} MB.
+
+Or bring an array of pictures of {arrays.SIDES[0]} to {arrays.SIDES[1]} pixels a side: an `.npz` file with `images` and, if you
+like, `labels`; an `.npy` file; or a `.csv` file with a picture a row, as in `label,pixel0,pixel1,...`
 
 They are yours alone: no other visitor sees them, no disk keeps them, and they leave the server with you.
 """
@@ -62,9 +69,12 @@ def data_view() -> None:
             st.session_state["data_problem"] = settings, str(problem)
             shown = None
         _problem(settings)
-        if shown := shown or next(reversed(mine()), None):
+        if isinstance(shown, Question):
+            data_choices.question(shown)
+            _remove_button()
+        elif shown := shown or next(reversed(mine()), None):
             with choices:
-                _choices(shown)
+                data_choices.choices(shown)
             _report(shown)
         else:
             st.markdown(WHAT_TO_BRING)
@@ -82,58 +92,38 @@ def _problem(settings: Settings) -> None:
 
 def _settings() -> Settings:
     keep = {"persist_state": "session"}
+    last = next(reversed(store().of(visitor(), session(), Upload)), None) or next(reversed(mine()), None)
+    is_array = last is not None and is_array_file(last.name)
     size = st.segmented_control(
         "Image size", [32, 64], default=32, format_func=lambda side: f"{side} x {side}", key="data_size", required=True, **keep,
-        help="Pixels that a model sees of each picture. 64 x 64 takes about four times as long to train.",
+        disabled=is_array, help="Pixels that a model sees of each picture. 64 x 64 takes about four times as long to train. "
+        "Pictures in an array keep their size.",
     )  # fmt: skip
     fit = st.segmented_control(
         "What of each picture", list(FITS), default="crop", format_func=FITS.get, key="data_fit", required=True, wrap=True,
-        **keep, help="Models want squares: of a longer picture its middle, or the whole, with margins.",
+        **keep, disabled=is_array, help="Models want squares: of a longer picture its middle, or the whole, with margins.",
     )  # fmt: skip
     seed = st.number_input(
         "Seed of the split", 0, 9999, 0, key="data_seed", **keep,
         help="A sixth of the pictures, drawn with this seed, is kept to test on.",
     )  # fmt: skip
-    last = next(reversed(store().of(visitor(), session(), Upload)), None) or next(reversed(mine()), None)
     if last is None:
         return Settings(size, fit, seed)
-    split, level = _keys(last.upload if isinstance(last, Pictures) else last.id)
-    return Settings(size, fit, seed, st.session_state.get(split, "seeded"), st.session_state.get(level))
-
-
-def _choices(pictures: Pictures) -> None:
-    """What the folders leave open, in boxes whose options are shown as they are, whatever they are called."""
-    report, (split, level) = pictures.report, _keys(pictures.upload)
-    if len(report.levels) > 1 or report.asked:
-        titles = {0: "no folders: no classes"}
-        for at, one in enumerate(report.levels, 1):
-            titles[at] = ", ".join([*one.examples, *["..."] * (one.folders > len(one.examples))])
-        st.selectbox(
-            "Classes are named by", [None, *(at for at in titles if at != report.usual)], key=level, persist_state="session",
-            format_func=lambda at: titles[report.usual if at is None else at],
-            help="The levels at which the folders differ. What looks like sizes or numbers seldom names classes.",
-        )  # fmt: skip
-    if report.own_split:
-        folders = ", ".join(archive.short(name) for name in report.own_split)
-        st.selectbox(
-            "Split", folder.SPLITS, key=split, persist_state="session",
-            format_func=lambda kind: f"their own: {folders}" if kind == "own" else "a sixth, drawn with the seed",
-            help="Their own keeps what lies in their folder for tests to test on, and trains on the rest.",
-        )  # fmt: skip
-
-
-def _keys(upload: str) -> tuple[str, str]:
-    """Of the boxes for split and level: another upload starts anew."""
-    return f"data_split_{upload}", f"data_level_{upload}"
+    said = data_choices.said(last.upload if isinstance(last, Pictures) else last.id)
+    if is_array:
+        return Settings(seed=seed, pixels=said["pixels"], layout=said["layout"])
+    return Settings(size, fit, seed, said["split"] or "seeded", said["level"])
 
 
 def _uploader() -> None:
-    form = st.segmented_control("Bring", [ZIP, FOLDER], default=ZIP, key="data_form", required=True)
+    form = st.segmented_control("Bring", [FILE, FOLDER], default=FILE, key="data_form", required=True)
     key = f"data_files_{st.session_state.setdefault('data_uploads', 0)}"
-    if form == ZIP:
+    if form == FILE:
         st.file_uploader(
-            "A zip file of pictures", ["zip"], key=key, max_upload_size=archive.MAX_ARCHIVE // MB, on_change=_arrived,
-            args=(key,), help="Flat, or with a folder for each class.",
+            "A zip file of pictures, or an array", ["zip", *array_file.SUFFIXES], key=key, on_change=_arrived, args=(key,),
+            max_upload_size=archive.MAX_ARCHIVE // MB,
+            help="Zip files flat, or with a folder for each class. Arrays as .npz with `images` and perhaps `labels`, as .npy, "
+            "or as .csv with a picture a row.",
         )  # fmt: skip
     else:
         st.file_uploader(
@@ -174,31 +164,34 @@ def _zipped(files: list[UploadedFile]) -> tuple[str, bytes]:
                 made.writestr(file.name, file.getvalue())
             except (ValueError, struct.error) as error:
                 raise BadInput(f"{name} has a file whose name cannot be kept; make a zip file of it.") from error
-    return name, packed.getvalue()
+    return name + ".zip" * is_array_file(name), packed.getvalue()  # a folder may be called anything
 
 
 # Reading them.
 
 
-def _wanted(settings: Settings) -> Pictures | None:
-    """The visitor's last upload, read as the settings ask; None where there is none, or this was tried and failed.
+def _wanted(settings: Settings) -> Pictures | Question | None:
+    """The visitor's last upload, read as the settings ask, or what must be told before; None where there is none, or this was
+    tried and failed.
 
     Raises BadInput where it cannot be read; a file of which nothing could be read is not kept.
     """
     sets, uploads = mine(), store().of(visitor(), session(), Upload)
     if not uploads:
         if sets and sets[-1].settings != settings:
-            st.info("The zip file is no longer here; upload it again to read it in another way.")
+            what = "file" if is_array_file(sets[-1].name) else "zip file"
+            st.info(f"The {what} is no longer here; upload it again to read it in another way.")
         return None
     last = uploads[-1]
     of_last = [pictures for pictures in sets if pictures.upload == last.id]
-    found = next((pictures for pictures in of_last if pictures.settings == settings), None)
+    asked = [question for question in store().of(visitor(), session(), Question) if question.upload == last.id]
+    found = next((known for known in [*of_last, *asked] if known.settings == settings), None)
     if found or st.session_state.get("data_problem", (None, ""))[0] == settings:
         return found
     try:
         pictures = _read(last, settings)
     except BadInput:
-        if not of_last:
+        if not of_last and not asked:
             store().remove(last)
         raise
     st.session_state.pop("data_problem", None)
@@ -207,8 +200,8 @@ def _wanted(settings: Settings) -> Pictures | None:
     return pictures
 
 
-def _read(upload: Upload, settings: Settings) -> Pictures:
-    """Read it here, one visitor's after the other, and keep what was read. Raises BadInput."""
+def _read(upload: Upload, settings: Settings) -> Pictures | Question:
+    """Read it here, one visitor's after the other, and keep what was read, or what has to be told. Raises BadInput."""
     place, told = st.empty(), 0.0
     while not reading.acquire(timeout=TELL_SECONDS):
         place.progress(0.0, "Waits for another visitor's pictures")  # a closed tab leaves here
@@ -217,20 +210,29 @@ def _read(upload: Upload, settings: Settings) -> Pictures:
         nonlocal told
         if time.monotonic() - told > TELL_SECONDS:
             told = time.monotonic()
-            place.progress(done / of, f"{done:,} of {of:,} files are read")
+            place.progress(done / of, f"{done / of:.0%} is read" if is_array else f"{done:,} of {of:,} files are read")
 
+    is_array = is_array_file(upload.name)
     try:
-        images, report = folder.read_pictures(
-            upload.raw, settings.size, settings.fit, upload.name, settings.seed, each, settings.split, settings.level
-        )
-        pictures = Pictures(
-            owner=upload.owner, name=upload.name, upload=upload.id, settings=settings, images=images, report=report
-        )
-        store().add(pictures, session())
+        found = _read_now(upload, settings, each)
+        store().add(found, session())
     finally:
         reading.release()
         place.empty()
-    return pictures
+    return found
+
+
+def _read_now(upload: Upload, settings: Settings, each: Callable[[int, int], None]) -> Pictures | Question:
+    about = {"owner": upload.owner, "name": upload.name, "upload": upload.id, "settings": settings}
+    size, fit, seed, split, level, pixels, layout = settings
+    try:
+        if is_array_file(upload.name):
+            images, report = array_file.read_arrays(upload.raw, upload.name, seed, pixels, layout, each)
+        else:
+            images, report = folder.read_pictures(upload.raw, size, fit, upload.name, seed, each, split, level)
+    except Untold as untold:
+        return Question(**about, untold=untold)
+    return Pictures(**about, images=images, report=report)
 
 
 # What was read.
@@ -247,8 +249,8 @@ def _report(pictures: Pictures) -> None:
     drawn = "By their own split." if own else f"Drawn with seed {pictures.settings.seed}."
     numbers[1].metric("To train on", f"{training:,}", help=drawn)
     numbers[2].metric("To test on", f"{test:,}", help=f"{drawn if own else 'A sixth.'} The model never trains on them.")
-    numbers[3].metric("Classes", len(images.classes) or "none", help="The folders in which the pictures differ.")
-    st.markdown("\n".join(f"- {fact}" for fact in [*report.facts(), _size(images)]))
+    numbers[3].metric("Classes", len(images.classes) or "none", help=CLASSES[is_array_file(pictures.name)])
+    st.markdown("\n".join(f"- {fact}" for fact in [*report.facts(), _size(pictures)]))
     for sentence in report.names():
         st.text(sentence)  # plain text: names of folders are somebody's words
     if report.asked and pictures.settings.level is None:
@@ -259,10 +261,7 @@ def _report(pictures: Pictures) -> None:
         if st.button("Train on them", type="primary", icon=":material/model_training:", key="data_train"):
             choose_pictures(pictures)
             st.switch_page("pages/train.py")
-        st.button(
-            "Remove them", icon=":material/delete:", key="data_remove", on_click=_removed,
-            help="From the server, at once, with all that was made of them. A training on them ends and goes too.",
-        )  # fmt: skip
+        _remove_button()
     left, right = st.columns([1.3, 1], gap="medium") if images.classes else (st.container(), None)
     chosen = _some(images)
     left.image(
@@ -274,15 +273,23 @@ def _report(pictures: Pictures) -> None:
     _skipped(report)
 
 
+def _remove_button() -> None:
+    st.button(
+        "Remove them", icon=":material/delete:", key="data_remove", on_click=_removed,
+        help="From the server, at once, with all that was made of them. A training on them ends and goes too.",
+    )  # fmt: skip
+
+
 def _removed() -> None:
     jobs().forget_pictures(visitor())
-    store().drop(visitor(), Upload, Pictures)
+    store().drop(visitor(), Upload, Question, Pictures)
     analyses().forget(visitor())
 
 
-def _size(images: ImageSet) -> str:
-    channels, height, width = images.image_shape
-    return f"Each is {width} x {height} pixels now, {'in colour' if channels == 3 else 'grey'}."
+def _size(pictures: Pictures) -> str:
+    channels, height, width = pictures.images.image_shape
+    now = " now" * (not is_array_file(pictures.name))
+    return f"Each is {width} x {height} pixels{now}, {'in colour' if channels == 3 else 'grey'}."
 
 
 def _some(images: ImageSet) -> np.ndarray:

@@ -20,7 +20,8 @@ from ui.once import once
 from ui.store import EVERYBODY, KEEP_SECONDS, Held, Store
 from ui.streamlit_private import is_connected
 from ui.visitor import session, visitor
-from vae_core.data import ImageSet
+from vae_core.arrays import Untold
+from vae_core.data import ImageSet, own_name
 from vae_core.errors import BadInput
 from vae_core.folder import Report
 
@@ -32,13 +33,16 @@ T = TypeVar("T")
 
 class Settings(NamedTuple):
     """How pictures are read: pixels a side, crop or letterbox, the seed of the split, the split itself (seeded or own), and the
-    level of folders that names the classes (None: the most sensible)."""
+    level of folders that names the classes (None: the most sensible). Of an array the seed, and what was told of its pixels and
+    of the layout of its rows (None: nothing)."""
 
     size: int = 32
     fit: str = "crop"
     seed: int = 0
     split: str = "seeded"
     level: int | None = None
+    pixels: str | None = None
+    layout: str | None = None
 
 
 @dataclass(eq=False, kw_only=True)
@@ -52,6 +56,21 @@ class Upload(Held):
     def size(self) -> int:
         """Bytes."""
         return len(self.raw)
+
+
+@dataclass(eq=False, kw_only=True)
+class Question(Held):
+    """What of an upload must be told before it can be read."""
+
+    most: ClassVar[int] = 1
+    upload: str  # its id
+    settings: Settings
+    untold: Untold
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.untold.size
 
 
 @dataclass(eq=False, kw_only=True)
@@ -72,10 +91,12 @@ class Pictures(Held):
     @property
     def title(self) -> str:
         """For the Train page: what was uploaded and how it was read."""
-        size, fit, seed, split, level = self.settings
+        _, fit, seed, split, level, pixels, layout = self.settings
+        _, height, width = self.images.image_shape
         extra = ", letter-boxed" * (fit == "letterbox") + f", split {seed}" * (seed != 0) + ", own split" * (split == "own")
         extra += "" if level is None else f", classes by level {level}" if level else ", no classes"
-        return f"Yours: {self.images.name.removeprefix('folder:')}, {size} x {size}{extra}"
+        extra += f", pixels {pixels}" * (pixels is not None) + f", layout {layout}" * (layout is not None)
+        return f"Yours: {own_name(self.images.name)}, {width} x {height}{extra}"
 
 
 @dataclass(eq=False, kw_only=True)

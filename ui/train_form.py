@@ -11,6 +11,7 @@ from ui.own import Pictures, mine
 from ui.runs import ACTIVE, PAUSED
 from ui.words import refused
 from vae_core import data
+from vae_core.array_file import is_array_file
 from vae_core.checkpoint import KINDS, safe_name
 from vae_core.errors import BadInput
 from vae_core.train import SCHEDULES, TrainConfig
@@ -269,11 +270,8 @@ def request_of(values: dict, pictures: Pictures | None = None) -> dict:
     training = {field: values[field] for field in TRAINING_FIELDS}
     shape, name, read = {}, values["data"], {}
     if pictures is not None:
-        settings = pictures.settings
-        shape, name = {"image_shape": pictures.images.image_shape}, pictures.images.name.removeprefix("folder:")
-        read = {"image_size": settings.size, "fit": settings.fit, "split_seed": settings.seed}
-        read |= {"split": "own" if settings.split == "own" else None, "class_level": settings.level}
-        read["data"] = f"folder:{pictures.name}"
+        shape, name = {"image_shape": pictures.images.image_shape}, data.own_name(pictures.images.name)
+        read = _read_as(pictures)
     config = kind(**model, **shape)
     TrainConfig(**training)
     size = f"{config.architecture} {config.latent_dim}-D" if kind.kind == "vae" else f"{kind.kind} {config.hidden}"
@@ -284,6 +282,19 @@ def request_of(values: dict, pictures: Pictures | None = None) -> dict:
     return {
         "data": name, "kind": kind.kind, "model": model, "training": training, "title": title,
         "command": command_of(asked, title),
+    }  # fmt: skip
+
+
+def _read_as(pictures: Pictures) -> dict:
+    """The options of the command line that read the same pictures."""
+    settings = pictures.settings
+    if is_array_file(pictures.name):
+        return {
+            "data": f"file:{pictures.name}", "split_seed": settings.seed, "pixels": settings.pixels, "layout": settings.layout,
+        }  # fmt: skip
+    return {
+        "data": f"folder:{pictures.name}", "image_size": settings.size, "fit": settings.fit, "split_seed": settings.seed,
+        "split": "own" if settings.split == "own" else None, "class_level": settings.level,
     }  # fmt: skip
 
 

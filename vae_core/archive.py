@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from vae_core import file_kinds, zip_names
 from vae_core.errors import BadInput
@@ -70,7 +70,7 @@ def files_of(source: Path | bytes, name: str) -> Iterator[Files]:
     if isinstance(source, Path) and source.is_dir():
         yield _in_folder(source)
         return
-    with _open_zip(source, name) as archive:
+    with open_zip(source, name) as archive:
         yield _in_zip(archive, name)
 
 
@@ -148,24 +148,28 @@ class _Watched:
         return data
 
 
-def _open_zip(source: Path | bytes, name: str) -> zipfile.ZipFile:
-    """A zip file whose table of contents is small enough to read. Raises BadInput."""
+def open_bounded(source: Path | bytes, name: str, kind: str) -> tuple[BinaryIO, int]:
+    """A file of this kind, opened, and its size in bytes. Raises BadInput where it is not there, or too large."""
     try:
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         if size > MAX_ARCHIVE:
-            raise BadInput(f"{short(name)} has {size / 2**20:.0f} MB; zip files of at most {MAX_ARCHIVE // 2**20} MB are read.")
-        file = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-        try:
-            return zipfile.ZipFile(_Watched(file, name))
-        except BaseException:
-            file.close()
-            raise
+            raise BadInput(f"{short(name)} has {size / 2**20:.0f} MB; {kind}s of at most {MAX_ARCHIVE // 2**20} MB are read.")
+        return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb"), size
     except OSError as error:
-        raise BadInput(f"{short(name)} cannot be read ({error.strerror}); give a folder or a zip file.") from error
-    except BadInput:
-        raise
-    except Exception as error:  # zipfile raises nearly anything on damaged files
-        raise BadInput(f"{short(name)} is no intact zip file; make it again.") from error
+        way = "a folder or a zip file" if kind == "zip file" else f"a {kind}"
+        raise BadInput(f"{short(name)} cannot be read ({error.strerror}); give {way}.") from error
+
+
+def open_zip(source: Path | bytes, name: str, kind: str = "zip file") -> zipfile.ZipFile:
+    """A zip file whose table of contents is small enough to read. Raises BadInput, in which it is called a `kind`."""
+    file, _ = open_bounded(source, name, kind)
+    try:
+        return zipfile.ZipFile(_Watched(file, name))
+    except BaseException as error:
+        file.close()
+        if isinstance(error, BadInput) or not isinstance(error, Exception):
+            raise
+        raise BadInput(f"{short(name)} is no intact {kind}; make it again.") from error  # zipfile raises nearly anything
 
 
 def _in_zip(archive: zipfile.ZipFile, name: str) -> Files:
@@ -181,17 +185,22 @@ def _in_zip(archive: zipfile.ZipFile, name: str) -> Files:
         beside = file_kinds.suffix(title) in file_kinds.BESIDE_SUFFIXES
         if not beside:
             total, packed = total + entry.file_size, packed + entry.compress_size
-        if not beside and (reason := _refused(entry)):
+        if not beside and (reason := refused(entry)):
             found.skipped.append(Skipped(short(title, 200), reason))
         else:
             found.put(title, lambda entry=entry: _entry(archive, entry, left))
+    check_unpacked(total, packed, name)
+    return found
+
+
+def check_unpacked(total: int, packed: int, name: str) -> None:
+    """Raise BadInput where so many bytes that are packed into so few, by what an archive declares, look like a bomb."""
     if total > MAX_UNPACKED:
         raise BadInput(
             f"{short(name)} unpacks to more than {MAX_UNPACKED // 2**20:,} MB, the most that is read; take some out."
         )
     if total > max(MAX_FILE, MAX_RATIO * packed):
         raise BadInput(f"{short(name)} unpacks to more than {MAX_RATIO} times its size, as pictures never do; make it again.")
-    return found
 
 
 def _is_folder(entry: zipfile.ZipInfo, title: str) -> bool:
@@ -200,7 +209,8 @@ def _is_folder(entry: zipfile.ZipInfo, title: str) -> bool:
     return title.endswith(("/", "\\")) or not parts(title) or bool(marked and not entry.file_size)
 
 
-def _refused(entry: zipfile.ZipInfo) -> str | None:
+def refused(entry: zipfile.ZipInfo, most: int = MAX_FILE) -> str | None:
+    """Why an entry is not read; None where it is."""
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "It is a link."
     if entry.flag_bits & 0x1:
@@ -209,7 +219,7 @@ def _refused(entry: zipfile.ZipInfo) -> str | None:
         return "It is compressed in a way that is not read here."
     if entry.file_size == 0:
         return file_kinds.refusal("empty")
-    return TOO_LARGE if entry.file_size > MAX_FILE else None
+    return TOO_LARGE if entry.file_size > most else None
 
 
 @dataclass

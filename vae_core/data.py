@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_core import shapes
+from vae_core import arrays, shapes
 from vae_core.errors import BadInput, shortly
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "data"
@@ -32,6 +32,9 @@ MNIST_SHA256 = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+
+
+OWN = ("folder:", "file:")  # how the names of people's own sets begin
 
 
 @dataclass(frozen=True)
@@ -83,16 +86,32 @@ def load(name: str) -> ImageSet:
     """
     if name not in LOADERS:
         raise BadInput(f"There is no data set called {name!r}; choose one of {', '.join(NAMES)}.")
-    return image_set(name, *LOADERS[name]())
+    return image_set(name, *LOADERS[name](), pixels="0..255")
 
 
 def image_set(
-    name: str, train_images, train_labels, test_images, test_labels, classes, factors=(), train_factors=None, test_factors=None
-) -> ImageSet:
-    """An ImageSet from numpy arrays of the shapes that it names, with its digest."""
-    tensors = [torch.from_numpy(np.ascontiguousarray(a)) for a in (train_images, train_labels, test_images, test_labels)]
+    name: str, train_images, train_labels, test_images, test_labels, classes, factors=(), train_factors=None, test_factors=None,
+    *, pixels: str | None = None, layout: str | None = None,
+) -> ImageSet:  # fmt: skip
+    """An ImageSet from arrays or tensors, with its digest; labels are numbers of classes, or None.
+
+    Pictures are uint8 (N, C, H, W), (N, H, W), (N, H, W, C) or rows (N, H * W). Of other types than bytes `pixels` says which
+    values are black and white, as in "0..1", "-1..1" or "0..65535"; of rows that are no square `layout` says a picture's shape,
+    as in "3x32x32", "32x32x3" or "28x20". Raises BadInput where these are needed and not said, or do not fit.
+    """
+    (training, test), _ = arrays.images_of(name, (train_images, test_images), pixels, layout)
+    classes, labels = tuple(classes), (train_labels, test_labels)
+    train_labels, test_labels = (
+        arrays.indices(name, part, len(images), len(classes)) for part, images in zip(labels, (training, test), strict=True)
+    )
+    tensors = [torch.from_numpy(np.ascontiguousarray(a)) for a in (training, train_labels, test, test_labels)]
     known = [None if a is None else torch.from_numpy(a) for a in (train_factors, test_factors)]
-    return ImageSet(name, *tensors, tuple(classes), _digest(tensors), tuple(factors), *known)
+    return ImageSet(name, *tensors, classes, _digest(tensors), tuple(factors), *known)
+
+
+def own_name(name: str) -> str | None:
+    """What somebody's own set is called by its owner; None of a set that everybody may have."""
+    return next((name.removeprefix(kind) for kind in OWN if name.startswith(kind)), None)
 
 
 def read_idx(path: Path, expected_sha256: str | None = None) -> np.ndarray:

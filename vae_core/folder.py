@@ -102,7 +102,7 @@ def _read(
     faults = faults_of(images)
     if small.grey:
         images = [np.ascontiguousarray(part[:, :1]) for part in images]
-    parts = image_set(set_name(name), images[1], labels[1], images[0], labels[0], classes)
+    parts = image_set(set_name(name), images[1], labels[1], images[0], labels[0], classes, pixels="0..255")
     kept = Counter(np.concatenate(labels).tolist())
     report = Report(
         len(seen), tuple(sorted(skipped)), *(counts[what] for what in ("duplicates", "transparent", "animated", "turned")),
@@ -117,7 +117,9 @@ def _in_order(found: Files, size: int, name: str, seed: int, split: str) -> tupl
     """The files in the order of the draw, those to test on first; and how many those are. Raises BadInput."""
     files = found.files
     if not files:
-        raise BadInput(f"{short(name)} holds no pictures; put {FORMATS} files into it.{_why(found.skipped)}")
+        arrays = ", ".join(sorted(found.beside.keys() & {".npz", ".npy", ".csv"}))
+        way = f"bring its {arrays} file by itself, unpacked" if arrays else f"put {FORMATS} files into it"
+        raise BadInput(f"{short(name)} holds no pictures; {way}.{_why(found.skipped)}")
     likely = sum(file_kinds.suffix(file.name) in file_kinds.PICTURE_SUFFIXES for file in files)
     if likely > MAX_PICTURES:
         raise BadInput(f"{short(name)} holds {likely:,} pictures; at most {MAX_PICTURES:,} are read. Take some out.")

@@ -30,7 +30,7 @@ class Report:
     several: int = 0  # of several pages or pictures, no animation: the first was taken
     beside: dict[str, int] = field(default_factory=dict)  # files that lie beside pictures, by suffix: not looked at
     paper: str = "white"  # below what is transparent, and around what is letter-boxed
-    depth: str = ""  # what was done to pictures of 16 bits
+    depth: str = ""  # what was done to pictures of 16 bits, or to the values of an array
     alphabet: str = ""  # in which names were read that do not say it
     levels: tuple[Level, ...] = ()  # of folders that differ
     level: int = 0  # which of them, counted from 1, names the classes; 0 none
@@ -41,6 +41,8 @@ class Report:
     own_tests: tuple[str, ...] = ()  # those of its folders that are to test on
     split: str = "seeded"
     faults: tuple[str, ...] = ()  # of the set as a whole, with what to do
+    ranges: tuple[str, ...] = ()  # black to white, that an array may mean
+    layouts: tuple[str, ...] = ()  # of a picture, that the rows of an array may have
 
     def sentences(self) -> list[str]:
         """The report for people, the few-pictures warning last."""
@@ -102,7 +104,7 @@ def faults_of(sides: list[np.ndarray]) -> tuple[str, ...]:
 
     `sides` are uint8 (N, C, H, W) arrays, which are not copied.
     """
-    of, size = sum(map(len, sides)), sides[0].shape[-1]
+    of, (height, width) = sum(map(len, sides)), sides[0].shape[-2:]
     blank = sum(int((np.ptp(side.reshape(len(side), -1), axis=1) <= EVEN).sum()) for side in sides if len(side))
     step = max(1, of // LOOKED_AT)
     some = np.concatenate([side[::step] for side in sides]).reshape(-1, sides[1][0].size)
@@ -128,12 +130,12 @@ def faults_of(sides: list[np.ndarray]) -> tuple[str, ...]:
         )
     if some.astype(np.float32).std(0).mean() < ALIKE:
         said.append(
-            f"The pictures are all alike at {size} x {size}, so that a model has nothing to tell apart: bring pictures that "
+            f"The pictures are all alike at {width} x {height}, so that a model has nothing to tell apart: bring pictures that "
             "differ, or cut out where they do."
         )
     elif different <= of / 2:
         said.append(
-            f"Of {of:,} pictures only {different:,} differ at {size} x {size}, so that a model is tested on what it was "
+            f"Of {of:,} pictures only {different:,} differ at {width} x {height}, so that a model is tested on what it was "
             "trained on: take the copies out."
         )
     return tuple(said)

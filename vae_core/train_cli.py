@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -14,7 +15,8 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
-from vae_core import checkpoint, corruption, data, folder
+from vae_core import array_file, checkpoint, corruption, data, folder
+from vae_core.arrays import COMMON, Untold
 from vae_core.checkpoint import KINDS, Config
 from vae_core.errors import BadInput, shortly
 from vae_core.train import (
@@ -40,16 +42,28 @@ what it has learned. --resume goes on from there with the same trajectory and th
 goes on to so many in all. A constant learning rate then stays what it was. One cycle is stretched: the rate becomes that of a
 cycle over all of the epochs, so the losses are not those of a run that was begun with so many."""
 UNSAID = object()
+MINUS = re.compile(r"-[\d.][^=]*\.\..*")
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 LONGEST = 4000  # letters of the command that a recipe keeps
 MODEL_OPTIONS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binarize", "reduction", "likelihood", "corruption")
 TRAINING_OPTIONS = ("batch_size", "lr", "schedule", "kl_warmup", "seed", "device", "precision", "flip", "shift")
-READING_OPTIONS = ("image_size", "fit", "split_seed", "split", "class_level")  # of pictures that lie in files
+READING_OPTIONS = {  # of people's own pictures
+    "folder:": ("image_size", "fit", "split_seed", "split", "class_level"), "file:": ("split_seed", "pixels", "layout"),
+}  # fmt: skip
 PRINTED = ("epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one sentence instead of a page of usage."""
+    """An argument parser whose errors are one sentence instead of a page of usage; a value may be -1..1."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        words: list[str] = []
+        for word in sys.argv[1:] if args is None else args:
+            if MINUS.fullmatch(word) and words and words[-1].startswith("--"):
+                words[-1] += f"={word}"  # by itself it would be an option
+            else:
+                words.append(word)
+        return super().parse_known_args(words, namespace)
 
     def error(self, message):
         self.exit(2, f"{message[0].upper()}{message[1:]}; see {self.prog} --help.\n")
@@ -67,13 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     description = "Train an autoencoder; losses in nats per image."
     parser = Parser(prog="python -m vae_core.train", description=description, epilog=EPILOG)
     parser.add_argument(
-        "--data", default="mnist", metavar="NAME", help=f"{', '.join(data.NAMES)}, or folder:PATH: a folder or zip file"
-    )
+        "--data", default="mnist", metavar="NAME",
+        help=f"{', '.join(data.NAMES)}, folder:PATH: a folder or zip file, or file:PATH: an array in .npz, .npy or .csv",
+    )  # fmt: skip
     parser.add_argument(
         "--image-size", type=int, default=32, metavar="PIXELS", help="a side of the pictures of a folder: 32, 64"
     )
     parser.add_argument("--fit", default="crop", help=f"of the pictures of a folder: {', '.join(folder.FITS)}")
-    parser.add_argument("--split-seed", type=int, default=0, help="of the draw of the test pictures of a folder")
+    parser.add_argument("--split-seed", type=int, default=0, help="of the draw of the test pictures of a folder or file")
     parser.add_argument(
         "--split", default="seeded", help="of the pictures of a folder: seeded, or own: its folders train, test, ..."
     )
@@ -81,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
         "--class-level", type=int, metavar="N",
         help="which level of folders that differ names the classes, from 1; 0: none (default: the first of words)",
     )  # fmt: skip
+    parser.add_argument(
+        "--pixels", metavar="LOW..HIGH", help=f"of arrays in a file: the values of black and white, as in {', '.join(COMMON)}"
+    )
+    parser.add_argument(
+        "--layout", metavar="SHAPE", help="of a picture in a row of a file's array, as in 28x20, 3x32x32 or 32x32x3"
+    )
     parser.add_argument("--kind", default="vae", help=", ".join(KINDS))
     parser.add_argument("--architecture", help=f"vae: {', '.join(ARCHITECTURES)}")
     parser.add_argument("--latent-dim", type=int, metavar="L", help="vae: size of the code")
@@ -219,24 +240,43 @@ def _agreed(stop: list[int], device: str) -> bool:
 
 
 def _images(arguments: argparse.Namespace, said: dict, main_process: bool) -> data.ImageSet:
-    """The data set by its name, or the pictures in folder:PATH; what was read of these is said on stderr."""
-    if not arguments.data.startswith("folder:"):
-        if strangers := [name for name in READING_OPTIONS if name in said]:
+    """The data set by its name, or the pictures in folder:PATH or file:PATH; what was read of these is said on stderr."""
+    kind = next((kind for kind in READING_OPTIONS if arguments.data.startswith(kind)), "")
+    mine = READING_OPTIONS.get(kind, ())
+    for other, options in READING_OPTIONS.items():
+        if strangers := [name for name in options if name in said and name not in mine]:
             raise BadInput(
-                f"{_options(strangers)} is for pictures from folder:PATH, not for {shortly(arguments.data)}; leave it out."
+                f"{_options(strangers)} is for pictures from {other}PATH, not for {shortly(arguments.data)}; leave it out."
             )
+    if not kind:
         return data.load(arguments.data)
-    path = data.path_of(arguments.data.removeprefix("folder:"))
+    path = data.path_of(arguments.data.removeprefix(kind))
+    if kind == "folder:" and array_file.is_array_file(path.name) and not path.is_dir():
+        raise BadInput(f"{path.name} holds an array and no pictures; give it as file:PATH.")
+    images, said_of_them = (_from_folder if kind == "folder:" else _from_file)(path, arguments)
+    if main_process:
+        print(*said_of_them, sep="\n", file=sys.stderr)
+    return images
+
+
+def _from_folder(path: Path, arguments: argparse.Namespace) -> tuple[data.ImageSet, list[str]]:
     images, report = folder.read_pictures(
         path, arguments.image_size, arguments.fit, seed=arguments.split_seed, split=arguments.split,
         class_level=arguments.class_level,
     )  # fmt: skip
-    if main_process:
-        hints = ["--split own keeps their own split."] if report.own_split and report.split == "seeded" else []
-        hints += ["--class-level N takes another level, 0 none."] if len(report.levels) > 1 or report.asked else []
-        skipped = [f"{name!r}: {reason}" for name, reason in report.skipped[:10]]
-        print(*report.sentences(), *hints, *skipped, sep="\n", file=sys.stderr)
-    return images
+    hints = ["--split own keeps their own split."] if report.own_split and report.split == "seeded" else []
+    hints += ["--class-level N takes another level, 0 none."] if len(report.levels) > 1 or report.asked else []
+    return images, [*report.sentences(), *hints, *(f"{name!r}: {reason}" for name, reason in report.skipped[:10])]
+
+
+def _from_file(path: Path, arguments: argparse.Namespace) -> tuple[data.ImageSet, list[str]]:
+    try:
+        images, report = array_file.read_arrays(
+            path, seed=arguments.split_seed, pixels=arguments.pixels, layout=arguments.layout
+        )
+    except Untold as untold:
+        raise BadInput(f"{str(untold).removesuffix('.')} (--{untold.asked} {untold.choices[0]}).") from untold
+    return images, report.sentences()
 
 
 def _fresh(arguments: argparse.Namespace, images: data.ImageSet) -> TrainState:
