@@ -69,7 +69,7 @@ def whole_numbers(words: Sequence[str], low: int, high: int, count: int) -> list
     if len(words) != count or not all(word.isascii() and word.isdigit() and len(word) < 7 for word in words):
         return None
     values = [int(word) for word in words]
-    return values if low <= min(values) and max(values) <= high else None
+    return values if all(low <= value <= high for value in values) else None
 
 
 def remember(key: str, default, fits: Callable[[object], bool]) -> None:

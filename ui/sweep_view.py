@@ -104,7 +104,7 @@ def _status(jobs: Jobs, runs: list[Run]) -> str:
         return f"**{_worst(runs)}** · {ended}"
     places = [place for run in active if (place := jobs.place(run)) is not None]
     waits = places and all(run.status == QUEUED for run in active)
-    return f"**Running** · {ended}" + f" · {turn_in_words(min(places))}" * bool(waits)
+    return f"**Running** · {ended}" + (f" · {turn_in_words(min(places))}" if waits else "")
 
 
 def _worst(runs: list[Run]) -> str:
