@@ -2,10 +2,12 @@
 
 import pytest
 from conftest import ROOT
+from explore_page import open_explore, place, show
 from streamlit.testing.v1 import AppTest
 from test_pages import finished_run, open_app
 
 from ui import address, streamlit_private
+from ui.explore_plane import COMPONENTS
 from ui.train_form import PRESETS
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
@@ -122,6 +124,37 @@ def test_another_page_reads_its_own_address(told):
     at.run()
     assert at.selectbox(key="fruit").value == "Pear"  # without a word it stays as it stands
     assert told[-1]["change"] == ""
+
+
+def test_back_on_explore_moves_the_marker_back_on_the_same_plane(go_back):
+    at = open_explore(z="1,1")
+    for number, there in enumerate([(0.5, -1.0), (2.0, 2.0)], start=1):
+        at.session_state["explore_pad"] = {"point": {"x": there[0], "y": there[1], "number": number, "plane": ""}}
+        at.run()
+        assert place(at).z == there
+    for z in ("1,1", "0.5,-1", "1,1"):  # where Python and where the visitor had put it
+        go_back(at, checkpoint="mnist-2d", z=z)
+        assert said(at) == {"checkpoint": "mnist-2d", "z": z}
+        assert place(at).position == place(at).z
+
+
+def test_back_on_explore_takes_back_all_that_was_chosen_since(go_back):
+    at = open_explore("mnist-20d")
+    first = said(at)
+    at.segmented_control(key="explore_plane").set_value(COMPONENTS).run()
+    at.segmented_control(key="explore_layers").set_value("codes").run()
+    at.number_input(key="explore_image").set_value(3).run()
+    at.selectbox(key="explore_model").select("mnist-2d").run()
+    at = show(at, "Walk")
+    at.selectbox(key="checkpoint").select("mnist-2d").run()
+    last = said(at)
+    go_back(at, **first)
+    assert said(at) == first
+    assert at.number_input(key="explore_image").value is None
+    go_back(at, **last)
+    assert said(at) == last
+    go_back(at, **first | {"checkpoint": "own/gone"})
+    assert said(at) == last  # of a model that is not here nothing is taken over
 
 
 MAP = [

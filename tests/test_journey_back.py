@@ -187,7 +187,7 @@ def test_map(page, server):
     wait_until(lambda: "PC 1" in (page.evaluate(axis) or ""), 60, "the components")
 
     visit(page, "Explore")  # the model goes along, and Back finds the map as it was
-    entries.added(1, checkpoint="mnist-20d")
+    entries.added(1, checkpoint="mnist-20d", plane="axes-7-12", picture="")
     choose(page, "checkpoint", "fashion-2d")
     entries.added(1, checkpoint="fashion-2d")
     entries.go(-1)
