@@ -4,17 +4,14 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from ui import train_form
-from ui.address import remember
 from ui.own import Pictures
-from ui.train_form import data_titles, own_pictures, request_of
+from ui.train_form import PLAIN, data_titles, own_pictures, request_of
 from ui.words import refused
 from vae_core.errors import BadInput
 from vae_core.vae import ARCHITECTURES
 
 BETAS = ("0.1", "0.25", "0.5", "1", "2", "4", "8", "16", "32")
-PLAIN = train_form.PLAIN | {"betas": ["0.25", "1", "4", "16"], "latent_dim": 10, "epochs": 3}
-NAMES = ("data", "architecture", "latent_dim", "epochs", "seed")
+FIRST = ["0.25", "1", "4", "16"]
 MOST = 6  # trainings of one sweep
 HIGHEST = 1000.0
 
@@ -29,27 +26,26 @@ class Press(NamedTuple):
 def settings_form(busy: bool) -> Press | None:
     """Draw the form; the sweep, when it was sent and makes sense."""
     keep = {"persist_state": "session"}
-    titles = data_titles()
-    remember("sweep_data", PLAIN["data"], titles.__contains__)  # pictures may be no longer here
-    for name in ("betas", *NAMES):
-        st.session_state.setdefault(f"sweep_{name}", PLAIN[name])
     with st.form("sweep_form", border=True):
         sent = st.form_submit_button(
             "Train them all", key="sweep_start", type="primary", width="stretch", disabled=busy, icon=":material/play_arrow:"
         )
         st.multiselect(
-            "Betas", BETAS, key="sweep_betas", max_selections=MOST, accept_new_options=True, **keep,
+            "Betas", BETAS, default=FIRST, key="sweep_betas", max_selections=MOST, accept_new_options=True, **keep,
             help=f"At most {MOST}; others can be typed. 1 is the ELBO; 0 is an autoencoder with noise.",
         )  # fmt: skip
+        titles = data_titles()
+        if st.session_state.get("sweep_data", PLAIN["data"]) not in titles:
+            st.session_state["sweep_data"] = PLAIN["data"]  # pictures that are no longer here
         st.selectbox("Data set", list(titles), format_func=titles.get, key="sweep_data", **keep)
         st.selectbox(
             "Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, key="sweep_architecture",
             **keep,
         )  # fmt: skip
         left, right = st.columns(2)
-        left.number_input("Latent size", 1, 256, key="sweep_latent_dim", **keep)
-        right.number_input("Epochs", 1, 1000, key="sweep_epochs", help="For each beta.", **keep)
-        left.number_input("Seed", 0, 2**31 - 1, key="sweep_seed", help="The same for all: only beta differs.", **keep)
+        left.number_input("Latent size", 1, 256, 10, key="sweep_latent_dim", **keep)
+        right.number_input("Epochs", 1, 1000, 3, key="sweep_epochs", help="For each beta.", **keep)
+        left.number_input("Seed", 0, 2**31 - 1, 0, key="sweep_seed", help="The same for all: only beta differs.", **keep)
     if not sent or busy:
         return None
     try:
@@ -76,7 +72,8 @@ def betas_of(words: list[str]) -> list[float]:
 
 
 def _press() -> Press:
-    values = PLAIN | {name: st.session_state[f"sweep_{name}"] for name in NAMES}
+    names = ("data", "architecture", "latent_dim", "epochs", "seed")
+    values = PLAIN | {name: st.session_state[f"sweep_{name}"] for name in names}
     pictures = own_pictures(values["data"])
     betas = betas_of(st.session_state["sweep_betas"])
     return Press([request_of(values | {"beta": beta}, pictures) for beta in betas], pictures)
