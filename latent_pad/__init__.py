@@ -41,6 +41,7 @@ __all__ = [
     "pack_decoder",
     "pack_points",
     "pad_decoder",
+    "place_anew",
     "routes",
 ]
 
@@ -170,6 +171,12 @@ def _standing(key: str, plane: Plane, position: tuple[float, float] | None, hear
     st.session_state[f"{key}--moved"] = memory
     x, y = (heard["x"], heard["y"]) if fits and number > memory["number"] else memory["at"]
     return x, y, memory["moves"]
+
+
+def place_anew(key: str) -> None:
+    """The next position of this pad counts as new, whatever it was before."""
+    if memory := st.session_state.get(f"{key}--moved"):
+        st.session_state[f"{key}--moved"] = memory | {"asked": None}
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import explore_address, explore_draw, explore_pads, explore_plane, explore_view, explore_walk
+from ui import address, explore_address, explore_draw, explore_pads, explore_plane, explore_view, explore_walk
 from ui.codes import known_codes
 from ui.explore_plane import FIRST
 from ui.explore_subject import subject
@@ -30,9 +30,10 @@ WALK = "Walk"
 sections = {"image": "A test image", "draw": DRAW, "walk": WALK, "traversals": "Traversals", "grid": "Grid"}
 if not known:  # no test images to look at or to walk between
     del sections["image"], sections["walk"]
-explore_address.opened(model, known, explore_pads.LAYERS, sections)
+words = explore_address.words(model, known, sections)
+address.read(words)
 image, mine, is_new = subject(model, known)
-here = explore_plane.place(model, known, FIRST, explore_address.start(FIRST, model.model.config.latent_dim))
+here = explore_plane.place(model, known, FIRST, explore_plane.start(FIRST, model.model.config.latent_dim))
 explore_pads.controls()
 
 way = explore_walk.walk(model, known, here) if known and st.session_state.get("explore_section") == WALK else None
@@ -43,10 +44,10 @@ if st.session_state["explore_model"]:
         st.text(model.name)
         here = explore_pads.pad(FIRST, model, known, here, image, is_new, path)
     with right:
-        second = explore_pads.beside(image, is_new)
+        explore_pads.beside(image, is_new)
 else:
-    here, second = explore_pads.pad(FIRST, model, known, here, image, is_new, path), None
-explore_address.write(here, second, sections)
+    here = explore_pads.pad(FIRST, model, known, here, image, is_new, path)
+address.write(words)
 
 with st.expander("Coordinates, as numbers", expanded=len(here.z) <= 2):
     explore_view.coordinates(here, known)

@@ -2,10 +2,11 @@
 
 import streamlit as st
 
+from ui import address, sweep_address
 from ui.jobs import jobs
 from ui.runs import ACTIVE, PAUSED
 from ui.shell import inside_app
-from ui.sweep_form import MOST, settings_form
+from ui.sweep_form import settings_form
 from ui.sweep_view import compared, sweep_view
 from ui.visitor import session, visitor
 from ui.words import refused
@@ -15,14 +16,14 @@ inside_app()
 st.title("Sweep beta")
 st.markdown("The same training with several weights β of the KL term: what does each pay for detail, and for order?")
 
-tokens = [token for token in str(st.query_params.get("runs", "")).split(",") if token] or st.session_state.get("sweep", [])
-tokens = tokens[:MOST]
+words = sweep_address.words()
+address.read(words)
+tokens = st.session_state.get("sweep", [])
 found = [jobs().store.find(token, visitor(), session()) for token in tokens]
 if tokens and not any(run for run, _ in found):
     st.info("These trainings are no longer here: a run is kept until half an hour after its last viewer left.")
-    tokens, found = [], []
-    st.session_state.pop("sweep", None)
-    st.query_params.pop("runs", None)
+    tokens = st.session_state["sweep"] = found = []
+    address.fill_in()
 
 settings, view = st.columns([1, 2.6], gap="medium")
 with settings:
@@ -32,15 +33,12 @@ if press is not None:
         runs = jobs().submit_sweep(press.requests, visitor(), press.pictures)
         st.session_state["sweep"] = [run.view_id for run in runs]
         st.session_state["sweep_models"] = []  # nats of other pictures would not compare
-        st.query_params["runs"] = ",".join(run.view_id for run in runs)
         st.rerun()
     except BadInput as error:
         with settings:
             refused("Nothing is trained.", error)
-if tokens:
-    st.session_state["sweep"] = tokens
-    st.query_params["runs"] = ",".join(tokens)
 with settings:
-    models = compared([run for run, _ in found if run])
+    models = compared()
+address.write(words)
 with view:
     sweep_view(jobs(), tokens, models)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from ui import address, train_address
 from ui.jobs import jobs
 from ui.runs import PAUSED
 from ui.shell import inside_app
@@ -14,15 +15,19 @@ from vae_core.errors import BadInput
 inside_app()
 st.title("Train a model")
 
-token = st.query_params.get("run") or st.session_state.get("run")
+words = train_address.words()
+address.read(words)
+token = st.session_state.get("run")
 run, controls = jobs().store.find(token, visitor(), session())
 if token and run is None:
     st.info("This run is no longer here: a run is kept until half an hour after its last viewer left.")
-    st.session_state.pop("run", None)
-    st.query_params.pop("run", None)
 if run is None:  # a training of theirs that is under way is found again from any tab
     run = jobs().store.current(visitor(), session())
     controls = run is not None
+shown = run.view_id if run is not None else None  # a copied address looks, and does no more
+if shown != token:
+    st.session_state["run"] = shown
+    address.fill_in()
 
 settings, view = st.columns([1, 2.6], gap="medium")
 with settings:
@@ -33,13 +38,12 @@ if press.step and run is not None and controls and run.status == PAUSED:
 if press.request is not None:
     try:
         run = jobs().submit(press.request, visitor(), press.step, press.pictures)
-        st.session_state["run"] = st.query_params["run"] = run.view_id
+        st.session_state["run"] = run.view_id
         st.session_state["train_following"] = True
         st.rerun()
     except BadInput as error:
         with settings:
             refused("Nothing is trained.", error)
-if run is not None:
-    st.session_state["run"] = st.query_params["run"] = run.view_id  # a copied address looks, and does no more
+address.write(words)
 with view:
     run_view(jobs(), run, controls)

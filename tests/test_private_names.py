@@ -151,6 +151,18 @@ def test_spinners_that_have_no_page_can_be_kept_quiet(caplog):
     assert not logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").disabled
 
 
+def test_a_run_that_answers_back_is_told_from_others():
+    from streamlit.proto.ClientState_pb2 import ClientState
+    from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+
+    message = "ScriptRunContext.is_history_navigation: Back would change the address, and nothing on the page"
+    assert "is_history_navigation" in ClientState.DESCRIPTOR.fields_by_name, message
+    assert ScriptRunContext.is_history_navigation is False, message
+    script = "import streamlit as st\nfrom ui import streamlit_private as it\nst.text(it.came_by_history())"
+    at = AppTest.from_string(script).run()
+    assert at.text[0].value == "False", message
+
+
 def test_an_upload_can_be_let_go_of():
     script = """
 import streamlit as st

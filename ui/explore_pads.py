@@ -5,9 +5,9 @@ import torch
 
 from latent_pad import latent_pad
 from ui import explore_heat, explore_plane
+from ui.address import remember
 from ui.codes import Codes, known_codes
-from ui.explore_address import start
-from ui.explore_plane import SECOND, Place, remember
+from ui.explore_plane import SECOND, Place, start
 from ui.explore_subject import seen_by
 from ui.picker import choices, opened
 from ui.words import refused
@@ -76,6 +76,7 @@ def beside(image: torch.Tensor | None, is_new: bool) -> Place | None:
         model = opened(name)
     except BadInput as error:
         refused("The second model cannot be shown.", error)
+        st.session_state.pop("explore_beside_place", None)
         return None
     known = known_codes(model)
     is_other = st.session_state.get("explore_beside_digest") != model.digest

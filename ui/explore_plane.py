@@ -5,13 +5,14 @@ image or a link moves z anywhere, and the plane follows so that the point stays 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from latent_pad import Plane
+from latent_pad import Plane, place_anew
+from ui.address import remember
 from ui.codes import Codes
 from vae_core.checkpoint import Checkpoint
 
@@ -49,6 +50,19 @@ def place(model: Checkpoint, known: Codes | None, slot: str, start: tuple[float,
         z = here.z if same_model else start or (0.0,) * latent_dim
         here = st.session_state[f"{slot}_place"] = _place(signature, known, z)
     return here
+
+
+def arrive(slot: str, z: tuple[float, ...] | None) -> None:
+    """The address says where this tab's pad is: `start` of the next `place`, whatever was there before."""
+    st.session_state.pop(f"{slot}_place", None)
+    st.session_state[f"{slot}_start"] = z
+    place_anew(f"{slot}_pad")
+
+
+def start(slot: str, latent_dim: int) -> tuple[float, ...] | None:
+    """The point z (L,) where the address puts the pad `slot`, once; None where it names no point of this space."""
+    z = st.session_state.pop(f"{slot}_start", None)
+    return z if z and len(z) == latent_dim else None
 
 
 def move(slot: str, z: Sequence[float], known: Codes | None) -> Place:
@@ -130,9 +144,3 @@ def _choose(latent_dim: int, known: Codes | None) -> tuple[str, tuple]:
     remember("explore_second", others[0], others.__contains__)
     second = rest[1].selectbox("Up", others, format_func=label, key="explore_second", persist_state="session")
     return AXES, (first, second)
-
-
-def remember(key: str, default, fits: Callable[[object], bool]) -> None:
-    """Before a widget is drawn: its value stays if it fits what there is to choose from now, else it is the default."""
-    if key not in st.session_state or not fits(st.session_state[key]):
-        st.session_state[key] = default

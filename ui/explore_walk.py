@@ -9,8 +9,9 @@ import streamlit as st
 import torch
 from PIL import Image
 
+from ui.address import remember
 from ui.codes import Codes, decode, is_own
-from ui.explore_plane import Place, remember
+from ui.explore_plane import Place
 from ui.own import remembered
 from ui.pictures import png, sheet
 from vae_core import geometry

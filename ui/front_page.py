@@ -23,6 +23,7 @@ BIDI = streamlit_private.component_address("latentscape.latent_pad")
 EVERYWHERE = ("Selectbox", "Html")  # the first widgets of every page, as Streamlit's files are called
 BESIDE_A_PAD = ("ButtonGroup", "BidiComponent", "NumberInput")
 SERVER = f'<script>window.__streamlit = {{ {BACKEND}: new URL("./", location.href).href }};</script>'
+HISTORY = f"<script>\n{(Path(__file__).parent / 'assets' / 'history.js').read_text(encoding='utf-8')}</script>"
 SMALL = 10_000  # letters of a module that travels inside the page
 PLAIN = " !$&()*+,-./:;=?@[]^_`{|}~'"  # what a data: address and a script element can hold as it is
 
@@ -45,7 +46,8 @@ def front(address: str, parcels: Sequence[str] = ()) -> str:
         paths += [f"{BIDI}{name}" for name in _with_imports(PAD, ["pad.js"])]
         links = [f'<link rel="preload" as="fetch" fetchpriority="low" crossorigin href="./parcels/{it}">' for it in parcels]
     links += [f'<link rel="modulepreload" fetchpriority="low" crossorigin href="{it}">' for it in paths if it not in html]
-    html = html.replace('href="./favicon.png"', f'href="{ICON}"').replace("</head>", "\n".join([SERVER, *links, "</head>"]), 1)
+    head = "\n".join([SERVER, HISTORY, *links, "</head>"])
+    html = html.replace('href="./favicon.png"', f'href="{ICON}"').replace("</head>", head, 1)
     return _with_small_modules(html)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from ui import analysis_worker
+from ui.address import remember
 from ui.analyses import Analysis, analyses
 from ui.codes import Codes
 from ui.map_words import words
@@ -14,6 +15,7 @@ from vae_core.errors import BadInput
 from vae_core.projection import check_spread
 
 AXES, PCA, TSNE = "Latent axes", "PCA", "t-SNE"
+MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -38,28 +40,37 @@ class Picture:
 
 def choose(known: Codes) -> Choice:
     """Draw the choice of method and its parameters."""
+    choice = st.session_state["map_choice"] = _choose(known)
+    return choice
+
+
+def _choose(known: Codes) -> Choice:
     latent_dim = known.mu.shape[1]
     methods = [AXES, PCA, TSNE] if latent_dim > 2 else [AXES, TSNE]
-    if st.session_state.get("map_method") not in (None, *methods):
-        st.session_state["map_method"] = AXES
-    method = st.segmented_control("Picture", methods, default=methods[-2], key="map_method", required=True)
+    remember("map_method", methods[-2], methods.__contains__)
+    method = st.segmented_control("Picture", methods, key="map_method", required=True)
     if method == PCA:
         return Choice(PCA, ())
     if method == TSNE:
         most = (len(known.mu) - 1) // 3
         if most < 1:
             return Choice(TSNE, (1, 0))
+        remember("map_perplexity", min(30, most), range(1, min(most, 200) + 1).__contains__)
+        remember("map_seed", 0, range(MOST_SEEDS).__contains__)
         perplexity = st.number_input(
-            "Perplexity", 1, min(most, 200), min(30, most), key="map_perplexity", width=140,
+            "Perplexity", 1, min(most, 200), key="map_perplexity", width=140,
             help="About how many neighbours each point listens to: small shows fine grains, large the whole.",
         )  # fmt: skip
-        return Choice(TSNE, (perplexity, st.number_input("Seed", 0, 9999, 0, key="map_seed", width=120)))
+        return Choice(TSNE, (perplexity, st.number_input("Seed", 0, MOST_SEEDS - 1, key="map_seed", width=120)))
     if latent_dim <= 2:
         return Choice(AXES, tuple(range(latent_dim)))
     order = known.order
     name = lambda d: f"z{d + 1} · {known.measure[d]:.2f}{words(known).unit}"  # noqa: E731
+    remember("map_first", order[0], order.__contains__)
     first = st.selectbox("Across", order, format_func=name, key="map_first", width=170)
-    second = st.selectbox("Up", [d for d in order if d != first], format_func=name, key="map_second", width=170)
+    others = [d for d in order if d != first]
+    remember("map_second", others[0], others.__contains__)
+    second = st.selectbox("Up", others, format_func=name, key="map_second", width=170)
     return Choice(AXES, (first, second))
 
 

@@ -4,13 +4,14 @@ import numpy as np
 import streamlit as st
 
 from latent_pad.hover import hover_pictures
-from ui import figures, map_projection
+from ui import address, figures, map_address, map_projection
+from ui.address import remember
 from ui.analyses import DONE, STOPPED, WAITING, Analysis, analyses
 from ui.codes import DRAWS, Codes
 from ui.map_gallery import gallery, select, selection
 from ui.map_numbers import numbers
 from ui.map_projection import PCA, TSNE, Choice
-from ui.map_words import terms, words
+from ui.map_words import CLASS, TERMS, shades, terms, words
 from ui.visitor import visitor
 from ui.words import in_markdown, refused
 from vae_core.checkpoint import Checkpoint
@@ -20,8 +21,6 @@ REFRESH_SECONDS = 0.7
 CHART_CONFIG = {
     "displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"]
 }  # fmt: skip
-CLASS = "Class"
-TERMS = {"recon": "Reconstruction error", "KL": "KL"}
 HOW_TO_READ = {
     TSNE: "t-SNE keeps neighbours together. Distances between far clusters and their sizes mean little, and it has no inverse: "
     "a place on this picture cannot be decoded.",
@@ -31,9 +30,12 @@ HOW_TO_READ = {
 
 def map_view(model: Checkpoint, known: Codes) -> None:
     """Everything below the title. Redraws itself while something is being computed."""
+    table = map_address.words(known)
+    address.read(table)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choice = map_projection.choose(known)
         shade, draws = _shade(known)
+    address.write(table)
     left, right = st.columns([2.1, 1], gap="medium")
     with left:
         active = _is_active(model, known, choice)
@@ -44,9 +46,8 @@ def map_view(model: Checkpoint, known: Codes) -> None:
 
 
 def _shade(known: Codes) -> tuple[str, bool]:
-    names = [*([CLASS] if known.classes else []), *_values(known)]
-    if st.session_state.get("map_colour") not in (None, *names):
-        st.session_state["map_colour"] = names[0]
+    names = list(shades(known).values())
+    remember("map_colour", names[0], names.__contains__)
     shade = st.selectbox("Colour by", names, key="map_colour", width=200)
     draws = known.kl is not None and st.toggle(
         "Samples of the prior", key="map_prior",

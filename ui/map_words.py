@@ -6,6 +6,9 @@ import numpy as np
 
 from ui.codes import Codes
 
+CLASS = "Class"
+TERMS = {"recon": "Reconstruction error", "KL": "KL"}
+
 
 class Words(NamedTuple):
     """What stands around the map of one kind of model."""
@@ -36,3 +39,10 @@ def words(known: Codes) -> Words:
 def terms(known: Codes) -> dict[str, np.ndarray]:
     """recon and, with a prior, KL: (N,) nats each."""
     return {"recon": known.terms.recon.numpy()} | ({} if known.kl is None else {"KL": known.terms.kl.numpy()})
+
+
+def shades(known: Codes) -> dict[str, str]:
+    """What may colour the points: the word for it in an address -> its name, the first by default."""
+    own = {name.lower(): title for name, title in TERMS.items() if name == "recon" or known.kl is not None}
+    names = own | {f"z{d + 1}": f"z{d + 1}" for d in range(known.mu.shape[1])}
+    return {"class": CLASS} | names if known.classes else names

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui import address
 from ui.hosted import shared_server
 from ui.own import Model, add_model, models, remembered
 from ui.site_map import FIRST_MODEL
@@ -74,8 +75,8 @@ def checkpoint_picker() -> None:
     """Draw the picker. The chosen model is what `chosen()` returns."""
     with st.sidebar:
         available = choices()
-        linked = st.query_params.get("checkpoint") if "checkpoint" not in st.session_state else None
-        wanted = st.session_state.pop("checkpoint_wanted", linked)
+        address.read_one(MODEL)
+        wanted = st.session_state.pop("checkpoint_wanted", None)
         if wanted in available:
             st.session_state["checkpoint"] = wanted
         if not available:
@@ -165,6 +166,16 @@ def _describe(choice: Choice) -> None:
             st.text(f"{recipe['data']['name']} · {network}{loss_text}")
     except (KeyError, TypeError, AttributeError):
         st.caption("This file cannot be described; opening it says why.")
+
+
+def _linked(name: str) -> None:
+    if name in choices():
+        st.session_state["checkpoint"] = name
+    elif name:
+        address.pass_over()
+
+
+MODEL = address.Word("checkpoint", lambda: st.session_state["checkpoint"], _linked)
 
 
 def _uploaded() -> None:

@@ -5,7 +5,7 @@ import os
 import streamlit as st
 import torch
 
-from ui import streamlit_private
+from ui import address, streamlit_private
 from ui.front_page import ICON
 from ui.own import store
 from ui.picker import checkpoint_picker
@@ -30,6 +30,7 @@ CSS = """
 .st-key-restore_methods { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: 1rem 0.75rem; }
 .st-key-restore_methods > * { max-width: 16rem; }
 @media (max-width: 40rem) { :has(> .st-key-home_words) { order: 1; } }
+.st-key-address_entry { display: none; }
 .st-key-train_status p { font-variant-numeric: tabular-nums; }
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 </style>
@@ -45,6 +46,7 @@ def frame() -> streamlit_private.StreamlitPage:
     ]
     page = st.navigation(pages)
     st.html(CSS)
+    address.enter(page.url_path)
     checkpoint_picker()
     _say_what_a_restart_lost()
     for sentence in store().notices(visitor()):

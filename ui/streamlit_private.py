@@ -15,8 +15,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.typing import UploadedFile
 
 __all__ = [
-    "BACKEND", "JS", "STATIC", "StreamlitPage", "Surprise", "component_address", "has_old_pages", "index", "is_connected",
-    "module_of", "no_old_pages", "quiet_spinners", "remove_upload", "session", "settings_of",
+    "BACKEND", "JS", "STATIC", "StreamlitPage", "Surprise", "came_by_history", "component_address", "has_old_pages", "index",
+    "is_connected", "module_of", "no_old_pages", "quiet_spinners", "remove_upload", "session", "settings_of",
 ]  # fmt: skip
 STATIC = Path(streamlit.__file__).parent / "static"
 JS = "./static/js/"  # below STATIC, and in an address
@@ -69,6 +69,12 @@ def session() -> str:
     """Streamlit's name of the connection that this page is drawn for: another one after a reload. Empty where none is drawn."""
     context = get_script_run_ctx(suppress_warning=True)
     return context.session_id if context else ""
+
+
+def came_by_history() -> bool:
+    """Whether this run of the page answers the browser's Back or Forward."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and context.is_history_navigation
 
 
 def is_connected(session: str) -> bool:

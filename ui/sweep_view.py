@@ -28,11 +28,16 @@ has a dimension of its own; a β above 1 can raise it.
 """
 
 
-def compared(runs: list[Run]) -> list[str]:
-    """Draw the choice of models that are there already; their names. By default the shipped pair, while nothing is trained."""
+def beside_at_first() -> list[str]:
+    """The models that are shown by default: the shipped pair, while nothing is trained."""
+    return [] if st.session_state.get("sweep") else [name for name in PAIR if name in choices(WITH_BETA)]
+
+
+def compared() -> list[str]:
+    """Draw the choice of models that are there already; their names."""
     available = choices(WITH_BETA)
     if "sweep_models" not in st.session_state:
-        st.session_state["sweep_models"] = [] if runs else [name for name in PAIR if name in available]
+        st.session_state["sweep_models"] = beside_at_first()
     st.session_state["sweep_models"] = [name for name in st.session_state["sweep_models"] if name in available]
     return st.multiselect(
         "Beside models that are here", list(available), key="sweep_models", max_selections=MOST_MODELS, persist_state="session",
@@ -99,7 +104,7 @@ def _status(jobs: Jobs, runs: list[Run]) -> str:
         return f"**{_worst(runs)}** · {ended}"
     places = [place for run in active if (place := jobs.place(run)) is not None]
     waits = places and all(run.status == QUEUED for run in active)
-    return f"**Running** · {ended}" + f" · {turn_in_words(min(places))}" * bool(waits)
+    return f"**Running** · {ended}" + (f" · {turn_in_words(min(places))}" if waits else "")
 
 
 def _worst(runs: list[Run]) -> str:

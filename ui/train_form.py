@@ -109,7 +109,12 @@ def epochs_for(images: int) -> int:
     return int(np.clip(round(SEEN / images, -1), 10, 300))
 
 
-def _kind_chosen() -> None:
+def kind_at_first() -> str:
+    """The kind of model of the chosen preset."""
+    return (PLAIN | PRESETS[st.session_state.get("train_preset") or next(iter(PRESETS))][1])["kind"]
+
+
+def kind_chosen() -> None:
     """Another kind of model starts from the plain settings: those of the last one would mean something else."""
     for field in set(PLAIN) - {"kind", "data", "seed"}:
         st.session_state[_key(field)] = PLAIN[field]
@@ -140,7 +145,7 @@ def settings_form(status: str | None) -> Press:
     preset = st.selectbox("Start from", list(PRESETS), key="train_preset", on_change=apply_preset, **keep)
     st.caption(PRESETS[preset][0])
     kind = st.selectbox(
-        "Model", list(KIND_LABELS), format_func=KIND_LABELS.get, key=_key("kind"), on_change=_kind_chosen, **keep,
+        "Model", list(KIND_LABELS), format_func=KIND_LABELS.get, key=_key("kind"), on_change=kind_chosen, **keep,
         help="Only the variational one has a prior to draw new pictures from.",
     )  # fmt: skip
     has = {field.name for field in fields(KINDS[kind])}

@@ -1,0 +1,277 @@
+"""The table between a page's address and its state: what is read, what is written, and which changes are worth an entry."""
+
+import pytest
+from conftest import ROOT
+from explore_page import open_explore, place, show
+from streamlit.testing.v1 import AppTest
+from test_pages import finished_run, open_app
+
+from ui import address, streamlit_private
+from ui.explore_plane import COMPONENTS
+from ui.train_form import PRESETS
+
+pytestmark = pytest.mark.usefixtures("no_cluster")
+PAGE = """
+import streamlit as st
+from ui import address
+
+address.enter(st.session_state.get("page", "here"))
+words = [
+    address.of_choice("fruit", "fruit", {"apple": "Apple", "pear": "Pear"}, "Apple"),
+    address.Word(
+        "at", lambda: str(st.session_state.get("at", 0)), lambda word: st.session_state.update(at=int(word or 0)), moves=True
+    ),
+]
+address.read(words)
+if st.session_state.pop("found", False):
+    st.session_state["fruit"] = "Pear"
+    address.fill_in()
+st.selectbox("Fruit", ["Apple", "Pear"], key="fruit")
+st.number_input("At", 0, 9, key="at")
+address.write(words)
+"""
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[dict]:
+    """What the browser is told, the latest last."""
+    sent = []
+    monkeypatch.setattr(address, "_component", lambda: lambda key, data: sent.append(data))
+    return sent
+
+
+@pytest.fixture
+def go_back(monkeypatch):
+    """Run a page as the browser's Back does, with an address that it had."""
+
+    def back(at: AppTest, /, **query: str) -> AppTest:
+        at.query_params.clear()
+        for name, value in query.items():
+            at.query_params[name] = value
+        with monkeypatch.context() as patched:
+            patched.setattr(streamlit_private, "came_by_history", lambda: True)
+            at.run()
+        assert not at.exception
+        return at
+
+    return back
+
+
+def said(at: AppTest) -> dict[str, str]:
+    return {name: value[0] if isinstance(value, list) else value for name, value in at.query_params.items()}
+
+
+def open_page(**query: str) -> AppTest:
+    at = AppTest.from_string(PAGE)
+    for name, value in query.items():
+        at.query_params[name] = value
+    return at.run()
+
+
+def test_defaults_are_filled_in_without_an_entry(told):
+    at = open_page(fruit="plum", colour="red")
+    assert said(at) == {"at": "0"}
+    at.run()
+    assert [data["change"] for data in told] == ["", ""]
+
+
+def test_a_change_that_was_meant_is_one_entry_and_a_move_none(told):
+    at = open_page()
+    at.number_input(key="at").set_value(3).run()
+    assert said(at) == {"at": "3"}
+    assert told[-1]["change"] == ""
+    at.selectbox(key="fruit").select("Pear").run()
+    assert told[-1] == {"change": told[-1]["change"], "before": {"at": "3"}, "after": {"fruit": "pear", "at": "3"}}
+    first = told[-1]["change"]
+    at.number_input(key="at").set_value(4).run()
+    assert told[-1]["change"] == first != ""  # the same, done already
+    assert told[-1]["after"]["at"] == "4"
+    at.selectbox(key="fruit").select("Apple").run()
+    assert told[-1]["change"] not in ("", first)
+
+
+def test_back_restores_all_that_the_address_says_and_its_defaults(told, go_back):
+    at = open_page(fruit="pear", at="5")
+    go_back(at, at="2")
+    assert (at.selectbox(key="fruit").value, at.number_input(key="at").value) == ("Apple", 2)
+    assert told[-1]["change"] == ""
+    at.selectbox(key="fruit").select("Pear").run()
+    assert told[-1]["before"] == {"at": "2"}
+
+
+def test_an_address_that_the_browser_sends_late_undoes_nothing(told):
+    at = open_page()
+    at.selectbox(key="fruit").select("Pear").run()
+    at.query_params.clear()
+    at.query_params["at"] = "0"  # pressed before the newer address had come
+    at.number_input(key="at").set_value(1).run()
+    assert at.selectbox(key="fruit").value == "Pear"
+    assert said(at) == {"fruit": "pear", "at": "1"}
+
+
+def test_what_was_nobodys_doing_is_no_entry(told):
+    at = open_page()
+    at.session_state["found"] = True
+    at.run()
+    assert said(at)["fruit"] == "pear"
+    assert told[-1]["change"] == ""
+
+
+def test_another_page_reads_its_own_address(told):
+    at = open_page(fruit="pear")
+    at.session_state["page"] = "there"
+    at.query_params.clear()
+    at.run()
+    assert at.selectbox(key="fruit").value == "Pear"  # without a word it stays as it stands
+    assert told[-1]["change"] == ""
+
+
+def test_back_on_explore_moves_the_marker_back_on_the_same_plane(go_back):
+    at = open_explore(z="1,1")
+    for number, there in enumerate([(0.5, -1.0), (2.0, 2.0)], start=1):
+        at.session_state["explore_pad"] = {"point": {"x": there[0], "y": there[1], "number": number, "plane": ""}}
+        at.run()
+        assert place(at).z == there
+    for z in ("1,1", "0.5,-1", "1,1"):  # where Python and where the visitor had put it
+        go_back(at, checkpoint="mnist-2d", z=z)
+        assert said(at) == {"checkpoint": "mnist-2d", "z": z}
+        assert place(at).position == place(at).z
+
+
+def test_back_on_explore_takes_back_all_that_was_chosen_since(go_back):
+    at = open_explore("mnist-20d")
+    first = said(at)
+    at.segmented_control(key="explore_plane").set_value(COMPONENTS).run()
+    at.segmented_control(key="explore_layers").set_value("codes").run()
+    at.number_input(key="explore_image").set_value(3).run()
+    at.selectbox(key="explore_model").select("mnist-2d").run()
+    at = show(at, "Walk")
+    at.selectbox(key="checkpoint").select("mnist-2d").run()
+    last = said(at)
+    go_back(at, **first)
+    assert said(at) == first
+    assert at.number_input(key="explore_image").value is None
+    go_back(at, **last)
+    assert said(at) == last
+    go_back(at, **first | {"checkpoint": "own/gone"})
+    assert said(at) == last  # of a model that is not here nothing is taken over
+
+
+MAP = [
+    {"checkpoint": "mnist-2d", "picture": "axes"},
+    {"checkpoint": "mnist-20d", "picture": "axes-5-3", "colour": "z7"},
+    {"checkpoint": "mnist-20d", "picture": "components", "colour": "kl", "samples": "prior"},
+    {"checkpoint": "mnist-ae-30", "picture": "components", "colour": "recon"},
+]
+
+
+@pytest.fixture
+def no_analyses(monkeypatch):
+    from ui import map_view
+    from ui.analyses import Analyses
+
+    monkeypatch.setattr(Analyses, "warm_up", lambda self, task: None)
+    monkeypatch.setattr(map_view, "numbers", lambda *given: None)
+
+
+def open_at(page: str, **query: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    at.run()
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.switch_page(f"pages/{page}.py").run()
+    assert not at.exception
+    return at
+
+
+def test_a_link_to_map_opens_exactly_its_state_and_back_does_too(no_analyses, go_back):
+    at = open_at("map")
+    assert said(at) == {"checkpoint": "mnist-2d", "picture": "axes"}
+    for state in [*MAP, *reversed(MAP)]:
+        go_back(at, **state)
+        assert said(at) == state
+    assert at.selectbox(key="checkpoint").value == "mnist-2d"
+    for state in MAP[1:]:
+        assert said(open_at("map", **state)) == state
+
+
+@pytest.mark.parametrize("picture", ["", "x", "axes-0-1", "axes-1", "axes-1-99", "tsne-1", "components-1", "axes-<b>-1"])
+def test_a_picture_that_is_none_opens_one(no_analyses, picture):
+    at = open_at("map", checkpoint="mnist-20d", picture=picture, colour=picture, samples=picture)
+    assert set(said(at)) == {"checkpoint", "picture"}
+
+
+SWEEP = [{}, {"beside": "mnist-2d,mnist-2d-tutorial"}, {"beside": "none"}]
+
+
+def test_a_link_to_sweep_opens_exactly_its_state_and_back_does_too(jobs, go_back):
+    at = open_at("sweep")
+    for state in [*SWEEP, *reversed(SWEEP)]:
+        go_back(at, **state)
+        assert said(at) == state
+    for state in SWEEP:
+        assert said(open_at("sweep", **state)) == state
+    assert said(open_at("sweep", beside="<b>,mnist-ae-30", runs="")) == {}
+    assert said(open_at("sweep", beside="mnist-2d,mnist-2d,gone")) == {"beside": "mnist-2d"}
+
+
+def test_back_on_sweep_shows_the_trainings_that_were_shown(jobs, weights, go_back):
+    runs = [finished_run(weights) for _ in range(3)]
+    for run in runs:
+        jobs.store.add(run)
+    first, second = ",".join(run.view_id for run in runs[:2]), runs[2].view_id
+    at = open_app("sweep", runs=first)
+    go_back(at, runs=second)
+    assert at.session_state["sweep"] == [second]
+    go_back(at, runs=first)
+    assert at.dataframe[0].value.shape[0] == 2
+    go_back(at)
+    assert at.session_state["sweep"] == []
+    assert at.multiselect(key="sweep_models").value
+
+
+def test_back_on_train_shows_the_training_that_was_shown(jobs, weights, go_back):
+    runs = [finished_run(weights, epochs) for epochs in (2, 3)]
+    for run in runs:
+        jobs.store.add(run)
+    at = open_app("train", run=runs[0].control_id)
+    assert said(at) == {"run": runs[0].view_id}
+    for run in reversed(runs):
+        go_back(at, run=run.view_id)
+        assert any(f"**Done** · {len(run.epochs)} of" in line.value for line in at.markdown)
+    go_back(at)
+    assert "run" not in at.query_params
+    assert any("**Idle**" in line.value for line in at.markdown)
+
+
+def test_back_on_train_keeps_a_training_that_is_under_way(jobs, go_back):
+    at = open_app("train")
+    at.button(key="train_start").click().run()
+    (run,) = jobs.store.all()
+    go_back(at)
+    assert said(at) == {"run": run.view_id}
+
+
+TRAIN = [{}, {"preset": "textbook"}, {"preset": "denoise"}, {"preset": "sharp", "kind": "ae"}]
+
+
+@pytest.mark.parametrize("state", TRAIN, ids=str)
+def test_a_link_to_train_fills_the_form(jobs, state):
+    at = open_app("train", **state)
+    assert said(at) == state
+    preset = next((name for name in PRESETS if name.lower() == state.get("preset")), next(iter(PRESETS)))
+    assert at.selectbox(key="train_preset").value == preset
+    assert at.selectbox(key="train_kind").value == state.get("kind", PRESETS[preset][1].get("kind", "vae"))
+
+
+def test_back_on_train_keeps_what_was_typed_since_the_same_start(jobs, go_back):
+    at = open_app("train")
+    at.selectbox(key="train_preset").select("Textbook").run()
+    at.number_input(key="train_epochs").set_value(3)
+    at.button(key="train_start").click().run()
+    (run,) = jobs.store.all()
+    jobs.stop(run)
+    go_back(at, preset="textbook")
+    assert (at.number_input(key="train_epochs").value, at.number_input(key="train_latent_dim").value) == (3, 20)
+    go_back(at)
+    assert (at.number_input(key="train_epochs").value, at.number_input(key="train_latent_dim").value) == (10, 2)
