@@ -6,7 +6,7 @@ from ui import address, train_address
 from ui.jobs import jobs
 from ui.runs import PAUSED
 from ui.shell import inside_app
-from ui.train_form import settings_form
+from ui.train_form import fill_in, settings_form
 from ui.train_view import run_view
 from ui.visitor import session, visitor
 from ui.words import refused
@@ -15,6 +15,7 @@ from vae_core.errors import BadInput
 inside_app()
 st.title("Train a model")
 
+fill_in()
 words = train_address.words()
 address.read(words)
 token = st.session_state.get("run")

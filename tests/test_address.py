@@ -252,19 +252,22 @@ def test_back_on_train_keeps_a_training_that_is_under_way(jobs, go_back):
     assert said(at) == {"run": run.view_id}
 
 
-TRAIN = [{}, {"preset": "textbook"}, {"preset": "denoise"}, {"preset": "sharp", "kind": "ae"}]
+TRAIN = [{}, {"preset": "textbook"}, {"preset": "denoise"}, {"preset": "sharp", "kind": "ae"}, {"kind": "ae"}]
 
 
 @pytest.mark.parametrize("state", TRAIN, ids=str)
-def test_a_link_to_train_fills_the_form(jobs, state):
+@pytest.mark.parametrize(("shared", "at_first"), [("0", "Watch a map form"), ("1", "First map in ten seconds")])
+def test_a_link_to_train_fills_the_form(jobs, monkeypatch, shared, at_first, state):
+    monkeypatch.setenv("LATENTSCAPE_SHARED", shared)
     at = open_app("train", **state)
     assert said(at) == state
-    preset = next((name for name in PRESETS if name.lower() == state.get("preset")), next(iter(PRESETS)))
+    preset = next((name for name in PRESETS if name.lower() == state.get("preset")), at_first)
     assert at.selectbox(key="train_preset").value == preset
     assert at.selectbox(key="train_kind").value == state.get("kind", PRESETS[preset][1].get("kind", "vae"))
 
 
-def test_back_on_train_keeps_what_was_typed_since_the_same_start(jobs, go_back):
+def test_back_on_train_keeps_what_was_typed_since_the_same_start(jobs, monkeypatch, go_back):
+    monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
     at = open_app("train")
     at.selectbox(key="train_preset").select("Textbook").run()
     at.number_input(key="train_epochs").set_value(3)

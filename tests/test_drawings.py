@@ -4,10 +4,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from streamlit.testing.v1 import AppTest
+from test_pages import finished_run, open_app, status
 
-from tests.conftest import ROOT
-from tests.test_pages import finished_run
 from ui import figures, train_view
 from ui.drawings import MOST, Drawings
 
@@ -48,12 +46,8 @@ def test_a_class_that_watches_costs_one_computation_of_each_picture(jobs, weight
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *args, real=real, name=name: drawn.append(name) or real(*args))
     for number in range(5):
-        at = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
-        at.session_state["visitor"] = f"visitor number {number}".ljust(40, "x")
-        at.query_params["run"] = run.view_id
-        at.run()
-        assert not at.exception
-        assert "Done" in at.markdown[0].value + at.markdown[1].value
+        at = open_app("train", visitor=f"visitor {number}", run=run.view_id)
+        assert status(at).startswith("**Done**")
     assert sorted(drawn) == ["latent_map", "loss_curves", "sheet", "sheet"]
     at.select_slider(key="train_replay").set_value(1).run()
     assert sorted(drawn) == ["latent_map", "latent_map", "loss_curves", "sheet", "sheet", "sheet", "sheet"]

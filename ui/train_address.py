@@ -7,7 +7,7 @@
 import streamlit as st
 
 from ui.address import Word
-from ui.train_form import KIND_LABELS, PRESETS, apply_preset, kind_at_first, kind_chosen
+from ui.train_form import KIND_LABELS, PRESETS, apply_preset, kind_at_first, kind_chosen, preset_at_first
 from vae_core.checkpoint import safe_name
 
 BY_WORD = {safe_name(name): name for name in PRESETS}
@@ -26,14 +26,14 @@ def _mean_run(word: str) -> None:
 
 
 def _say_preset() -> str | None:
-    name = st.session_state.get("train_preset", next(iter(PRESETS)))
-    return None if name == next(iter(PRESETS)) else safe_name(name)
+    name = st.session_state.get("train_preset", preset_at_first())
+    return None if name == preset_at_first() else safe_name(name)
 
 
 def _mean_preset(word: str) -> None:
     """A form that starts from it already keeps what was changed in it since."""
-    name = BY_WORD.get(word, next(iter(PRESETS)))
-    if name != st.session_state.get("train_preset", next(iter(PRESETS))):
+    name = BY_WORD.get(word, preset_at_first())
+    if name != st.session_state.get("train_preset", preset_at_first()):
         st.session_state["train_preset"] = name
         apply_preset()
 

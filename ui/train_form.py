@@ -68,10 +68,15 @@ def _key(field: str) -> str:
     return f"train_{field}"
 
 
-def _begin() -> None:
-    """Fill the form of somebody who has chosen nothing yet: on a server that others share, with what needs little of it."""
+def preset_at_first() -> str:
+    """What the form of somebody who has chosen nothing starts from: on a server that others share, what needs little of it."""
+    return FOR_A_CLASS if shared_server() else next(iter(PRESETS))
+
+
+def fill_in() -> None:
+    """Fill the form of somebody who has chosen nothing yet."""
     if "train_preset" not in st.session_state:
-        st.session_state["train_preset"] = FOR_A_CLASS if shared_server() else next(iter(PRESETS))
+        st.session_state["train_preset"] = preset_at_first()
         apply_preset()
 
 
@@ -111,7 +116,7 @@ def epochs_for(images: int) -> int:
 
 def kind_at_first() -> str:
     """The kind of model of the chosen preset."""
-    return (PLAIN | PRESETS[st.session_state.get("train_preset") or next(iter(PRESETS))][1])["kind"]
+    return (PLAIN | PRESETS[st.session_state.get("train_preset") or preset_at_first()][1])["kind"]
 
 
 def kind_chosen() -> None:
@@ -134,7 +139,6 @@ def settings_form(status: str | None) -> Press:
     Train and Step start a training with the form's values if they fit; with a paused run, Step is for that run.
     """
     busy = status in (*ACTIVE, PAUSED)
-    _begin()
     for field, value in PLAIN.items():
         st.session_state.setdefault(_key(field), value)
     keep = {"persist_state": "session"}
