@@ -72,12 +72,12 @@ class Run:
     rate: float = 0.0  # images per second
     left: float = 0.0  # seconds
     weights: bytes | None = None  # the checkpoint as it stands
-    drawings: Drawings = field(default_factory=Drawings)
     last_seen: float = 0.0  # by the store's clock
     last_sign: float = field(default_factory=time.monotonic)
     changed: int = 0
 
     def __post_init__(self):
+        self.drawings = Drawings()
         self.is_of_pictures = self.pictures is not None  # also when it is over: its frames show some of them
 
     @property
