@@ -62,7 +62,7 @@ class Learner:
                     raise Fault(f"Not trained after {seconds:.0f} s: {self._status or 'nothing was said'}.")
                 for fragment, interval in list(self._clock.items()) or [("", 1.0)]:
                     await asyncio.sleep(interval)
-                    await self._run(socket, "follow" if fragment else "open", fragment=fragment)
+                    await self._run(socket, "follow", fragment=fragment)
                 if self._moment > 0 and self.first_map is None:
                     self.first_map = time.monotonic() - pressed
                 if self._status == "Failed":
