@@ -202,6 +202,23 @@ def chromium():
         browser.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A journey that fails says what its tabs showed then."""
+    from playwright.sync_api import Error
+
+    report = yield
+    browser = getattr(item, "funcargs", {}).get("chromium")
+    if call.when == "call" and report.failed and browser is not None:
+        for tab in (tab for context in browser.contexts for tab in context.pages):
+            try:
+                shown = tab.locator("body").inner_text(timeout=5_000)
+            except Error as error:
+                shown = str(error)
+            report.sections.append((f"shown at {tab.url}", shown))
+    return report
+
+
 @pytest.fixture
 def page(chromium):
     """A fresh tab, 1400 x 900, that fails the test if it asks anyone but 127.0.0.1 for anything."""

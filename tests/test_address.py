@@ -1,6 +1,7 @@
 """The table between a page's address and its state: what is read, what is written, and which changes are worth an entry."""
 
 import pytest
+import streamlit as st
 from conftest import ROOT
 from explore_page import open_explore, place, show
 from streamlit.testing.v1 import AppTest
@@ -73,6 +74,28 @@ def test_defaults_are_filled_in_without_an_entry(told):
     assert said(at) == {"at": "0"}
     at.run()
     assert [data["change"] for data in told] == ["", ""]
+
+
+@pytest.mark.parametrize("broken_off_at", ["at", "fruit"])
+def test_a_run_that_is_broken_off_while_the_address_is_read_loses_no_word(told, go_back, monkeypatch, broken_off_at):
+    """Another press may end a run at any call of Streamlit."""
+    at = open_page()
+    mean, left = address.Word.mean, {broken_off_at: 1}
+
+    def breaks_off(word: address.Word):
+        def put(spelled: str) -> None:
+            mean.__get__(word)(spelled)
+            if left.pop(word.name, 0):
+                st.stop()
+
+        return put
+
+    monkeypatch.setattr(address.Word, "mean", property(breaks_off))
+    go_back(at, fruit="pear", at="4")
+    assert not at.selectbox  # it came no further
+    at.run()
+    assert (at.selectbox(key="fruit").value, at.number_input(key="at").value) == ("Pear", 4)
+    assert said(at) == {"fruit": "pear", "at": "4"}
 
 
 def test_a_change_that_was_meant_is_one_entry_and_a_move_none(told):

@@ -42,7 +42,7 @@ def lasso(page, corners: np.ndarray) -> None:
 
 def first_point(page) -> float:
     """Across, of the first point of the first class as Plotly drew it."""
-    return page.evaluate(f"() => document.querySelector('{CHART}')._fullData[0].x[0]")
+    return page.wait_for_function(f"() => document.querySelector('{CHART}')?._fullData?.[0].x[0]").json_value()
 
 
 def moved(page, before: float) -> float:
@@ -111,7 +111,7 @@ def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(pa
     page.locator(".st-key-map_stop button").click()
     page.locator(".st-key-map_status").get_by_text(re.compile("stopped at iteration")).wait_for(timeout=30_000)
     expect(gallery.get_by_text(f"{chosen:,} images selected")).to_be_visible()
-    selected = f"() => document.querySelector('{CHART}')._fullData.map(trace => trace.selectedpoints?.length ?? 0)"
+    selected = f"() => document.querySelector('{CHART}')?._fullData?.map(trace => trace.selectedpoints?.length ?? 0) ?? []"
     wait_until(lambda: sum(page.evaluate(selected)[:10]) == chosen, 30, "the selection on the new projection")
 
     page.locator(".st-key-map_clear button").click()

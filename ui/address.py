@@ -93,17 +93,23 @@ def enter(page: str) -> None:
 def read_one(word: Word) -> None:
     """Put the state of one word to what the address says, before the page reads the others."""
     visit: _Visit = st.session_state["address"]
-    if visit.arrived and word.name in visit.arrived:
-        word.mean(visit.arrived.pop(word.name))
+    arrived = visit.arrived or {}
+    if word.name in arrived:
+        word.mean(arrived[word.name])
+        del arrived[word.name]
 
 
 def read(words: Iterable[Word]) -> None:
-    """Put the page's state to what its address says, if the visitor has just come to it."""
+    """Put the page's state to what its address says, if the visitor has just come to it.
+
+    Streamlit ends a run at any of its calls where another press has come, so it is all read again until all of it was read.
+    """
     visit: _Visit = st.session_state["address"]
-    arrived, visit.arrived = visit.arrived, None
+    arrived = visit.arrived
     for word in words if arrived is not None else ():
         if visit.whole or word.name in arrived:
             word.mean(arrived.get(word.name, ""))
+    visit.arrived = None
 
 
 def pass_over() -> None:
