@@ -147,7 +147,8 @@ class Cluster:
         self.mend()
         with self._lock:
             if self._local is not None:
-                dask_private.add_worker(self._local, "analysis", _worker_spec("analysis"))
+                memory = int(MEMORY_LIMIT * ANALYSIS_MEMORY)
+                dask_private.add_worker(self._local, "analysis", _worker_spec("analysis", "analysis", memory))
 
     def mend(self) -> None:
         """Start those workers of a local cluster again whose nanny has died, and so cannot do it."""
@@ -220,12 +221,12 @@ def _kill_tree(pid: int) -> None:
             process.kill()
 
 
-def _worker_spec(resource: str, name: str = "analysis", share: float = ANALYSIS_MEMORY) -> dict:
-    """A worker with the resource, and this share of the machine's memory."""
+def _worker_spec(resource: str, name: str, memory: int) -> dict:
+    """A worker with the resource, and so many bytes of memory."""
     # One task thread: with a second, OpenMP sees more teams than cores, stops spinning, and a step takes twice as long.
     options = {
         "host": "127.0.0.1", "nthreads": 1, "name": name, "resources": {resource: 1}, "silence_logs": logging.ERROR,
-        "memory_limit": int(MEMORY_LIMIT * share), "death_timeout": 120, "preload_nanny": ["ui.orphan"],
+        "memory_limit": memory, "death_timeout": 120, "preload_nanny": ["ui.orphan"],
     }  # fmt: skip
     return {"cls": dask_private.SubprocessWorker, "options": {"worker_kwargs": options}}
 
@@ -240,7 +241,7 @@ def _start_local() -> SpecCluster:
     scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": None, "preload": ["ui.orphan"]}
     names = [f"train-{number}" for number in range(count)]
     return SpecCluster(
-        workers={name: _worker_spec("train", name, TRAIN_MEMORY / count) for name in names},
+        workers={name: _worker_spec("train", name, int(MEMORY_LIMIT * TRAIN_MEMORY) // count) for name in names},
         scheduler={"cls": dask_private.SubprocessScheduler, "options": {"scheduler_kwargs": scheduler}},
         silence_logs=logging.ERROR,
         name="latentscape",

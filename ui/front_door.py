@@ -82,9 +82,15 @@ async def warm(app: object) -> AsyncIterator[None]:
 
 
 def _prepare() -> None:
-    """Bring torch, and have the first model open, its test images encoded, and all of it packed for the pad."""
+    """Bring torch, and have the first model open, its test images encoded, and all of it packed for the pad.
+
+    The first optimizer of a process brings torch's compiler, for which every page would wait some seconds later on.
+    """
+    import torch
+
     from ui.explore_data import first_parcels, measure_first
 
     with streamlit_private.quiet_spinners():
         _first_parcels[:] = first_parcels()
         measure_first()
+    torch.optim.Adam([torch.zeros(1)])

@@ -94,7 +94,7 @@ class Run:
     def size(self) -> int:
         """Bytes, its pictures left out: they are counted where they are held."""
         frames = [*self.frames, *([self.live] if self.live and self.live not in self.frames[-1:] else [])]
-        told = weight((self.state, self.weights, self.about)) + 24 * len(self.curve)
+        told = weight([self.state, self.weights, self.about.get("originals")]) + 24 * len(self.curve)
         return sum(f.size for f in frames) + told + self.drawings.size
 
     def is_controlled_by(self, visitor: str) -> bool:

@@ -20,7 +20,8 @@ from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
 from vae_core.watch import grids
 
-REFRESH_SECONDS, WAITING_SECONDS = 1.0, 3.0  # of a run that gave way nothing changes until its next turn
+REFRESH_SECONDS, WAITING_SECONDS = 1.0, 3.0  # between two looks at a run, and at one that waits behind others
+SOON = 2  # the place of a run that is looked at as often as one that trains: its turn may come at any moment
 WHAT_TO_LOOK_FOR = """
 What you will see, about once a second:
 
@@ -44,26 +45,58 @@ COLLAPSED = 0.1  # nats of KL below which the code says nothing
 
 
 def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
-    """Draw the run, once a second while it is active. Without one, say what will be seen here."""
+    """Draw the run, anew about once a second while it is active. Without one, say what will be seen here.
+
+    Of a run that waits for another turn only what changes is drawn anew: a class that waits is most of a server's work.
+    """
     if run is None:
         _buttons(jobs, None)
         with st.container(key="train_status"):
             st.markdown("**Idle** · press Train, and watch the map form here.")
         st.markdown(WHAT_TO_LOOK_FOR)
         return
-    every = _refresh(run)
-    st.fragment(_live, run_every=every)(jobs, run, controls, every)
+    drawn_for = _pace(jobs, run)
+    every, learned = drawn_for
+    live = st.fragment(_live, run_every=every)
+    if learned:
+        live(jobs, run, controls, drawn_for, _head)
+        st.fragment(_body)(jobs, run)
+    else:
+        live(jobs, run, controls, drawn_for, _whole)
 
 
-def _live(jobs: Jobs, run: Run, controls: bool, every: float | None) -> None:
+def _live(jobs: Jobs, run: Run, controls: bool, drawn_for: tuple, draw) -> None:
     jobs.store.seen(run, session())  # being watched keeps a run alive
-    if _refresh(run) != every:
+    if _pace(jobs, run) != drawn_for:
         st.rerun()  # the form and this fragment's clock follow
+    draw(jobs, run, controls)
+
+
+def _pace(jobs: Jobs, run: Run) -> tuple[float | None, bool]:
+    """Seconds between two looks at the run, None where nothing happens to it any more; and whether what it has learned stays
+    as it is meanwhile."""
+    if run.status not in ACTIVE:
+        return None, False
+    place = jobs.place(run)
+    seconds = WAITING_SECONDS if place and place.position > SOON else REFRESH_SECONDS
+    return seconds, run.status == QUEUED and run.live is not None
+
+
+def _whole(jobs: Jobs, run: Run, controls: bool) -> None:
+    _head(jobs, run, controls)
+    _body(jobs, run)
+
+
+def _head(jobs: Jobs, run: Run, controls: bool) -> None:
     _status(jobs, run)
     if controls:
         _buttons(jobs, run)
     else:
         st.caption("You are watching somebody's training; this link may only look.")
+
+
+def _body(jobs: Jobs, run: Run) -> None:
+    """What the run has learned so far."""
     _numbers(run)
     pictures = st.container()
     frame = _replay(jobs, run)
@@ -81,13 +114,6 @@ def _live(jobs: Jobs, run: Run, controls: bool, every: float | None) -> None:
         st.caption("The model stays its owner's: only they can keep or download it.")
     elif run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
         _take_away(run, frame)
-
-
-def _refresh(run: Run) -> float | None:
-    """Seconds between two looks at the run; None where nothing happens to it any more."""
-    if run.status not in ACTIVE:
-        return None
-    return WAITING_SECONDS if run.status == QUEUED and run.live is not None else REFRESH_SECONDS
 
 
 def _status(jobs: Jobs, run: Run) -> None:

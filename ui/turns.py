@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ui.runs import RUNNING, Run
 
 TURN_SECONDS = 8.0  # a switch takes about 0.2 s of it
-FIRST_SECONDS = 2.5  # what a first turn takes, about
+FIRST_SECONDS = 1.5  # what a first turn takes, about
 NEAR_SECONDS = 2.0  # who is this near to the end may come to it
 MAX_REMEMBERED = 1000  # visitors
 

@@ -15,6 +15,7 @@ from dataclasses import asdict
 import numpy as np
 from distributed import Event, get_worker
 
+FIRST_SECONDS = 0.3  # until the first picture of something learned, for which a class may be waiting
 FRAME_SECONDS = 1.0  # between live pictures, at least
 FRAME_SHARE = 0.1  # of the time, at most, goes into them: one of large images takes a second by itself
 ALIVE_SECONDS = 2.0  # between signs of life
@@ -150,7 +151,7 @@ def _train(
     if saved is None:
         show("frame", epoch=0)
     curve = Curve(state.batches)
-    shown, pause = time.monotonic(), FRAME_SECONDS
+    shown, pause = time.monotonic(), FIRST_SECONDS if saved is None else FRAME_SECONDS
     for record in train.fit(state, data):
         count()
         now = time.monotonic()
