@@ -31,8 +31,7 @@ def test_workers_share_cores_and_memory_and_leave_the_pages_some(cores, gigabyte
         threads = int(worker_environ(count)["OMP_NUM_THREADS"])
         assert threads >= 1
         assert count * threads <= max(1, cores - 1)
-        specs = [cluster._worker_spec("train", str(n), cluster.TRAIN_MEMORY / count) for n in range(count)]
-        specs.append(cluster._worker_spec("analysis"))
+        specs = [*cluster._train_specs(count).values(), cluster._analysis_spec()]
         limits = [spec["options"]["worker_kwargs"]["memory_limit"] for spec in specs]
         assert sum(limits) <= 0.9 * gigabytes * 2**30
         assert count == 1 or min(limits[:-1]) >= cluster.LEAST_MEMORY

@@ -147,8 +147,7 @@ class Cluster:
         self.mend()
         with self._lock:
             if self._local is not None:
-                memory = int(MEMORY_LIMIT * ANALYSIS_MEMORY)
-                dask_private.add_worker(self._local, "analysis", _worker_spec("analysis", "analysis", memory))
+                dask_private.add_worker(self._local, "analysis", _analysis_spec())
 
     def mend(self) -> None:
         """Start those workers of a local cluster again whose nanny has died, and so cannot do it."""
@@ -221,6 +220,16 @@ def _kill_tree(pid: int) -> None:
             process.kill()
 
 
+def _train_specs(count: int) -> dict[str, dict]:
+    """So many workers for trainings that share their part of the memory, by name."""
+    memory = int(MEMORY_LIMIT * TRAIN_MEMORY) // count
+    return {name: _worker_spec("train", name, memory) for name in (f"train-{number}" for number in range(count))}
+
+
+def _analysis_spec() -> dict:
+    return _worker_spec("analysis", "analysis", int(MEMORY_LIMIT * ANALYSIS_MEMORY))
+
+
 def _worker_spec(resource: str, name: str, memory: int) -> dict:
     """A worker with the resource, and so many bytes of memory."""
     # One task thread: with a second, OpenMP sees more teams than cores, stops spinning, and a step takes twice as long.
@@ -239,9 +248,8 @@ def _start_local() -> SpecCluster:
     os.environ.setdefault("DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON", repr(worker_environ(count)))
     os.environ[orphan.PARENT] = str(os.getpid())
     scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": None, "preload": ["ui.orphan"]}
-    names = [f"train-{number}" for number in range(count)]
     return SpecCluster(
-        workers={name: _worker_spec("train", name, int(MEMORY_LIMIT * TRAIN_MEMORY) // count) for name in names},
+        workers=_train_specs(count),
         scheduler={"cls": dask_private.SubprocessScheduler, "options": {"scheduler_kwargs": scheduler}},
         silence_logs=logging.ERROR,
         name="latentscape",
