@@ -1,5 +1,7 @@
 """Plotly figures of the pages. Losses in nats per image; colours readable on light and dark, never the only sign."""
 
+import copy
+import functools
 import math
 
 import numpy as np
@@ -27,32 +29,47 @@ def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int,
     `curve` holds (position in epochs, recon, kl) of training batches; `epochs` the records of train.Epoch.
     """
     terms = TERMS if prior else TERMS[1:2]
-    figure = make_subplots(rows=1, cols=len(terms), subplot_titles=[title for _, title in terms], horizontal_spacing=0.07)
     points = np.array(curve, dtype=float).reshape(-1, 3)
     trained = {"loss": points[:, 1] + points[:, 2], "recon": points[:, 1], "kl": points[:, 2]}
-    for column, (term, _) in enumerate(terms, start=1):
-        first = column == 1
-        figure.add_scatter(
-            x=points[:, 0], y=trained[term], name="training batches", mode="lines", line={"color": TRAIN, "width": 1.5},
-            legendgroup="train", showlegend=first, row=1, col=column, hovertemplate="%{y:.2f} nats<extra>train</extra>",
-        )  # fmt: skip
-        figure.add_scatter(
-            x=[record["epoch"] for record in epochs], y=[record[f"test_{term}"] for record in epochs], name="test set",
-            mode="lines+markers", line={"color": TEST, "width": 2}, marker={"size": 7, "symbol": "diamond"},
-            legendgroup="test", showlegend=first, row=1, col=column, hovertemplate="%{y:.2f} nats<extra>test</extra>",
-        )  # fmt: skip
-        shown = np.concatenate([trained[term][len(points) // 20 :], [record[f"test_{term}"] for record in epochs]])
+    data, layout = [], _panels(tuple(title for _, title in terms))
+    for number, (term, _) in enumerate(terms, start=1):
+        axis = str(number) if number > 1 else ""
+        tested = [record[f"test_{term}"] for record in epochs]
+        data.append({
+            "type": "scatter", "x": points[:, 0], "y": trained[term], "name": "training batches", "mode": "lines",
+            "line": {"color": TRAIN, "width": 1.5}, "legendgroup": "train", "showlegend": number == 1,
+            "xaxis": f"x{axis}", "yaxis": f"y{axis}", "hovertemplate": "%{y:.2f} nats<extra>train</extra>",
+        })  # fmt: skip
+        data.append({
+            "type": "scatter", "x": [record["epoch"] for record in epochs], "y": tested, "name": "test set",
+            "mode": "lines+markers", "line": {"color": TEST, "width": 2}, "marker": {"size": 7, "symbol": "diamond"},
+            "legendgroup": "test", "showlegend": number == 1, "xaxis": f"x{axis}", "yaxis": f"y{axis}",
+            "hovertemplate": "%{y:.2f} nats<extra>test</extra>",
+        })  # fmt: skip
+        layout[f"xaxis{axis}"] |= {"title": {"text": "epoch"}, "range": [0, total_epochs], "nticks": 6}
+        shown = np.concatenate([trained[term][len(points) // 20 :], tested])
         if len(shown):  # the first batches are so high that the rest would look flat
             low, high = float(shown.min()), float(np.percentile(shown, 98))
             pad = max(0.06 * (high - low), 0.01)
-            figure.update_yaxes(range=[max(0.0, low - pad), high + pad], row=1, col=column)
-    figure.update_xaxes(title_text="epoch", range=[0, total_epochs], nticks=6)
-    figure.update_yaxes(title_text="nats per image", row=1, col=1)
-    figure.update_layout(
-        height=260, margin={"l": 10, "r": 10, "t": 60, "b": 10}, uirevision="loss",
-        legend={"orientation": "h", "y": 1.4, "x": 0, "xanchor": "left"},
-    )  # fmt: skip
-    return figure
+            layout[f"yaxis{axis}"]["range"] = [max(0.0, low - pad), high + pad]
+    layout["yaxis"]["title"] = {"text": "nats per image"}
+    layout |= {
+        "height": 260, "margin": {"l": 10, "r": 10, "t": 60, "b": 10}, "uirevision": "loss",
+        "legend": {"orientation": "h", "y": 1.4, "x": 0, "xanchor": "left"},
+    }  # fmt: skip
+    return go.Figure({"data": data, "layout": layout})
+
+
+def _panels(titles: tuple[str, ...]) -> dict:
+    """The layout of so many panels in a row. A figure that is drawn anew every second is put together of plain data: plotly
+    takes ten times as long where it is told one thing after the other."""
+    return copy.deepcopy(_layout_of_panels(titles))
+
+
+@functools.cache
+def _layout_of_panels(titles: tuple[str, ...]) -> dict:
+    layout = make_subplots(rows=1, cols=len(titles), subplot_titles=titles, horizontal_spacing=0.07).to_dict()["layout"]
+    return {name: part for name, part in layout.items() if name != "template"}
 
 
 def latent_map(
@@ -62,34 +79,35 @@ def latent_map(
 
     A 2-D code is its own plane; of more dimensions the first two principal components with their share of the variance.
     """
-    figure = go.Figure()
     labels_array = np.asarray(labels)
     extent = _round_up(np.percentile(np.abs(points), 99.5) if np.isfinite(points).all() else 1.0)
+    data, names = [], []
     for index, name in enumerate(classes or [NO_CLASS]):
         own = points[labels_array == index]
         if not len(own):
             continue
         colour, symbol = marks.mark(index)
-        figure.add_scattergl(
-            x=own[:, 0], y=own[:, 1], name=in_chart(name), mode="markers",
-            hovertemplate="%{x:.2f}, %{y:.2f}" + NAMED,
-            marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
-        )  # fmt: skip
+        data.append({
+            "type": "scattergl", "x": own[:, 0], "y": own[:, 1], "name": in_chart(name), "mode": "markers",
+            "hovertemplate": "%{x:.2f}, %{y:.2f}" + NAMED,
+            "marker": {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
+        })  # fmt: skip
         if _fit_on_map(classes):
-            _name_at_centre(figure, name, own, colour)
+            names.append(_name_at_centre(name, own, colour))
     if latent_dim > 2:
         shares = explained or (0.0, 0.0)
         titles = [f"principal component {i} ({share:.0%} of variance)" for i, share in enumerate(shares, start=1)]
     else:
         titles = ["z1", "z2" if latent_dim == 2 else ""]
-    figure.update_xaxes(title_text=titles[0], range=[-extent, extent], constrain="domain", zeroline=True)
-    figure.update_yaxes(title_text=titles[1], range=[-extent, extent], scaleanchor="x", constrain="domain", zeroline=True)
-    figure.update_layout(
-        height=480, margin={"l": 10, "r": 10, "t": 10, "b": 10}, uirevision=f"map{extent}",
-        dragmode="pan", showlegend=0 < len(classes) <= MOST_NAMED,
-        legend={"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center"}
-    )  # fmt: skip
-    return figure
+    axis = {"range": [-extent, extent], "constrain": "domain", "zeroline": True}
+    return go.Figure({"data": data, "layout": {
+        "xaxis": axis | {"title": {"text": titles[0]}}, "yaxis": axis | {"title": {"text": titles[1]}, "scaleanchor": "x"},
+        "height": 480, "margin": {"l": 10, "r": 10, "t": 10, "b": 10}, "uirevision": f"map{extent}", "annotations": names,
+        "dragmode": "pan", "showlegend": 0 < len(classes) <= MOST_NAMED,
+        "legend": {
+            "itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center"
+        },
+    }})  # fmt: skip
 
 
 def projection_map(
@@ -123,7 +141,7 @@ def projection_map(
             hovertemplate="image %{customdata[0]}" + label + NAMED,
         )  # fmt: skip
         if _fit_on_map(classes):
-            _name_at_centre(figure, name, points[own], colour if shade is None else "#444450")
+            figure.add_annotation(_name_at_centre(name, points[own], colour if shade is None else "#444450"))
     if draws is not None:
         figure.add_scattergl(
             x=draws[:, 0], y=draws[:, 1], name="from the prior", mode="markers",
@@ -177,13 +195,13 @@ def class_bars(balance: dict[str, int]) -> go.Figure:
     return figure
 
 
-def _name_at_centre(figure: go.Figure, name: str, points: np.ndarray, colour: str) -> None:
-    """A class's name at the median of its points (N, 2)."""
+def _name_at_centre(name: str, points: np.ndarray, colour: str) -> dict:
+    """A class's name at the median of its points (N, 2), as an annotation."""
     centre = np.median(points, axis=0)
-    figure.add_annotation(
-        x=centre[0], y=centre[1], text=f"<b>{in_chart(name)}</b>", showarrow=False, font={"size": 15, "color": "#ffffff"},
-        bgcolor=colour, borderpad=2, opacity=0.9,
-    )  # fmt: skip
+    return {
+        "x": centre[0], "y": centre[1], "text": f"<b>{in_chart(name)}</b>", "showarrow": False,
+        "font": {"size": 15, "color": "#ffffff"}, "bgcolor": colour, "borderpad": 2, "opacity": 0.9,
+    }  # fmt: skip
 
 
 def _fit_on_map(classes: list[str] | tuple[str, ...]) -> bool:
