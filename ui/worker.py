@@ -15,11 +15,11 @@ from dataclasses import asdict
 import numpy as np
 from distributed import Event, get_worker
 
-FIRST_SECONDS = 0.3  # until the first picture of something learned, for which a class may be waiting
+FIRST_SECONDS, FIRST_EPOCHS = 0.3, 0.05  # until the first picture of something learned, for which a class may be waiting
 FRAME_SECONDS = 1.0  # between live pictures, at least
 FRAME_SHARE = 0.1  # of the time, at most, goes into them: one of large images takes a second by itself
 ALIVE_SECONDS = 2.0  # between signs of life
-LOOK_SECONDS = 0.25  # between looks at what was asked for
+LOOK_SECONDS = 0.1  # between looks at what was asked for
 CURVE_POINTS = 20  # of the training curve, an epoch
 
 
@@ -151,17 +151,18 @@ def _train(
     if saved is None:
         show("frame", epoch=0)
     curve = Curve(state.batches)
-    shown, pause = time.monotonic(), FIRST_SECONDS if saved is None else FRAME_SECONDS
+    shown, pause = time.monotonic(), FRAME_SECONDS
+    first = saved is None  # the next picture is the first
     for record in train.fit(state, data):
         count()
         now = time.monotonic()
         if isinstance(record, train.Step):
             curve.add(record)
-            if now - shown > pause:
+            if now - shown > pause or (first and now - shown > FIRST_SECONDS and _epochs(record) > FIRST_EPOCHS):
                 rate = record.images / record.seconds
                 show("progress", curve=curve.take(), rate=rate, left=_left(state, record.seconds))
                 shown = time.monotonic()
-                pause = max(FRAME_SECONDS, (shown - now) / FRAME_SHARE)
+                first, pause = False, max(FRAME_SECONDS, (shown - now) / FRAME_SHARE)
         elif isinstance(record, train.Epoch):
             weights = train.finish(state, data, request["title"], request["command"], quick=True)[0]
             show("epoch", state.finished, record=asdict(record), curve=curve.take(), rate=record.images_per_second,
@@ -183,6 +184,11 @@ def _train(
     }
 
 
+def _epochs(step) -> float:
+    """Trained until this step, with the fraction of the present one."""
+    return step.epoch - 1 + step.batch / step.batches
+
+
 def _left(state, seconds: float) -> float:
     """Training seconds still to go, from the pace so far."""
     total = state.config.epochs * state.batches
@@ -198,7 +204,7 @@ class Curve:
         self.points: list[list[float]] = []
 
     def add(self, step) -> None:
-        self.group.append((step.epoch - 1 + step.batch / step.batches, step.recon, step.kl))
+        self.group.append((_epochs(step), step.recon, step.kl))
         if len(self.group) >= self.every:
             self.points.append(np.mean(self.group, axis=0).tolist())
             self.group = []
