@@ -240,7 +240,7 @@ def _replay(jobs: Jobs, run: Run) -> Frame | None:
 
 
 def _pictures(run: Run, frame: Frame) -> None:
-    when = f"after {frame.epoch:.1f} epochs"
+    when = f"after {frame.epoch:.{1 if frame.epoch >= 0.1 or not frame.epoch else 2}f} epochs"
     left, right = st.columns([1.5, 1]) if len(frame.points) else (None, st.container())
     if left is not None:
         with left, st.container(key="train_map"):

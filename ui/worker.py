@@ -160,7 +160,7 @@ def _train(
             curve.add(record)
             if now - shown > pause or (first and now - shown > FIRST_SECONDS and _epochs(record) > FIRST_EPOCHS):
                 rate = record.images / record.seconds
-                show("progress", curve=curve.take(), rate=rate, left=_left(state, record.seconds))
+                show("progress", epoch=_epochs(record), curve=curve.take(), rate=rate, left=_left(state, record.seconds))
                 shown = time.monotonic()
                 first, pause = False, max(FRAME_SECONDS, (shown - now) / FRAME_SHARE)
         elif isinstance(record, train.Epoch):
