@@ -5,7 +5,8 @@ import streamlit as st
 import torch
 
 from ui.ae_models import as_bytes, codes, heading, models, others, shipped, test_images, title
-from ui.pictures import sheet
+from ui.own import remembered
+from ui.pictures import embedded, sheet
 from vae_core import energy
 from vae_core.autoencoder import kernels, templates
 from vae_core.checkpoint import Checkpoint
@@ -50,9 +51,10 @@ def _kernels(name: str, model: Checkpoint, start: int) -> None:
     first = min(start, max(len(dead) - SHOWN, 0))
     st.markdown(f"**{heading(name)}** · {int(dead.sum())} dead")
     for what, weights in (("Encoder", kernels(model.model)), ("Decoder", templates(model.model))):
-        scale = weights.abs().max().item()
-        tiles = framed(weights[first : first + SHOWN], scale, dead[first : first + SHOWN])
-        st.image(sheet(tiles, ACROSS, 3), width="stretch", alt=f"{what} kernels of {title(name)}.")
+        scale, part = weights.abs().max().item(), slice(first, first + SHOWN)
+        make = lambda tiles=(weights[part], scale, dead[part]): embedded(sheet(framed(*tiles), ACROSS, 3))  # noqa: E731
+        picture = remembered(("kernels", model.digest, what, first), make)
+        st.image(picture, width="stretch", alt=f"{what} kernels of {title(name)}.")
         last = min(first + SHOWN, len(dead))
         st.caption(f"{what}, units {first + 1} to {last}. Weights from {-scale:.2f} to {scale:.2f}.")
 

@@ -121,49 +121,50 @@ def projection_map(
     (title, N values) colours by those instead of the class. `draws` (M, 2), numbered from N, are drawn on top as rings.
     With `selected` (numbers of images) all others are grey. `revision` changes where the view is to start anew.
     """
-    figure = go.Figure()
     numbers = np.arange(len(points))
     about = np.column_stack([numbers, *(values.round(1) for values in terms.values())])
     label = "".join(f"<br>{name} %{{customdata[{place}]:.1f}} nats" for place, name in enumerate(terms, start=1))
     chosen = None if selected is None else np.isin(numbers, selected)
+    data, names = [], []
     for index, name in enumerate(classes or [NO_CLASS]):
         own = numbers[labels == index]
         if not len(own):
             continue
         colour, shape = marks.mark(index)
-        figure.add_scattergl(
-            x=points[own, 0], y=points[own, 1], name=in_chart(name), mode="markers",
-            customdata=about[own],
-            marker={"symbol": shape, "size": 6, "opacity": 0.75 if draws is None else 0.4}
+        data.append({
+            "type": "scattergl", "x": points[own, 0], "y": points[own, 1], "name": in_chart(name), "mode": "markers",
+            "customdata": about[own],
+            "marker": {"symbol": shape, "size": 6, "opacity": 0.75 if draws is None else 0.4}
             | ({"color": colour} if shade is None else {"color": shade[1][own], "coloraxis": "coloraxis"}),
-            selectedpoints=None if chosen is None else np.flatnonzero(chosen[own]).tolist(),
-            selected={"marker": {"opacity": 0.95}}, unselected={"marker": {"color": "#9a9a9a", "opacity": 0.22}},
-            hovertemplate="image %{customdata[0]}" + label + NAMED,
-        )  # fmt: skip
+            "selectedpoints": None if chosen is None else np.flatnonzero(chosen[own]).tolist(),
+            "selected": {"marker": {"opacity": 0.95}}, "unselected": {"marker": {"color": "#9a9a9a", "opacity": 0.22}},
+            "hovertemplate": "image %{customdata[0]}" + label + NAMED,
+        })  # fmt: skip
         if _fit_on_map(classes):
-            figure.add_annotation(_name_at_centre(name, points[own], colour if shade is None else "#444450"))
+            names.append(_name_at_centre(name, points[own], colour if shade is None else "#444450"))
     if draws is not None:
-        figure.add_scattergl(
-            x=draws[:, 0], y=draws[:, 1], name="from the prior", mode="markers",
-            customdata=np.arange(len(points), len(points) + len(draws))[:, None],
-            marker={"color": "#d81b9c", "symbol": "circle-open", "size": 6, "opacity": 0.9, "line": {"width": 1.2}},
-            hovertemplate="a draw of the prior, decoded and encoded again<extra></extra>", selectedpoints=None,
-            unselected={"marker": {"opacity": 0.8}},
-        )  # fmt: skip
+        data.append({
+            "type": "scattergl", "x": draws[:, 0], "y": draws[:, 1], "name": "from the prior", "mode": "markers",
+            "customdata": np.arange(len(points), len(points) + len(draws))[:, None], "selectedpoints": None,
+            "marker": {"color": "#d81b9c", "symbol": "circle-open", "size": 6, "opacity": 0.9, "line": {"width": 1.2}},
+            "hovertemplate": "a draw of the prior, decoded and encoded again<extra></extra>",
+            "unselected": {"marker": {"opacity": 0.8}},
+        })  # fmt: skip
+    axis = {"zeroline": True, "constrain": "domain"}
+    layout = {
+        "xaxis": axis | {"title": {"text": titles[0]}},
+        "yaxis": axis | {"title": {"text": titles[1]}} | ({"scaleanchor": "x"} if equal else {}),
+        "height": 560, "margin": {"l": 10, "r": 10, "t": 34, "b": 10}, "uirevision": revision, "annotations": names,
+        "dragmode": "lasso", "hovermode": "closest", "showlegend": draws is not None or 0 < len(classes) <= MOST_NAMED,
+        "legend": {"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+    }  # fmt: skip
     if shade is not None:
         low, high = np.percentile(shade[1], [1, 99]).tolist()
-        figure.update_layout(coloraxis={
+        layout["coloraxis"] = {
             "colorscale": "Viridis", "cmin": low, "cmax": max(high, low + 1e-6),
             "colorbar": {"title": {"text": shade[0], "side": "right"}, "thickness": 12},
-        })  # fmt: skip
-    figure.update_xaxes(title_text=titles[0], zeroline=True, constrain="domain")
-    figure.update_yaxes(title_text=titles[1], zeroline=True, constrain="domain", **({"scaleanchor": "x"} if equal else {}))
-    figure.update_layout(
-        height=560, margin={"l": 10, "r": 10, "t": 34, "b": 10}, uirevision=revision, dragmode="lasso", hovermode="closest",
-        showlegend=draws is not None or 0 < len(classes) <= MOST_NAMED,
-        legend={"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
-    )  # fmt: skip
-    return figure
+        }  # fmt: skip
+    return go.Figure({"data": data, "layout": layout})
 
 
 def dimension_bars(values: np.ndarray, measure: str, unit: str) -> go.Figure:

@@ -16,7 +16,7 @@ from ui.dask_private import FutureCancelledError, KilledWorker
 from ui.once import once
 from ui.own import Pictures, store
 from ui.runs import ACTIVE, DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run, RunStore
-from ui.store import Store
+from ui.store import Store, give_back
 from ui.tasks import CLUSTER_LOST, KILLED, Task, Tasks, cancel
 from ui.turns import Place, Turns
 from vae_core.errors import BadInput
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 MAX_QUEUE = 40
 ALONE, SWEEP = "", "sweep"  # what a run is for
 TICK_SECONDS = 0.5
+TIDY_SECONDS = 60.0  # between two looks for memory that was freed, by Streamlit for instance when a visitor has left
 KEPT = "The last epoch is kept."  # said with the reason why a run ended, where an epoch was over
 GATHER_SECONDS = 60  # in which a state must have come back
 
@@ -259,6 +260,7 @@ class Jobs:
     # The thread that keeps the house.
 
     def _watch(self) -> None:
+        tidied = time.monotonic()
         while not self._closed:
             self._wake.wait(TICK_SECONDS)
             self._wake.clear()
@@ -272,6 +274,9 @@ class Jobs:
                     run.let_go_of_pictures()
                 with self.lock:
                     self._tasks.keep_pictures({run.pictures.id for run in self.store.all() if _needs_pictures(run)})
+                if time.monotonic() - tidied > TIDY_SECONDS:
+                    give_back()
+                    tidied = time.monotonic()
             except Exception as error:
                 log.exception("jobs", exc_info=error)
 

@@ -6,6 +6,7 @@ import streamlit as st
 import torch
 from PIL import ImageColor
 
+from ui.own import remembered
 from ui.pictures import embedded, sheet
 from ui.restore_models import TITLES
 from ui.restore_source import INK, Source
@@ -14,7 +15,6 @@ from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import BLANK
 from vae_core.inpainting import DENOISERS, METHODS, MODELS
 from vae_core.scores import Scores, scores
-from vae_core.vae import VAE
 
 HOLE = torch.tensor(ImageColor.getrgb(INK)).view(1, 3, 1, 1) / 255
 COLUMNS = {
@@ -58,7 +58,7 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
             with _card(method, TITLES[method]):
                 line = st.empty()
                 if method == "vae":
-                    repaired[method], spread = _searched(line, models[method].model, source)
+                    repaired[method], spread = _searched(line, models[method], source)
                 image = repaired[method]
                 found[method] = scores(image, source.truth, scored)
                 psnr = found[method].psnr_hole if source.holes else found[method].psnr_image
@@ -85,7 +85,7 @@ def _card(key: str, title: str):
     return card
 
 
-def _searched(line, model: VAE, source: Source) -> tuple[torch.Tensor, torch.Tensor]:
+def _searched(line, model: Checkpoint, source: Source) -> tuple[torch.Tensor, torch.Tensor]:
     """The VAE's answer, and the standard deviation of draws from its posterior in the holes. While its code is searched, a bar
     grows in the place of the score."""
     bar, shown = line.progress(0.0), 0.0
@@ -96,7 +96,9 @@ def _searched(line, model: VAE, source: Source) -> tuple[torch.Tensor, torch.Ten
             bar.progress(share)
             shown = share
 
-    found = inpainting.posterior(model, source.damaged, source.mask, tell)
+    search = lambda: inpainting.posterior(model.model, source.damaged, source.mask, tell)  # noqa: E731
+    key = "posterior", model.digest, source.damaged.numpy().tobytes(), source.mask.numpy().tobytes()
+    found = search() if source.hands else remembered(key, search)  # what a hand has made nobody else will ask for
     return torch.where(source.mask, found.image, source.damaged), found.spread * source.mask
 
 

@@ -20,7 +20,7 @@ from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
 from vae_core.watch import grids
 
-REFRESH_SECONDS, WAITING_SECONDS = 1.0, 3.0  # between two looks at a run, and at one that waits behind others
+REFRESH_SECONDS, WAITING_SECONDS = 1.0, 5.0  # between two looks at a run, and at one that waits behind others
 SOON = 2  # the place of a run that is looked at as often as one that trains: its turn may come at any moment
 WHAT_TO_LOOK_FOR = """
 What you will see, about once a second:
@@ -59,7 +59,8 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
     every, learned = drawn_for
     live = st.fragment(_live, run_every=every)
     if learned:
-        live(jobs, run, controls, drawn_for, _head)
+        live(jobs, run, controls, drawn_for, _status)
+        _handles(jobs, run, controls)
         st.fragment(_body)(jobs, run)
     else:
         live(jobs, run, controls, drawn_for, _whole)
@@ -83,12 +84,12 @@ def _pace(jobs: Jobs, run: Run) -> tuple[float | None, bool]:
 
 
 def _whole(jobs: Jobs, run: Run, controls: bool) -> None:
-    _head(jobs, run, controls)
+    _status(jobs, run, controls)
+    _handles(jobs, run, controls)
     _body(jobs, run)
 
 
-def _head(jobs: Jobs, run: Run, controls: bool) -> None:
-    _status(jobs, run)
+def _handles(jobs: Jobs, run: Run, controls: bool) -> None:
     if controls:
         _buttons(jobs, run)
     else:
@@ -116,7 +117,7 @@ def _body(jobs: Jobs, run: Run) -> None:
         _take_away(run, frame)
 
 
-def _status(jobs: Jobs, run: Run) -> None:
+def _status(jobs: Jobs, run: Run, controls: bool) -> None:
     details = []
     status = run.status
     if run.status == QUEUED:

@@ -19,7 +19,7 @@ FIRST_SECONDS, FIRST_EPOCHS = 0.3, 0.05  # until the first picture of something 
 FRAME_SECONDS = 1.0  # between live pictures, at least
 FRAME_SHARE = 0.1  # of the time, at most, goes into them: one of large images takes a second by itself
 ALIVE_SECONDS = 2.0  # between signs of life
-LOOK_SECONDS = 0.1  # between looks at what was asked for
+LOOK_SECONDS = 0.2  # between looks at what was asked for
 CURVE_POINTS = 20  # of the training curve, an epoch
 
 
