@@ -4,13 +4,10 @@ import streamlit as st
 
 from ui import address, train_address
 from ui.jobs import jobs
-from ui.runs import PAUSED
 from ui.shell import inside_app
-from ui.train_form import fill_in, settings_form
+from ui.train_form import Press, fill_in, settings_form
 from ui.train_view import run_view
 from ui.visitor import session, visitor
-from ui.words import refused
-from vae_core.errors import BadInput
 
 inside_app()
 st.title("Train a model")
@@ -30,21 +27,25 @@ if shown != token:
     st.session_state["run"] = shown
     address.fill_in()
 
-settings, view = st.columns([1, 2.6], gap="medium")
-with settings:
-    press = settings_form(run.status if run is not None and controls else None)
-if press.step and run is not None and controls and run.status == PAUSED:
+
+
+def start(press: Press) -> None:
+    """Train what the form says. Raises BadInput where that cannot be."""
+    submitted = jobs().submit(press.request, visitor(), press.step, press.pictures)
+    st.session_state["run"] = submitted.view_id
+    st.session_state["train_following"] = True
+    st.rerun()
+
+
+def resume() -> None:
+    """One more epoch of the visitor's own run, which is paused."""
     jobs().resume(run, one_epoch=True)
     st.rerun()
-if press.request is not None:
-    try:
-        run = jobs().submit(press.request, visitor(), press.step, press.pictures)
-        st.session_state["run"] = run.view_id
-        st.session_state["train_following"] = True
-        st.rerun()
-    except BadInput as error:
-        with settings:
-            refused("Nothing is trained.", error)
+
+
+settings, view = st.columns([1, 2.6], gap="medium")
+with settings:
+    settings_form(run.status if run is not None and controls else None, start, resume)
 address.write(words)
 with view:
     run_view(jobs(), run, controls)

@@ -1,5 +1,6 @@
 """The controls of the Train page: presets, a form of settings, and the request that a job is made of."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import NamedTuple
 
@@ -126,17 +127,18 @@ def kind_chosen() -> None:
 
 
 class Press(NamedTuple):
-    """What was pressed: the request where a training is to start, whether for one epoch only, and on which own pictures."""
+    """What was pressed: the request of the training that is to start, whether for one epoch only, and on which own pictures."""
 
-    request: dict | None
+    request: dict
     step: bool
     pictures: Pictures | None
 
 
-def settings_form(status: str | None) -> Press:
+def settings_form(status: str | None, start: Callable[[Press], None], resume: Callable[[], None]) -> None:
     """Draw presets and form for a tab whose run has this status (None: no run of its own).
 
-    Train and Step start a training with the form's values if they fit; with a paused run, Step is for that run.
+    Train and Step start a training with the form's values if they fit; with a paused run, Step is for that run. `start` and
+    `resume` are called before the rest is drawn: they draw the page anew, or say why not.
     """
     busy = status in (*ACTIVE, PAUSED)
     for field, value in PLAIN.items():
@@ -153,6 +155,7 @@ def settings_form(status: str | None) -> Press:
         help="Only the variational one has a prior to draw new pictures from.",
     )  # fmt: skip
     has = {field.name for field in fields(KINDS[kind])}
+    answer = st.container()
     with st.form("train_form", border=True):
         left, right = st.columns([1.7, 1])
         train = left.form_submit_button(
@@ -161,6 +164,11 @@ def settings_form(status: str | None) -> Press:
         step = right.form_submit_button(
             "Step", key="train_step", width="stretch", disabled=status in ACTIVE, help="One epoch, then pause."
         )
+        if step and status == PAUSED:
+            resume()
+        elif (train or step) and not busy:
+            with answer:
+                _press(start, step)
         st.selectbox(
             "Data set", list(titles), format_func=titles.get, key=_key("data"), **keep,
             help="MNIST, Digits and Shapes are here, and what you brought to Your pictures; the others are fetched once where "
@@ -256,16 +264,15 @@ def settings_form(status: str | None) -> Press:
                     "Black and white pixels", key=_key("binarize"), **keep,
                     help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.",
                 )  # fmt: skip
-    pictures = own_pictures(st.session_state[_key("data")])
-    return Press(_request(pictures) if (train or step) and not busy else None, step, pictures)
 
 
-def _request(pictures: Pictures | None) -> dict | None:
+def _press(start: Callable[[Press], None], step: bool) -> None:
+    """What was pressed, from the values that came with it: those of what is not drawn yet are there."""
     try:
-        return request_of({field: st.session_state[_key(field)] for field in PLAIN}, pictures)
+        pictures = own_pictures(st.session_state[_key("data")])
+        start(Press(request_of({field: st.session_state[_key(field)] for field in PLAIN}, pictures), step, pictures))
     except BadInput as error:
         refused("Nothing is trained.", error)
-        return None
 
 
 def request_of(values: dict, pictures: Pictures | None = None) -> dict:
