@@ -35,6 +35,10 @@ MOST_WORKERS = 8
 TRAIN_MEMORY, ANALYSIS_MEMORY = 0.6, 0.3  # shares of the machine's
 LEAST_MEMORY = 2**30  # bytes that a worker for trainings has at least; torch alone takes about half of it
 
+QUIET = {  # Dask samples what each worker does a hundred times a second, and the health of each loop fifty times
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
+}  # fmt: skip
+
 
 def training_workers() -> int:
     """Workers for trainings in a local cluster: LATENTSCAPE_WORKERS (1 to 64), or one for every two cores, at most MOST_WORKERS
@@ -246,6 +250,8 @@ def _start_local() -> SpecCluster:
                             resources={"train": 1, "analysis": 1})  # fmt: skip
     count = training_workers()
     os.environ.setdefault("DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON", repr(worker_environ(count)))
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     os.environ[orphan.PARENT] = str(os.getpid())
     scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": None, "preload": ["ui.orphan"]}
     return SpecCluster(
