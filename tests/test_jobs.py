@@ -68,6 +68,13 @@ def test_a_run_ends_done_with_a_frame_an_epoch_and_a_checkpoint_that_opens(local
     assert run.live.reconstructions.shape == run.about["originals"].shape == (10, 1, 8, 8)
 
 
+def test_workers_are_not_profiled_by_dask(local):
+    """A hundred samples a second of each would take a tenth of a core from a class."""
+    told = local._cluster.client().run(lambda: __import__("dask").config.get("distributed.worker.profile.enabled"))
+    assert told
+    assert not any(told.values())
+
+
 def test_a_run_on_own_pictures_trains_on_them_and_they_leave_the_worker_with_it(local):
     images = dataclasses.replace(data.load("digits"), name="folder:mine", classes=())
     report = Report(1797, (), 0, 0, 0, 0, {})
