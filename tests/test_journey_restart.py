@@ -30,6 +30,8 @@ def test_pages_come_back_with_a_server_that_was_killed_say_what_was_lost_and_go_
     pad.wait_for_function("() => +document.querySelector('[data-testid=latent-pad]')?.dataset.decodes > 0", timeout=90_000)
     train_without_end(page, server)
     wait_until(lambda: "run=" in page.url, 60, "the run has an address")
+    for pictures in ("reconstructions", "samples"):  # the browser has fetched what draws them
+        page.wait_for_selector(f".st-key-train_{pictures} img", timeout=60_000)
 
     server.process.kill()
     server.process.wait()
@@ -44,6 +46,7 @@ def test_pages_come_back_with_a_server_that_was_killed_say_what_was_lost_and_go_
     expect(page.get_by_text("This run is no longer here")).to_be_visible()
     page.click(".st-key-shell_restart button")
     expect(page.get_by_text("The server was started anew.")).to_have_count(0)
+    page.locator(".st-key-train_epochs input").fill("1000")
     page.click(".st-key-train_start button")
     wait_for_status(page, "Running", 120)
     page.click(".st-key-train_stop button")
