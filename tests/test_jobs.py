@@ -70,7 +70,9 @@ def test_a_run_ends_done_with_a_frame_an_epoch_and_a_checkpoint_that_opens(local
 
 def test_workers_are_not_profiled_by_dask(local):
     """A hundred samples a second of each would take a tenth of a core from a class."""
-    told = local._cluster.client().run(lambda: __import__("dask").config.get("distributed.worker.profile.enabled"))
+    client = local._cluster.client()
+    client.wait_for_workers(1, timeout=READY)
+    told = client.run(lambda: __import__("dask").config.get("distributed.worker.profile.enabled"))
     assert told
     assert not any(told.values())
 
