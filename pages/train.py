@@ -28,7 +28,6 @@ if shown != token:
     address.fill_in()
 
 
-
 def start(press: Press) -> None:
     """Train what the form says. Raises BadInput where that cannot be."""
     submitted = jobs().submit(press.request, visitor(), press.step, press.pictures)
@@ -38,7 +37,7 @@ def start(press: Press) -> None:
 
 
 def resume() -> None:
-    """One more epoch of the visitor's own run, which is paused."""
+    """One more epoch of the run, which is paused."""
     jobs().resume(run, one_epoch=True)
     st.rerun()
 

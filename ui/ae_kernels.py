@@ -1,5 +1,7 @@
 """Kernels: what each unit of an autoencoder looks at and what it paints, and what the whole makes of test images."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 import torch
@@ -52,11 +54,16 @@ def _kernels(name: str, model: Checkpoint, start: int) -> None:
     st.markdown(f"**{heading(name)}** · {int(dead.sum())} dead")
     for what, weights in (("Encoder", kernels(model.model)), ("Decoder", templates(model.model))):
         scale, part = weights.abs().max().item(), slice(first, first + SHOWN)
-        make = lambda tiles=(weights[part], scale, dead[part]): embedded(sheet(framed(*tiles), ACROSS, 3))  # noqa: E731
+        make = partial(_picture, weights[part], scale, dead[part])
         picture = remembered(("kernels", model.digest, what, first), make)
         st.image(picture, width="stretch", alt=f"{what} kernels of {title(name)}.")
         last = min(first + SHOWN, len(dead))
         st.caption(f"{what}, units {first + 1} to {last}. Weights from {-scale:.2f} to {scale:.2f}.")
+
+
+def _picture(weights: torch.Tensor, scale: float, dead: torch.Tensor) -> str:
+    """Kernels as `framed` takes them -> the address of their picture."""
+    return embedded(sheet(framed(weights, scale, dead), ACROSS, 3))
 
 
 def framed(weights: torch.Tensor, scale: float, dead: torch.Tensor) -> np.ndarray:

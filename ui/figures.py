@@ -61,8 +61,11 @@ def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int,
 
 
 def _panels(titles: tuple[str, ...]) -> dict:
-    """The layout of so many panels in a row. A figure that is drawn anew every second is put together of plain data: plotly
-    takes ten times as long where it is told one thing after the other."""
+    """The layout of so many panels in a row, one's own to change.
+
+    A figure that is drawn anew every second is put together of plain data: told one thing after the other, plotly checks the
+    whole again each time.
+    """
     return copy.deepcopy(_layout_of_panels(titles))
 
 

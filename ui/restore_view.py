@@ -1,5 +1,8 @@
 """What every method makes of one damaged picture, side by side, with error maps and scores."""
 
+import hashlib
+from functools import partial
+
 import cv2
 import pandas as pd
 import streamlit as st
@@ -96,9 +99,12 @@ def _searched(line, model: Checkpoint, source: Source) -> tuple[torch.Tensor, to
             bar.progress(share)
             shown = share
 
-    search = lambda: inpainting.posterior(model.model, source.damaged, source.mask, tell)  # noqa: E731
-    key = "posterior", model.digest, source.damaged.numpy().tobytes(), source.mask.numpy().tobytes()
-    found = search() if source.hands else remembered(key, search)  # what a hand has made nobody else will ask for
+    search = partial(inpainting.posterior, model.model, source.damaged, source.mask, tell)
+    if source.hands:  # nobody else will ask for what a hand has made
+        found = search()
+    else:
+        asked = hashlib.sha256(source.damaged.numpy().tobytes() + source.mask.numpy().tobytes()).hexdigest()
+        found = remembered(("posterior", model.digest, asked), search)
     return torch.where(source.mask, found.image, source.damaged), found.spread * source.mask
 
 

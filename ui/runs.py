@@ -94,6 +94,7 @@ class Run:
     def size(self) -> int:
         """Bytes, its pictures left out: they are counted where they are held."""
         frames = [*self.frames, *([self.live] if self.live and self.live not in self.frames[-1:] else [])]
+        # Cheap: this is counted at each event of a run.
         told = weight([self.state, self.weights, self.about.get("originals")]) + 24 * len(self.curve)
         return sum(f.size for f in frames) + told + self.drawings.size
 

@@ -3,6 +3,8 @@
 import io
 import math
 import zipfile
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -55,22 +57,21 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
             st.markdown("**Idle** · press Train, and watch the map form here.")
         st.markdown(WHAT_TO_LOOK_FOR)
         return
-    drawn_for = _pace(jobs, run)
-    every, learned = drawn_for
+    every, learned = drawn_for = _pace(jobs, run)
     live = st.fragment(_live, run_every=every)
     if learned:
-        live(jobs, run, controls, drawn_for, _status)
+        live(jobs, run, drawn_for, partial(_status, jobs, run))
         _handles(jobs, run, controls)
         st.fragment(_body)(jobs, run)
     else:
-        live(jobs, run, controls, drawn_for, _whole)
+        live(jobs, run, drawn_for, partial(_whole, jobs, run, controls))
 
 
-def _live(jobs: Jobs, run: Run, controls: bool, drawn_for: tuple, draw) -> None:
+def _live(jobs: Jobs, run: Run, drawn_for: tuple[float | None, bool], draw: Callable[[], None]) -> None:
     jobs.store.seen(run, session())  # being watched keeps a run alive
     if _pace(jobs, run) != drawn_for:
         st.rerun()  # the form and this fragment's clock follow
-    draw(jobs, run, controls)
+    draw()
 
 
 def _pace(jobs: Jobs, run: Run) -> tuple[float | None, bool]:
@@ -84,7 +85,7 @@ def _pace(jobs: Jobs, run: Run) -> tuple[float | None, bool]:
 
 
 def _whole(jobs: Jobs, run: Run, controls: bool) -> None:
-    _status(jobs, run, controls)
+    _status(jobs, run)
     _handles(jobs, run, controls)
     _body(jobs, run)
 
@@ -117,7 +118,7 @@ def _body(jobs: Jobs, run: Run) -> None:
         _take_away(run, frame)
 
 
-def _status(jobs: Jobs, run: Run, controls: bool) -> None:
+def _status(jobs: Jobs, run: Run) -> None:
     details = []
     status = run.status
     if run.status == QUEUED:
