@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+import tomllib
 from types import SimpleNamespace
 
 import dask
@@ -14,6 +15,7 @@ import pytest
 import streamlit as st
 from conftest import ROOT
 from distributed import Client, LocalCluster, Nanny, Worker
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from ui import dask_private, shell, streamlit_private
@@ -134,6 +136,13 @@ def test_what_says_that_there_are_old_style_pages_is_what_navigation_clears(monk
     PagesManager.uses_pages_directory = True
     streamlit_private.no_old_pages()
     assert PagesManager.uses_pages_directory is False
+
+
+def test_every_setting_beside_the_script_is_one_that_streamlit_knows():
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    said = {f"{part}.{name}" for part, names in settings.items() for name in names if not isinstance(names[name], dict)}
+    assert "global.maxCachedMessageAge" in said, "hidden; at its default a quick Back loses a chart"
+    assert said <= config._config_options_template.keys()
 
 
 def test_spinners_that_have_no_page_can_be_kept_quiet(caplog):

@@ -4,8 +4,9 @@ Each page has a table of words: a parameter of the address, and the state that i
 model, a section) adds one entry to the browser's history. A point that is dragged, defaults that are filled in, and what was
 nobody's doing change the present one.
 
-Streamlit would add an entry for every change of st.query_params. Our first page has it change the present entry
-(assets/history.js), and a component is told which changes deserve their own (assets/address.js).
+Streamlit would add an entry for every change of st.query_params, at whatever page the browser shows when it hears of it. Our
+first page keeps it from that (assets/history.js); a component writes the address, and is told which changes deserve an entry of
+their own (assets/address.js). st.query_params is what the browser asks with next.
 """
 
 import secrets
@@ -37,6 +38,7 @@ class _Visit:
     """A visit of this tab to a page, since the visitor came to it, or came back to another of its entries."""
 
     page: str
+    asked: dict[str, str]  # what the address said when this run was asked for
     arrived: dict[str, str] | None  # what the address says and nobody has read yet
     whole: bool  # whether what it leaves out is at its default, and not as it stands
     recent: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -84,10 +86,11 @@ def enter(page: str) -> None:
     query, back = st.query_params.to_dict(), streamlit_private.came_by_history()
     stays = visit is not None and visit.page == page
     if stays and not back and (visit.said is None or query in visit.recent):
+        visit.asked = query
         return
     recent = visit.recent if stays else deque(maxlen=RECENT)
     recent.append(query)
-    st.session_state["address"] = _Visit(page, dict(query), back, recent)
+    st.session_state["address"] = _Visit(page, query, dict(query), back, recent)
 
 
 def read_one(word: Word) -> None:
@@ -134,7 +137,7 @@ def write(words: Sequence[Word]) -> None:
     visit.filling = False
     if st.query_params.to_dict() != said:
         st.query_params.from_dict(said)
-    _component()(key="address_entry", data=visit.entry | {"after": said})
+    _component()(key="address_entry", data={"page": visit.page, "asked": visit.asked, **visit.entry, "after": said})
 
 
 def _meant(said: Mapping[str, str], words: Iterable[Word]) -> dict[str, str | None]:

@@ -1,17 +1,33 @@
-// Without a face: adds the entry of a change that the visitor meant. The present entry shows it already (history.js), so it gets
-// back what it showed before, and the new one takes its place.
+// Without a face: writes in the browser's address what the page says, and adds an entry to the history for a change that the
+// visitor meant (history.js keeps Streamlit from both).
 //
-// data: { change, before, after }: the change's name, empty for none, and the words of the address before it and now.
+// data: { page, asked, change, before, after }: the page's name, the words that it was asked for with, the name of its latest
+// change that is worth an entry (empty for none), the words before that, and the words now.
 
+let latest = null;
 let done = "";
 
-export default function render({ data: { change, before, after } }) {
-  // Another address than the one meant: something newer is on its way, or the visitor has gone Back already.
-  if (!change || change === done || !history.addEntry || !shows(after)) return;
-  done = change;
-  const now = location.href;
-  history.replaceState({}, "", changed(before, after));
-  history.addEntry({}, "", now);
+export default function render({ data }) {
+  latest = data;
+  if (history.addEntry) say(data); // else the first page is Streamlit's own, and so is the address
+}
+
+function say(data) {
+  if (data !== latest) return;
+  // Streamlit goes to the page's address only after it has drawn the page's first part.
+  if (location.pathname.split("/").at(-1) !== data.page) return void setTimeout(say, 30, data);
+  if (history.asked === location.href) {
+    if (!shows(data.asked)) return; // an answer to an older press: the one to Back is on its way
+    history.asked = null;
+  }
+  const { change, before, after } = data;
+  if (change && change !== done) {
+    done = change;
+    if (!shows(before)) history.changeEntry({}, "", withWords(before));
+    history.addEntry({}, "", withWords(after));
+  } else if (!shows(after)) {
+    history.changeEntry({}, "", withWords(after));
+  }
 }
 
 const HOSTS = ["embed", "embed_options"]; // words that Streamlit keeps to itself
@@ -21,9 +37,9 @@ function shows(words) {
   return found.length === Object.keys(words).length && found.every(([name, value]) => words[name] === value);
 }
 
-function changed(words, instead) {
+function withWords(words) {
   const url = new URL(location.href);
-  for (const name of Object.keys(instead)) url.searchParams.delete(name);
+  for (const name of [...url.searchParams.keys()]) if (!HOSTS.includes(name)) url.searchParams.delete(name);
   for (const [name, value] of Object.entries(words)) url.searchParams.set(name, value);
   return url.href;
 }

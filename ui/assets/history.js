@@ -1,8 +1,17 @@
-// In the first page of the server, before Streamlit's loader. Streamlit adds an entry to the browser's history for every change
-// of st.query_params, a drag included. Here a page that stays the same page changes its present entry; which changes deserve one
-// of their own is known to ui/address.py, and address.js adds those.
+// In the first page of the server, before Streamlit's loader. Streamlit writes the address when a message comes, which may be
+// while another page is on its way or after the visitor has gone Back: the words of one view would stand in the entry of another.
+// Here it may only go to another page; the words of a page are written by address.js, together with what they say.
 history.addEntry = history.pushState;
+history.changeEntry = history.replaceState;
+history.asked = null; // where the visitor went by Back or Forward, until its answer is drawn or she presses something
+
+addEventListener("popstate", () => (history.asked = location.href));
+for (const press of ["pointerdown", "keydown"]) addEventListener(press, () => (history.asked = null), { capture: true });
+
+const pathOf = (url) => new URL(url ?? "", location.href).pathname;
 history.pushState = function (state, unused, url) {
-  const stays = new URL(url ?? "", location.href).pathname === location.pathname;
-  return stays ? this.replaceState(state, unused, url) : this.addEntry(state, unused, url);
+  if (pathOf(url) !== location.pathname && history.asked !== location.href) this.addEntry(state, unused, url);
+};
+history.replaceState = function (state, unused, url) {
+  if (pathOf(url) !== location.pathname) this.changeEntry(state, unused, url);
 };
