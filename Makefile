@@ -29,7 +29,7 @@ $(DEV_STAMP): requirements-dev.txt $(STAMP)
 
 test: $(DEV_STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not browser" $(ARGS) || [ $$? -eq 5 ]  # 5: no test of this sort
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not browser" $(ARGS) || [ $$? -eq 5 ]  # 5: no test of this sort
 	$(BIN)/python -m pytest -m browser $(ARGS) || [ $$? -eq 5 ]
 
 checkpoints: install

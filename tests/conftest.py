@@ -16,6 +16,7 @@ import torch
 torch.set_num_threads(1)  # two test processes share two cores; small tensors gain nothing from a second thread
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
+PATIENCE = 240  # seconds that a journey waits for what must come: on a machine that is busy with other things, too
 CHROMIUM_FLAGS = [
     f"--{flag}"
     for flag in (
@@ -187,7 +188,7 @@ def chromium():
     """A headless Chromium: on PATH, or Playwright's own. Without one, skip; with LATENTSCAPE_REQUIRE_BROWSER=1, fail."""
     from playwright.sync_api import Error, expect, sync_playwright
 
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=1000 * PATIENCE)
 
     with sync_playwright() as playwright:
         found = find_chromium()
@@ -200,6 +201,13 @@ def chromium():
             pytest.skip(reason)
         yield browser
         browser.close()
+
+
+def pytest_collection_modifyitems(items):
+    """A journey may have to wait several times."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.timeout(5 * PATIENCE))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -219,10 +227,17 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+def new_context(chromium, **settings):
+    """Another visitor's browser, as patient as the first."""
+    context = chromium.new_context(**settings)
+    context.set_default_timeout(1000 * PATIENCE)
+    return context
+
+
 @pytest.fixture
 def page(chromium):
     """A fresh tab, 1400 x 900, that fails the test if it asks anyone but 127.0.0.1 for anything."""
-    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    context = new_context(chromium, viewport={"width": 1400, "height": 900})
     opened = context.new_page()
     outside: list[str] = []
     opened.on("request", lambda request: _note_outside(request.url, outside))

@@ -10,10 +10,9 @@ def test_kernels_are_drawn_and_the_merge_slider_changes_the_energies(page, serve
     page.wait_for_function(
         "() => { const drawn = [...document.querySelectorAll('.st-key-ae_kernels img')];"
         " return drawn.length === 6 && drawn.every(image => image.naturalWidth > 200) }",
-        timeout=120_000,
     )
     page.get_by_role("tab", name="Merged digits").click()
-    page.wait_for_selector(".st-key-ae_energy .js-plotly-plot", timeout=120_000)
+    page.wait_for_selector(".st-key-ae_energy .js-plotly-plot")
     sentence = page.locator(".st-key-ae_energy [data-testid=stText]").first
     before, answers = sentence.inner_text(), page.locator(".st-key-ae_merge").inner_text()
     assert "This merged picture" in before
@@ -21,5 +20,5 @@ def test_kernels_are_drawn_and_the_merge_slider_changes_the_energies(page, serve
     page.wait_for_function(
         "([sentence, answers]) => document.querySelector('.st-key-ae_energy [data-testid=stText]').innerText !== sentence"
         " && document.querySelector('.st-key-ae_merge').innerText !== answers",
-        arg=[before, answers], timeout=30_000,
+        arg=[before, answers],
     )  # fmt: skip

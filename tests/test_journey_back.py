@@ -5,11 +5,11 @@ import re
 from urllib.parse import parse_qsl, urlparse
 
 import pytest
-from conftest import at_rest, wait_until
+from conftest import PATIENCE, at_rest, wait_until
 from playwright.sync_api import Page, expect
 from test_journey_explore import PAD, PLANE, open_pad, seen
 from test_journey_map import CHART
-from test_journey_train import wait_for_status
+from test_journey_train import fill_epochs, wait_for_status
 
 pytestmark = pytest.mark.browser
 SWEPT = "word => document.querySelector('.st-key-sweep_status')?.innerText.startsWith(word)"
@@ -42,10 +42,11 @@ class Entries:
         there = {name: word for name, word in words.items() if word}
         gone = words.keys() - there.keys()
         settled = lambda: there.items() <= said(self.page).items() and not gone & said(self.page).keys()  # noqa: E731
-        wait_until(settled, 60, lambda: f"{words} in {address(self.page)}")
+        wait_until(settled, PATIENCE, lambda: f"{words} in {address(self.page)}")
         self.at += count
         expected = self.before + self.at + 1
-        wait_until(lambda: self.length == expected, 30, lambda: f"{expected} entries, not {self.length}: {address(self.page)}")
+        found = lambda: f"{expected} entries, not {self.length}: {address(self.page)}"  # noqa: E731
+        wait_until(lambda: self.length == expected, PATIENCE, found)
         self.views[self.at :] = [address(self.page)]
 
     def go(self, steps: int) -> None:
@@ -54,7 +55,7 @@ class Entries:
         self.page.go_back() if steps < 0 else self.page.go_forward()
         self.at += steps
         there = self.views[self.at]
-        wait_until(lambda: address(self.page) == there, 60, lambda: f"{there}, not {address(self.page)}")
+        wait_until(lambda: address(self.page) == there, PATIENCE, lambda: f"{there}, not {address(self.page)}")
         assert self.length == length
 
 
@@ -80,7 +81,7 @@ def drag(page: Page, across: float, up: float) -> list[float]:
     page.mouse.move(box["x"] + box["width"] * across, box["y"] + box["height"] * up, steps=6)
     page.mouse.up()
     there = seen(page)
-    wait_until(lambda: point(page) == pytest.approx(there, abs=2e-5), 30, lambda: f"{there} in {address(page)}")
+    wait_until(lambda: point(page) == pytest.approx(there, abs=2e-5), PATIENCE, lambda: f"{there} in {address(page)}")
     return there
 
 
@@ -90,7 +91,7 @@ def point(page: Page) -> list[float]:
 
 def marker_is_at(page: Page, z: list[float]) -> None:
     ready = lambda: page.locator(PAD).count() and page.locator(PAD).first.get_attribute("data-z")  # noqa: E731
-    wait_until(lambda: ready() and seen(page) == pytest.approx(z, abs=2e-5), 60, lambda: f"marker at {z}, not {ready()}")
+    wait_until(lambda: ready() and seen(page) == pytest.approx(z, abs=2e-5), PATIENCE, lambda: f"marker at {z}, not {ready()}")
 
 
 def open_home(page: Page, server) -> Entries:
@@ -111,7 +112,7 @@ def test_explore(page, server):
     page.locator(".st-key-explore_z1 input").fill("0.25")
     page.keyboard.press("Enter")
     third[0] = 0.25
-    wait_until(lambda: point(page) == pytest.approx(third, abs=1e-4), 30, "the typed coordinate in the address")
+    wait_until(lambda: point(page) == pytest.approx(third, abs=1e-4), PATIENCE, "the typed coordinate in the address")
     entries.added(0, section="grid")
     assert second != pytest.approx(third)
     choose(page, "checkpoint", "mnist-20d")
@@ -135,7 +136,7 @@ def test_explore(page, server):
     for _ in range(4):
         entries.go(1)
     expect(chosen(page, "checkpoint")).to_have_value("mnist-20d")
-    page.wait_for_selector(TWENTY, state="attached", timeout=60_000)
+    page.wait_for_selector(TWENTY, state="attached")
     expect(page.locator(".st-key-explore_plane [aria-checked=true]")).to_have_text(["Principal components"])
     expect(page.locator(".st-key-explore_layers [aria-checked=true]")).to_have_text(["Codes"])
     entries.go(-1)
@@ -158,7 +159,7 @@ def test_a_link_to_explore_adds_no_entry_and_back_leaves_it(page, server):
     entries.go(-1)
     page.go_back()
     page.wait_for_url(f"{server.url}/")
-    page.get_by_role("button", name="Drag through a trained one").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Drag through a trained one").wait_for()
 
 
 def test_map(page, server):
@@ -172,20 +173,20 @@ def test_map(page, server):
     choose(page, "map_colour", "KL")
     entries.added(1, colour="kl")
     axis = f"() => document.querySelector('{CHART}')?._fullLayout?.xaxis.title.text"
-    wait_until(lambda: "PC 1" in (page.evaluate(axis) or ""), 60, "the components")
+    wait_until(lambda: "PC 1" in (page.evaluate(axis) or ""), PATIENCE, "the components")
 
     entries.go(-1)
     expect(chosen(page, "map_colour")).to_have_value("Class")
     entries.go(-1)
     expect(page.locator(".st-key-map_method [aria-checked=true]")).to_have_text(["Latent axes"])
-    wait_until(lambda: page.evaluate(axis) == "z7", 60, lambda: page.evaluate(axis))
+    wait_until(lambda: page.evaluate(axis) == "z7", PATIENCE, lambda: page.evaluate(axis))
     entries.go(-1)
     expect(chosen(page, "checkpoint")).to_have_value("mnist-2d")
-    wait_until(lambda: page.evaluate(axis) == "z1", 60, lambda: page.evaluate(axis))
+    wait_until(lambda: page.evaluate(axis) == "z1", PATIENCE, lambda: page.evaluate(axis))
     for _ in range(3):
         entries.go(1)
     expect(chosen(page, "map_colour")).to_have_value("KL")
-    wait_until(lambda: "PC 1" in (page.evaluate(axis) or ""), 60, "the components")
+    wait_until(lambda: "PC 1" in (page.evaluate(axis) or ""), PATIENCE, "the components")
 
     visit(page, "Explore")  # the model goes along, and Back finds the map as it was
     entries.added(1, checkpoint="mnist-20d", plane="axes-7-12", picture="")
@@ -194,14 +195,14 @@ def test_map(page, server):
     entries.go(-1)
     expect(chosen(page, "checkpoint")).to_have_value("mnist-20d")
     entries.go(-1)
-    wait_until(lambda: "PC 1" in (page.evaluate(axis) or ""), 60, "the components")
+    wait_until(lambda: "PC 1" in (page.evaluate(axis) or ""), PATIENCE, "the components")
     expect(chosen(page, "map_colour")).to_have_value("KL")
 
 
 def test_sweep(page, server):
     entries = open_home(page, server)
     visit(page, "Sweep beta")
-    page.wait_for_selector(".st-key-sweep_start button:enabled", timeout=60_000)
+    page.wait_for_selector(".st-key-sweep_start button:enabled")
     entries.added(1, beside="")
     models = page.locator(".st-key-sweep_models")
     models.get_by_role("button", name=re.compile("shapes-conv-beta1")).click()
@@ -211,10 +212,10 @@ def test_sweep(page, server):
     page.locator(".st-key-sweep_betas").get_by_role("button", name=re.compile("0.25")).click()
     page.locator(".st-key-sweep_epochs input").fill("1")
     page.click(".st-key-sweep_start button")
-    page.wait_for_function(SWEPT, arg="Running", timeout=60_000)
-    trained = wait_until(lambda: said(page).get("runs"), 30, "the trainings in the address")
+    page.wait_for_function(SWEPT, arg="Running")
+    trained = wait_until(lambda: said(page).get("runs"), PATIENCE, "the trainings in the address")
     entries.added(1, runs=trained, beside="")
-    page.wait_for_function(SWEPT, arg="Done", timeout=180_000)
+    page.wait_for_function(SWEPT, arg="Done")
     entries.added(0, runs=trained, beside="")  # all that they did meanwhile added none
     page.wait_for_selector(".st-key-sweep_start button:enabled")
     choose(page, "sweep_models", "mnist-2d")
@@ -222,56 +223,56 @@ def test_sweep(page, server):
 
     entries.go(-1)
     expect(models.get_by_role("button", name=re.compile("mnist-2d"))).to_have_count(0)
-    page.wait_for_function(SWEPT, arg="Done", timeout=60_000)
+    page.wait_for_function(SWEPT, arg="Done")
     entries.go(-1)
-    page.wait_for_function(SWEPT, arg="Idle", timeout=60_000)
+    page.wait_for_function(SWEPT, arg="Idle")
     expect(models.get_by_role("button", name=re.compile("shapes-conv"))).to_have_count(1)
     entries.go(-1)
     expect(models.get_by_role("button", name=re.compile("shapes-conv"))).to_have_count(2)
     for _ in range(3):
         entries.go(1)
-    page.wait_for_function(SWEPT, arg="Done", timeout=60_000)
+    page.wait_for_function(SWEPT, arg="Done")
     expect(models.get_by_role("button", name=re.compile("mnist-2d"))).to_have_count(1)
 
 
 def train(page: Page, epochs: int) -> None:
-    page.wait_for_selector(".st-key-train_start button:enabled", timeout=60_000)
-    page.locator(".st-key-train_epochs input").fill(str(epochs))
+    page.wait_for_selector(".st-key-train_start button:enabled")
+    fill_epochs(page, epochs)
     page.click(".st-key-train_start button")
     page.wait_for_function(
         "done => document.querySelector('.st-key-train_status')?.innerText.startsWith(done)",
-        arg=f"Done · {epochs} of {epochs} epochs", timeout=180_000,
+        arg=f"Done · {epochs} of {epochs} epochs",
     )  # fmt: skip
 
 
 def test_train(page, server):
     entries = open_home(page, server)
     visit(page, "Train")
-    page.wait_for_selector(".st-key-train_start button:enabled", timeout=60_000)
+    page.wait_for_selector(".st-key-train_start button:enabled")
     entries.added(1, run="", preset="")
     choose(page, "train_preset", "Textbook")
     entries.added(1, preset="textbook")
     page.locator(".st-key-train_data input").click()
     page.get_by_role("option", name="Small digits").click()
     train(page, 2)
-    first = wait_until(lambda: said(page).get("run"), 30, "the training in the address")
+    first = wait_until(lambda: said(page).get("run"), PATIENCE, "the training in the address")
     entries.added(1, run=first, preset="textbook")  # all that it did meanwhile added no other
     replay = page.locator(".st-key-train_replay input")
     replay.press("ArrowLeft")
     expect(replay).to_have_attribute("aria-valuetext", "1")
     train(page, 3)
-    second = wait_until(lambda: said(page)["run"] != first and said(page)["run"], 30, "another training in the address")
+    second = wait_until(lambda: said(page)["run"] != first and said(page)["run"], PATIENCE, "another training in the address")
     entries.added(1, run=second)
 
     entries.go(-1)
-    wait_for_status(page, "Done · 2 of 2 epochs", 60)
+    wait_for_status(page, "Done · 2 of 2 epochs")
     entries.go(-1)
-    wait_for_status(page, "Idle", 60)
+    wait_for_status(page, "Idle")
     expect(chosen(page, "train_preset")).to_have_value("Textbook")
     entries.go(-1)
     expect(chosen(page, "train_preset")).to_have_value("Watch a map form")
-    wait_for_status(page, "Idle", 60)
+    wait_for_status(page, "Idle")
     for _ in range(3):
         entries.go(1)
-    wait_for_status(page, "Done · 3 of 3 epochs", 60)
+    wait_for_status(page, "Done · 3 of 3 epochs")
     expect(chosen(page, "train_preset")).to_have_value("Textbook")

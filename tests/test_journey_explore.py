@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from conftest import at_rest, wait_until
+from conftest import PATIENCE, at_rest, new_context, wait_until
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -16,7 +16,7 @@ PLANE = "[data-testid=latent-plane]"
 
 def open_pad(page, address: str) -> None:
     page.goto(address)
-    page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=90_000)
+    page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0")
 
 
 def seen(page, index: int = 0) -> list[float]:
@@ -43,19 +43,19 @@ def test_drag_see_another_digit_and_send_the_link(page, server, chromium):
     page.mouse.down()
     page.mouse.move(x - plane["width"] / 4, y - plane["height"] / 4, steps=10)
     expect(page.locator(PAD)).not_to_have_attribute("data-z", start)  # while the hand is still down
-    wait_until(lambda: picture(page) != before, 10, "another picture")
+    wait_until(lambda: picture(page) != before, PATIENCE, "another picture")
     page.mouse.up()
-    wait_until(lambda: linked(page, "z") == pytest.approx(seen(page), abs=2e-5) != [0, 0], 30, "the address follows")
+    wait_until(lambda: linked(page, "z") == pytest.approx(seen(page), abs=2e-5) != [0, 0], PATIENCE, "the address follows")
     z = seen(page)
     shown = page.wait_for_selector(".st-key-explore_z1 input")
     page.wait_for_function(
-        "([box, value]) => Math.abs(box.value - value) < 0.01", arg=[shown, z[0]], timeout=20_000
+        "([box, value]) => Math.abs(box.value - value) < 0.01", arg=[shown, z[0]]
     )  # the number box follows
     assert plane["y"] + plane["height"] <= 900  # whole above the fold
 
-    guest = chromium.new_context(viewport={"width": 1400, "height": 900}).new_page()
+    guest = new_context(chromium, viewport={"width": 1400, "height": 900}).new_page()
     open_pad(guest, page.url)
-    wait_until(lambda: seen(guest) == pytest.approx(z, abs=2e-5), 30, "the guest is where the link says")
+    wait_until(lambda: seen(guest) == pytest.approx(z, abs=2e-5), PATIENCE, "the guest is where the link says")
     guest.context.close()
 
 
@@ -64,13 +64,13 @@ def test_a_number_box_moves_the_marker_without_a_mouse(page, server):
     page.locator(".st-key-explore_z1 input").fill("1.5")
     page.keyboard.press("Enter")
     page.wait_for_function(
-        f"() => Math.abs(parseFloat(document.querySelector('{PAD}').dataset.z) - 1.5) < 1e-3", timeout=20_000
+        f"() => Math.abs(parseFloat(document.querySelector('{PAD}').dataset.z) - 1.5) < 1e-3"
     )
 
 
 def scrolled_tab(page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
-    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=30_000)
+    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
 
 
 def posterior(page, index: int = 0) -> list[float]:
@@ -90,28 +90,28 @@ def test_draw_a_digit_with_the_mouse_and_see_its_ellipse_and_terms(page, server)
     page.mouse.down()
     page.mouse.move(box["x"] + 140, box["y"] + 240, steps=10)  # a one
     page.mouse.up()
-    page.wait_for_function("() => document.querySelector('[data-testid=latent-plane]').dataset.posterior", timeout=30_000)
+    page.wait_for_function("() => document.querySelector('[data-testid=latent-plane]').dataset.posterior")
     x, y, *half_axes, _ = posterior(page)
     assert all(0 < half < 1 for half in half_axes)
     page.wait_for_function(
         f"([x, y]) => {{ const z = document.querySelector('{PAD}').dataset.z.split(','); "
         "return Math.hypot(z[0] - x, z[1] - y) < 1e-4; }",
-        arg=[x, y], timeout=20_000,
+        arg=[x, y],
     )  # fmt: skip  # the marker glides to its code
-    page.get_by_role("cell", name="-ELBO").wait_for(timeout=20_000)
+    page.get_by_role("cell", name="-ELBO").wait_for()
     expect(page.locator(f"{PAD} figcaption")).to_have_text("1")  # the nearest test image
 
 
 def test_a_walk_along_the_decoder_is_drawn_on_the_plane_and_taken_along(page, server):
     open_pad(page, f"{server.url}/explore")
     path = "JSON.parse(document.querySelector('[data-testid=latent-plane]').dataset.path)"
-    wait_until(lambda: page.evaluate(path) == [], 30, "no walk yet")
+    wait_until(lambda: page.evaluate(path) == [], PATIENCE, "no walk yet")
     scrolled_tab(page, "Walk")
-    page.wait_for_function(f"() => {path}.length > 1", timeout=30_000)
+    page.wait_for_function(f"() => {path}.length > 1")
     straight = page.evaluate(path)
     page.locator(".st-key-explore_walk").get_by_text("Along the decoder").click()
     before = json.dumps(straight, separators=(",", ":"))
-    page.wait_for_function(f"(line) => JSON.stringify({path}) !== line", arg=before, timeout=90_000)
+    page.wait_for_function(f"(line) => JSON.stringify({path}) !== line", arg=before)
     bent = page.evaluate(path)
     assert bent[0] == pytest.approx(straight[0], abs=1e-4)
     assert bent[-1] == pytest.approx(straight[-1], abs=1e-4)
@@ -121,12 +121,12 @@ def test_a_walk_along_the_decoder_is_drawn_on_the_plane_and_taken_along(page, se
     link.wait_for_function(f"(line) => JSON.stringify({path}) === line", arg=json.dumps(bent, separators=(",", ":")))
     link.locator(".st-key-explore_strip button").wait_for()
     link.close()
-    with page.expect_download(timeout=120_000) as download:
+    with page.expect_download() as download:
         page.click(".st-key-explore_strip button")
     with Image.open(download.value.path()) as strip:
         assert strip.width > 10 * strip.height
     scrolled_tab(page, "Grid")
-    page.wait_for_function(f"() => {path}.length === 0", timeout=20_000)  # the walk goes with its section
+    page.wait_for_function(f"() => {path}.length === 0")  # the walk goes with its section
 
 
 def test_a_second_model_shows_the_same_image_and_a_link_opens_both(page, server, chromium):
@@ -139,8 +139,8 @@ def test_a_second_model_shows_the_same_image_and_a_link_opens_both(page, server,
             pad.querySelector('[data-testid=latent-plane]').dataset.posterior);
         return ready && pads.length === 2 && pads[0].getBoundingClientRect().right < pads[1].getBoundingClientRect().left;
     }}"""  # side by side
-    page.wait_for_function(both, timeout=60_000)
-    page.wait_for_function("() => new URL(location).searchParams.has('beside_z')", timeout=20_000)
+    page.wait_for_function(both)
+    page.wait_for_function("() => new URL(location).searchParams.has('beside_z')")
     assert len(posterior(page, 0)) == len(posterior(page, 1)) == 5
     at_rest(page.locator(PLANE).first)
     assert all(bottom <= 900 for bottom in bottoms(page))
@@ -148,19 +148,19 @@ def test_a_second_model_shows_the_same_image_and_a_link_opens_both(page, server,
     plane = page.locator(PLANE).nth(1).bounding_box()
     page.mouse.click(plane["x"] + plane["width"] * 0.7, plane["y"] + plane["height"] * 0.3)
     wait_until(
-        lambda: linked(page, "beside_z") == pytest.approx(seen(page, 1), abs=2e-5) != before[1], 30, "the address follows"
+        lambda: linked(page, "beside_z") == pytest.approx(seen(page, 1), abs=2e-5) != before[1], PATIENCE, "the address follows"
     )
     after = [seen(page, index) for index in (0, 1)]
     assert after[0] == before[0]
 
-    guest = chromium.new_context(viewport={"width": 1400, "height": 900}).new_page()
+    guest = new_context(chromium, viewport={"width": 1400, "height": 900}).new_page()
     guest.goto(page.url)
-    guest.wait_for_function(both, timeout=60_000)
+    guest.wait_for_function(both)
     for index in (0, 1):
-        wait_until(lambda pad=index: seen(guest, pad) == pytest.approx(after[pad], abs=2e-5), 30, "where the link says")
+        wait_until(lambda pad=index: seen(guest, pad) == pytest.approx(after[pad], abs=2e-5), PATIENCE, "where the link says")
     expect(guest.locator(".st-key-explore_layers [aria-checked=true]")).to_have_text("Codes")
     expect(guest.locator(".st-key-explore_image input")).to_have_value("5")
-    wait_until(lambda: url_of(guest) == url_of(page), 30, "the same address")
+    wait_until(lambda: url_of(guest) == url_of(page), PATIENCE, "the same address")
     guest.context.close()
 
 
@@ -169,7 +169,6 @@ def test_two_models_of_many_dimensions_are_whole_above_the_fold(page, server):
     page.wait_for_function(
         f"() => {{ const pads = [...document.querySelectorAll('{PAD}')];"
         " return pads.length === 2 && pads.every((pad) => +pad.dataset.decodes) }",
-        timeout=60_000,
     )
     at_rest(page.locator(PLANE).first)
     assert all(bottom <= 900 for bottom in bottoms(page))
@@ -186,7 +185,7 @@ def url_of(page) -> dict[str, list[str]]:
 
 def test_a_heat_map_fills_the_plane(page, server):
     open_pad(page, f"{server.url}/explore?show=density")
-    page.locator(".latent-pad__ramp").wait_for(timeout=30_000)
+    page.locator(".latent-pad__ramp").wait_for()
     page.wait_for_function(  # strong in the middle of the codes, and nothing in a corner
         """() => {
             const canvas = document.querySelector('canvas[data-part=tiles]');

@@ -22,12 +22,12 @@ def test_started_elsewhere_it_looks_as_it_should_and_asks_no_other_host(page, el
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
     page.goto(elsewhere.url)
-    page.wait_for_selector(".st-key-home_train button", timeout=90_000)
+    page.wait_for_selector(".st-key-home_train button")
     assert page.evaluate(PRIMARY) == "rgb(67, 56, 202)", "the theme of .streamlit/config.toml"
     for title, _, address in PAGES.values():
         page.locator("[data-testid=stSidebarNav]").get_by_role("link", name=title, exact=True).click()
         page.wait_for_url(lambda url, address=address: url.split("?")[0] == f"{elsewhere.url}/{address}")
-        page.wait_for_selector("h1", timeout=90_000)
+        page.wait_for_selector("h1")
     host = f"127.0.0.1:{elsewhere.port}/"
     assert len(asked) > 50
     assert [url for url in asked if not url.startswith((f"http://{host}", f"ws://{host}", "data:", "blob:"))] == []

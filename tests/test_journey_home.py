@@ -16,7 +16,7 @@ PAD = "[data-testid=latent-pad]"
 
 def test_home_is_a_pad_that_can_be_dragged_at_once_and_leads_to_train(page, server):
     page.goto(server.url)
-    page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=60_000)
+    page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0")
     expect(page.locator("h1")).to_have_text("Latentscape")
     pad = at_rest(page.locator(PAD))
     assert pad["y"] + pad["height"] <= 900  # whole above the fold
@@ -30,14 +30,14 @@ def test_home_is_a_pad_that_can_be_dragged_at_once_and_leads_to_train(page, serv
     page.wait_for_function(f"(before) => +document.querySelector('{PAD}').dataset.decodes > before + 3", arg=decodes)
     expect(page.locator(PAD)).not_to_have_attribute("data-z", start)
     page.click(".st-key-home_train button")
-    page.wait_for_selector(".st-key-train_start", timeout=30_000)
+    page.wait_for_selector(".st-key-train_start")
     page.wait_for_url(re.compile("/train$"))
 
 
 def test_on_a_telephone_the_pad_comes_first_and_fits_the_screen(page, server):
     page.set_viewport_size({"width": 400, "height": 900})
     page.goto(server.url)
-    page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0", timeout=60_000)
+    page.wait_for_function(f"() => +document.querySelector('{PAD}')?.dataset.decodes > 0")
     pad = at_rest(page.locator(PAD))
     assert pad["y"] + pad["height"] <= 900
     assert pad["y"] < page.locator(".st-key-home_train button").bounding_box()["y"]
@@ -58,8 +58,8 @@ def test_a_deep_link_is_the_first_thing_a_fresh_server_is_asked(page, tmp_path):
     page.add_init_script(f"({REMEMBER_THE_MENU})()")
     try:
         page.goto(f"{fresh.url}/train")
-        page.wait_for_selector(".st-key-train_start button", timeout=60_000)
-        page.wait_for_selector(".st-key-checkpoint", timeout=30_000)
+        page.wait_for_selector(".st-key-train_start button")
+        page.wait_for_selector(".st-key-checkpoint")
         titles = {title for title, *_ in PAGES.values()}
         seen = {text.split("\n")[-1] for text in page.evaluate("() => [...menu]")}
         assert seen - {""} == titles  # never a menu of file names

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ROOT, at_rest, wait_until
+from conftest import PATIENCE, ROOT, at_rest, new_context, wait_until
 from playwright.sync_api import expect
 
 from vae_core import checkpoint, data, evaluate
@@ -16,7 +16,7 @@ HOVERED = "[data-testid=hover-picture]"
 
 def open_map(page, server, query: str = "") -> None:
     page.goto(f"{server.url}/map{query}")
-    page.wait_for_selector(f"{CHART} .nsewdrag", timeout=90_000)
+    page.wait_for_selector(f"{CHART} .nsewdrag")
     at_rest(page.locator(f"{CHART} .nsewdrag"))
 
 
@@ -52,7 +52,7 @@ def moved(page, before: float) -> float:
              const now = document.querySelector(chart)?._fullData?.[0].x[0];
              return now !== before && now;
            }""",
-        arg=[CHART, before], timeout=60_000,
+        arg=[CHART, before],
     ).json_value()  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_the_image_under_the_cursor_is_the_one_of_that_code(page, server, codes)
     spot = on_screen(page, codes[[lonely]])[0]
     page.mouse.move(*(spot + 30))
     page.mouse.move(*spot, steps=6)
-    page.wait_for_function(f"n => document.querySelector('{HOVERED}')?.dataset.index === String(n)", arg=lonely, timeout=20_000)
+    page.wait_for_function(f"n => document.querySelector('{HOVERED}')?.dataset.index === String(n)", arg=lonely)
     expect(page.locator(HOVERED)).to_be_visible()
     shown = page.evaluate(
         """async hovered => {
@@ -88,7 +88,7 @@ def test_the_image_under_the_cursor_is_the_one_of_that_code(page, server, codes)
     original = data.load("mnist").test_images[lonely].numpy().ravel().astype(int)
     assert np.abs(np.array(shown) - original).mean() < 8  # packed with loss; another digit differs by some 40
     page.mouse.move(spot[0], 20)
-    page.wait_for_function(f"() => document.querySelector('{HOVERED}').style.display === 'none'", timeout=20_000)
+    page.wait_for_function(f"() => document.querySelector('{HOVERED}').style.display === 'none'")
 
 
 def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(page, server, codes):
@@ -96,7 +96,7 @@ def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(pa
     corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
     lasso(page, on_screen(page, corners))
     gallery = page.locator(".st-key-map_gallery")
-    gallery.get_by_text(re.compile(r"images selected")).wait_for(timeout=30_000)
+    gallery.get_by_text(re.compile(r"images selected")).wait_for()
     inside = int((np.abs(codes) < 0.5).all(1).sum())
     chosen = int(gallery.get_by_text(re.compile(r"images selected")).inner_text().split()[0].replace(",", ""))
     assert chosen == pytest.approx(inside, rel=0.03)  # the hand of the mouse is a pixel wide
@@ -105,24 +105,24 @@ def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(pa
 
     axes = first_point(page)
     page.locator(".st-key-map_method").get_by_text("t-SNE").click()
-    page.locator(".st-key-map_status").get_by_text(re.compile(r"iteration \d+ of")).wait_for(timeout=90_000)
+    page.locator(".st-key-map_status").get_by_text(re.compile(r"iteration \d+ of")).wait_for()
     early = moved(page, axes)
     moved(page, early)  # the picture moves while it converges
     page.locator(".st-key-map_stop button").click()
-    page.locator(".st-key-map_status").get_by_text(re.compile("stopped at iteration")).wait_for(timeout=30_000)
+    page.locator(".st-key-map_status").get_by_text(re.compile("stopped at iteration")).wait_for()
     expect(gallery.get_by_text(f"{chosen:,} images selected")).to_be_visible()
     selected = f"() => document.querySelector('{CHART}')?._fullData?.map(trace => trace.selectedpoints?.length ?? 0) ?? []"
-    wait_until(lambda: sum(page.evaluate(selected)[:10]) == chosen, 30, "the selection on the new projection")
+    wait_until(lambda: sum(page.evaluate(selected)[:10]) == chosen, PATIENCE, "the selection on the new projection")
 
     page.locator(".st-key-map_clear button").click()
-    gallery.get_by_text("Nothing is selected.").wait_for(timeout=30_000)
+    gallery.get_by_text("Nothing is selected.").wait_for()
     stopped = first_point(page)
     page.locator(".st-key-map_method").get_by_text("Latent axes").click()
     assert moved(page, stopped) == axes
 
 
 def test_on_a_phone_nothing_is_cut_off(chromium, server):
-    phone = chromium.new_context(viewport={"width": 360, "height": 800}).new_page()
+    phone = new_context(chromium, viewport={"width": 360, "height": 800}).new_page()
     open_map(phone, server, "?checkpoint=mnist-20d")
     phone.wait_for_function("() => document.querySelector('.stMain').scrollWidth <= innerWidth")
     phone.context.close()

@@ -1,9 +1,9 @@
 """The server is killed under open pages and started again: nothing hangs, and what was lost is said."""
 
 import pytest
-from conftest import ROOT, Server, wait_until
+from conftest import PATIENCE, ROOT, Server, wait_until
 from playwright.sync_api import expect
-from test_journey_train import train_without_end, wait_for_status
+from test_journey_train import fill_epochs, train_without_end, wait_for_status
 
 pytestmark = pytest.mark.browser
 
@@ -27,11 +27,11 @@ def test_pages_come_back_with_a_server_that_was_killed_say_what_was_lost_and_go_
     server = mortal()
     pad = page.context.new_page()
     pad.goto(f"{server.url}/explore")
-    pad.wait_for_function("() => +document.querySelector('[data-testid=latent-pad]')?.dataset.decodes > 0", timeout=90_000)
+    pad.wait_for_function("() => +document.querySelector('[data-testid=latent-pad]')?.dataset.decodes > 0")
     train_without_end(page, server)
-    wait_until(lambda: "run=" in page.url, 60, "the run has an address")
+    wait_until(lambda: "run=" in page.url, PATIENCE, "the run has an address")
     for pictures in ("reconstructions", "samples"):  # the browser has fetched what draws them
-        page.wait_for_selector(f".st-key-train_{pictures} img", timeout=60_000)
+        page.wait_for_selector(f".st-key-train_{pictures} img")
 
     server.process.kill()
     server.process.wait()
@@ -42,17 +42,17 @@ def test_pages_come_back_with_a_server_that_was_killed_say_what_was_lost_and_go_
     pad.wait_for_function(f"before => ({decodes})() > before", arg=before)
 
     mortal()
-    expect(page.get_by_text("The server was started anew.")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("The server was started anew.")).to_be_visible()
     expect(page.get_by_text("This run is no longer here")).to_be_visible()
     page.click(".st-key-shell_restart button")
     expect(page.get_by_text("The server was started anew.")).to_have_count(0)
-    page.locator(".st-key-train_epochs input").fill("1000")
+    fill_epochs(page, 1000)
     page.click(".st-key-train_start button")
-    wait_for_status(page, "Running", 120)
+    wait_for_status(page, "Running")
     page.click(".st-key-train_stop button")
-    wait_for_status(page, "Stopped", 60)
+    wait_for_status(page, "Stopped")
     pad.get_by_role("radio", name="Codes", exact=True).click()  # a page at rest asks for nothing by itself
-    expect(pad.get_by_text("The server was started anew.")).to_be_visible(timeout=60_000)
+    expect(pad.get_by_text("The server was started anew.")).to_be_visible()
     page.reload()
-    page.wait_for_selector(".st-key-train_start button", timeout=60_000)
+    page.wait_for_selector(".st-key-train_start button")
     expect(page.get_by_text("The server was started anew.")).to_have_count(0)

@@ -18,14 +18,14 @@ def pictures(page) -> list[str]:
 
 def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
     page.goto(f"{server.url}/restore")
-    page.wait_for_selector(".st-key-restore_scores [data-testid=stDataFrame]", timeout=90_000)
+    page.wait_for_selector(".st-key-restore_scores [data-testid=stDataFrame]")
     page.locator(".st-key-restore_damage input").click()
     page.get_by_text("Paint it by hand").click()
     canvas = page.locator(".st-key-restore_mask canvas").last
-    canvas.wait_for(timeout=20_000)
-    page.wait_for_function(f"() => new Set([...document.querySelectorAll('{ROW}')].map(i => i.src)).size < 5", timeout=20_000)
+    canvas.wait_for()
+    page.wait_for_function(f"() => new Set([...document.querySelectorAll('{ROW}')].map(i => i.src)).size < 5")
     before = pictures(page)
-    page.wait_for_function(f"() => ({SCORES})().length === 0", timeout=20_000)  # nothing is lost yet
+    page.wait_for_function(f"() => ({SCORES})().length === 0")  # nothing is lost yet
     box = at_rest(canvas)
     assert box["y"] + box["height"] <= 900  # above the fold
     page.evaluate(COUNT_SENT)
@@ -37,9 +37,9 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
     page.wait_for_function(
         "([row, before]) => { const now = [...document.querySelectorAll(row)].map(i => i.src);"
         " return now.length === before.length && now.filter((src, at) => src !== before[at]).length > 2 * 6 }",
-        arg=[ROW, before], timeout=30_000,
+        arg=[ROW, before],
     )  # fmt: skip
-    page.wait_for_function(f"() => ({SCORES})().length === 7", timeout=20_000)
+    page.wait_for_function(f"() => ({SCORES})().length === 7")
     first = page.evaluate(SCORES)
     page.mouse.move(box["x"] + 60, box["y"] + 240)
     page.mouse.down()
@@ -48,7 +48,7 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
     page.wait_for_function(
         f"(first) => {{ const now = ({SCORES})(); "
         "return now.length === 7 && now.filter((words, at) => words !== first[at]).length > 5 }",
-        arg=first, timeout=30_000,
+        arg=first,
     )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
 def test_the_pictures_are_as_large_as_the_window_allows_and_in_line(page, server, width, across, least):
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{server.url}/restore")
-    page.wait_for_selector(".st-key-restore_scores [data-testid=stDataFrame]", timeout=90_000)
+    page.wait_for_selector(".st-key-restore_scores [data-testid=stDataFrame]")
     page.wait_for_function(  # when all pictures are loaded: repairs in one line, their errors in another
         """([across, least]) => {
             const cards = [...document.querySelectorAll('[class*=st-key-restore_card_]')].map((card) =>
@@ -65,7 +65,7 @@ def test_the_pictures_are_as_large_as_the_window_allows_and_in_line(page, server
             const large = (card) => card.length === 2 && card.every((box) => box.width >= least && box.height >= least);
             return cards.length === 8 && cards.every(large) && cards.every(inLine);
         }""",
-        arg=[across, least], timeout=30_000,
+        arg=[across, least],
     )  # fmt: skip
     segments = "[...document.querySelectorAll('.st-key-restore_source *')]"
     page.wait_for_function(f"() => {segments}.every((part) => part.scrollWidth <= part.clientWidth + 1)")  # none is cut off

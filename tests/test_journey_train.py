@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import wait_until
+from conftest import PATIENCE, new_context, wait_until
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -12,8 +12,8 @@ LOSS_IS_SHOWN = "() => /\\d nats/.test(document.querySelector('[data-testid=stMe
 HAS_STATUS = "word => document.querySelector('.st-key-train_status')?.innerText.startsWith(word)"
 
 
-def wait_for_status(page, word: str, seconds: float) -> None:
-    page.wait_for_function(HAS_STATUS, arg=word, timeout=seconds * 1000)
+def wait_for_status(page, word: str) -> None:
+    page.wait_for_function(HAS_STATUS, arg=word)
 
 
 def shown_loss(page) -> float | None:
@@ -25,7 +25,13 @@ def shown_loss(page) -> float | None:
 
 def open_train(page, server, query: str = "") -> None:
     page.goto(f"{server.url}/train{query}")
-    page.wait_for_selector(".st-key-train_start button", timeout=60_000)
+    page.wait_for_selector(".st-key-train_start button")
+
+
+def fill_epochs(page, epochs: int) -> None:
+    box = page.locator(".st-key-train_epochs input")
+    expect(box).to_have_count(1)  # while a form is drawn anew there may be two
+    box.fill(str(epochs))
 
 
 def train_without_end(page, server) -> None:
@@ -34,29 +40,34 @@ def train_without_end(page, server) -> None:
     page.locator(".st-key-train_preset input").click()
     page.get_by_role("option", name="First map in ten seconds").click()
     expect(page.locator(".st-key-train_batch_size input")).to_have_value("256")
-    page.locator(".st-key-train_epochs input").fill("1000")
+    fill_epochs(page, 1000)
     page.click(".st-key-train_start button")
-    wait_for_status(page, "Running", 90)
+    wait_for_status(page, "Running")
 
 
-def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server):
+def test_a_newcomer_presses_train_and_stops_before_an_epoch_is_over(page, server):
     open_train(page, server)
-    wait_for_status(page, "Idle", 30)
+    wait_for_status(page, "Idle")
     expect(page.locator("h1")).to_have_count(1)
     page.click(".st-key-train_start button")
-    wait_for_status(page, "Running", 90)
+    wait_for_status(page, "Running")
     for key in ("train_map", "train_reconstructions", "train_samples", "train_loss"):
-        page.wait_for_selector(f".st-key-{key}", timeout=30_000)
-    page.wait_for_function(LOSS_IS_SHOWN, timeout=120_000)
-
+        page.wait_for_selector(f".st-key-{key}")
     page.click(".st-key-train_stop button")
-    wait_for_status(page, "Stopped", 30)
+    wait_for_status(page, "Stopped")
+
+
+def test_a_stopped_run_is_found_again_after_a_reload_and_taken_away(page, server):
+    train_without_end(page, server)
+    page.wait_for_function(LOSS_IS_SHOWN)
+    page.click(".st-key-train_stop button")
+    wait_for_status(page, "Stopped")
     page.wait_for_selector(".st-key-train_keep button")
     page.wait_for_url(re.compile("run="))
     shown = shown_loss(page)
     page.reload()
-    wait_for_status(page, "Stopped", 60)
-    wait_until(lambda: shown_loss(page) == shown, 30, "the same loss after a reload")
+    wait_for_status(page, "Stopped")
+    wait_until(lambda: shown_loss(page) == shown, PATIENCE, "the same loss after a reload")
     with page.expect_download() as download:
         page.click(".st-key-train_download button")
     assert download.value.suggested_filename.endswith(".zip")
@@ -64,32 +75,32 @@ def test_a_newcomer_trains_stops_reloads_and_finds_the_run_again(page, server):
 
 def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch_and_a_guest_may_look(page, server, chromium):
     train_without_end(page, server)
-    page.wait_for_function(LOSS_IS_SHOWN, timeout=120_000)
+    page.wait_for_function(LOSS_IS_SHOWN)
     page.wait_for_function(
         "first => parseFloat(document.querySelector('[data-testid=stMetricValue]').innerText) < first",
-        arg=shown_loss(page), timeout=120_000,
+        arg=shown_loss(page),
     )  # fmt: skip
     page.click(".st-key-train_pause button")
-    wait_for_status(page, "Paused", 30)
+    wait_for_status(page, "Paused")
     done = int(re.search(r"(\d+) of 1000 epochs", page.locator(STATUS).inner_text())[1])
     page.click(".st-key-train_step button")
     page.wait_for_function(
         "done => document.querySelector('.st-key-train_status').innerText.startsWith(`Paused · ${done + 1} of 1000 epochs`)",
-        arg=done, timeout=120_000,
+        arg=done,
     )  # fmt: skip
 
     page.get_by_role("button", name="Share").click()
     link = page.locator(".st-key-train_link_look code").inner_text()
     page.keyboard.press("Escape")
-    guest = chromium.new_context().new_page()
+    guest = new_context(chromium).new_page()
     guest.goto(link)
-    guest.wait_for_selector(STATUS, timeout=60_000)
-    guest.wait_for_selector(".st-key-train_map", timeout=30_000)
+    guest.wait_for_selector(STATUS)
+    guest.wait_for_selector(".st-key-train_map")
     expect(guest.locator(".st-key-train_stop")).to_have_count(0)
     guest.context.close()
 
     page.click(".st-key-train_stop button")
-    wait_for_status(page, "Stopped", 30)
+    wait_for_status(page, "Stopped")
 
 
 @pytest.mark.parametrize("width", [1400, 320])
@@ -97,8 +108,8 @@ def test_nothing_is_cut_off_sideways(page, server, width):
     page.set_viewport_size({"width": width, "height": 900})
     for path in ("/", "/train"):
         page.goto(server.url + path)
-        page.wait_for_selector("h1", timeout=60_000)
-        page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000)
+        page.wait_for_selector("h1")
+        page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
         page.wait_for_function(
             "() => { const main = document.querySelector('[data-testid=stMain]');"
             " return document.documentElement.scrollWidth <= innerWidth && main.scrollWidth <= main.clientWidth }"

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import wait_until
+from conftest import PATIENCE, new_context, wait_until
 from playwright.sync_api import expect
 from test_journey_train import train_without_end, wait_for_status
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def another(chromium):
     """A second person's browser."""
-    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    context = new_context(chromium, viewport={"width": 1400, "height": 900})
     yield context.new_page()
     context.close()
 
@@ -32,21 +32,21 @@ def test_an_address_only_looks_a_control_link_controls_and_neither_is_an_identit
     assert control.split("run=")[1] not in page.url
 
     another.goto(page.url)  # the copied address
-    wait_for_status(another, "Running", 60)
-    another.wait_for_selector(".st-key-train_map", timeout=60_000)
+    wait_for_status(another, "Running")
+    another.wait_for_selector(".st-key-train_map")
     expect(another.locator(".st-key-train_stop")).to_have_count(0)
     expect(another.get_by_role("button", name="Share")).to_have_count(0)
     expect(another.locator(".st-key-train_start button")).to_be_enabled()  # their own form
 
     another.goto(control)
-    another.wait_for_selector(".st-key-train_pause button", timeout=60_000)
-    wait_until(lambda: control.split("run=")[1] not in another.url, 30, "the address shows the link to look")
+    another.wait_for_selector(".st-key-train_pause button")
+    wait_until(lambda: control.split("run=")[1] not in another.url, PATIENCE, "the address shows the link to look")
     another.reload()  # still controls
-    another.wait_for_selector(".st-key-train_pause button:enabled", timeout=60_000)
+    another.wait_for_selector(".st-key-train_pause button:enabled")
     another.click(".st-key-train_stop button")
-    wait_for_status(another, "Stopped", 30)
+    wait_for_status(another, "Stopped")
     expect(another.locator(".st-key-train_keep")).to_have_count(0)  # the model is its owner's
-    wait_for_status(page, "Stopped", 30)
+    wait_for_status(page, "Stopped")
     page.wait_for_selector(".st-key-train_keep button")
 
     cookies = [cookie for context in (page.context, another.context) for cookie in context.cookies()]
@@ -60,12 +60,12 @@ def test_a_second_tab_and_a_reload_are_the_same_visitor_and_find_the_training(pa
     page.wait_for_url(re.compile("run="))
     duplicate = page.context.new_page()
     duplicate.goto(page.url)
-    duplicate.wait_for_selector(".st-key-train_stop button:enabled", timeout=60_000)
+    duplicate.wait_for_selector(".st-key-train_stop button:enabled")
     fresh = page.context.new_page()
     fresh.goto(f"{server.url}/train")  # without the address
-    wait_for_status(fresh, "Running", 60)
+    wait_for_status(fresh, "Running")
     page.close()  # the owner's first tab goes
     fresh.reload()
-    fresh.wait_for_selector(".st-key-train_stop button:enabled", timeout=60_000)
+    fresh.wait_for_selector(".st-key-train_stop button:enabled")
     fresh.click(".st-key-train_stop button")
-    wait_for_status(duplicate, "Stopped", 30)
+    wait_for_status(duplicate, "Stopped")

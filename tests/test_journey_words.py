@@ -24,16 +24,16 @@ def test_no_page_reads_more_than_words(page: Page, server):
     images, _ = folder.read_pictures(hostile_zip(), name=name)
     open_data(page, server)
     page.set_input_files(UPLOAD, {"name": name, "mimeType": "application/zip", "buffer": hostile_zip()})
-    page.wait_for_selector(".st-key-data_balance .js-plotly-plot", timeout=90_000)
+    page.wait_for_selector(".st-key-data_balance .js-plotly-plot")
     page.get_by_role("button", name="Open a file").click()
     mine = {"name": "own.safetensors", "mimeType": "application/octet-stream", "buffer": model_of(images)}
     page.set_input_files(".st-key-checkpoint_upload input[type=file]", mine)
-    page.locator(".st-key-model_about", has_text=MARK).wait_for(timeout=90_000)
+    page.locator(".st-key-model_about", has_text=MARK).wait_for()
     page.keyboard.press("Escape")
     for title, _, address in PAGES.values():
         page.locator("[data-testid=stSidebarNav]").get_by_role("link", name=title, exact=True).click()
         page.wait_for_url(lambda url, address=address: url.split("?")[0] == f"{server.url}/{address}")
-        page.locator(DRAWN.get(address, "h1")).first.wait_for(state="attached", timeout=90_000)
+        page.locator(DRAWN.get(address, "h1")).first.wait_for(state="attached")
         assert MARK in page.locator(".st-key-model_about").inner_text()
         assert page.evaluate(FOUND) == [], title
         if address == "map":

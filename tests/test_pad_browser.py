@@ -6,14 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, Server, at_rest, wait_until
+from conftest import PATIENCE, ROOT, Server, at_rest, new_context, wait_until
 from playwright.sync_api import expect
 
 from vae_core import checkpoint, data
 
 pytestmark = pytest.mark.browser
 APP = ROOT / "tests" / "apps" / "pad_app.py"
-FIRST_IMAGE = 60_000  # milliseconds; the server's first page imports torch
 PIXELS = """() => {
     const canvas = document.querySelector('canvas[data-testid=decoded]');
     return [canvas.width, canvas.height, ...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data];
@@ -37,7 +36,7 @@ class Pad:
 
     def open(self, url: str):
         self.page.goto(url)
-        self.page.wait_for_selector("[data-testid=latent-pad]:not([data-decodes='0'])", timeout=FIRST_IMAGE)
+        self.page.wait_for_selector("[data-testid=latent-pad]:not([data-decodes='0'])")
         self.page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
         at_rest(self.plane)
         return self
@@ -97,17 +96,20 @@ def test_a_drag_decodes_in_the_browser_and_python_hears_of_its_end(pad, pad_serv
     pad.page.mouse.down()
     for move in range(60):
         pad.page.mouse.move(*pad.at(0.45 + 0.2 * move / 59, 0.5 - 0.25 * math.sin(move / 10)))
-    pad.page.wait_for_timeout(300)
+    wait_until(lambda: pad.decodes > decodes_before + 5, PATIENCE, "the image follows the hand")
+    pad.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # all is drawn
     assert len(sent) == frames_before, "the drag talked to the server"
     assert pad.python()[1] == runs_before
-    wait_until(lambda: pad.decodes > decodes_before + 5, 15, "the image follows the hand")
     assert pad.z != z_before
     assert not np.array_equal(pad.pixels, before)
     pad.page.mouse.up()
-    wait_until(pad.heard(), 15, "Python shows the settled point")
-    pad.page.wait_for_timeout(500)
-    assert pad.python()[1] == runs_before + 1
-    assert len(sent) == frames_before + 1
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
+    settled = pad.z
+    pad.plane.press("ArrowRight")  # what was sent between comes before this
+    wait_until(lambda: pad.z != settled, PATIENCE, "the pad has moved")
+    wait_until(pad.heard(), PATIENCE, "Python shows the next point")
+    assert pad.python()[1] == runs_before + 2
+    assert len(sent) == frames_before + 2
 
 
 def test_the_marker_stands_where_the_pointer_is(pad, pad_server):
@@ -116,13 +118,13 @@ def test_the_marker_stands_where_the_pointer_is(pad, pad_server):
     box = pad.plane.bounding_box()
     pad.page.mouse.click(*pad.at(0.7, 0.3))
     expected = [middle_x + 0.2 * box["width"] / scale, middle_y + 0.2 * box["height"] / scale]
-    wait_until(lambda: np.allclose(pad.z, expected, atol=2.5 / scale), 15, "the marker comes to the pointer")
+    wait_until(lambda: np.allclose(pad.z, expected, atol=2.5 / scale), PATIENCE, "the marker comes to the pointer")
 
 
 def test_the_image_is_what_torch_decodes(pad, pad_server):
     pad.open(pad_server.url)
     pad.page.mouse.click(*pad.at(0.55, 0.4))
-    wait_until(pad.heard(), 15, "Python shows the settled point")
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
     shipped = next(path for name in ("mnist-2d", "mnist-2d-tutorial") if (path := ROOT / f"checkpoints/{name}.json").exists())
     with torch.no_grad():
         expected = checkpoint.open_file(shipped).model.decode(torch.tensor([pad.z]))[0, 0].mul(255)
@@ -138,19 +140,19 @@ def test_arrow_keys_move_the_point_and_shift_makes_larger_steps(pad, pad_server)
     assert pad.plane.evaluate("(node) => getComputedStyle(node).outlineWidth") == "3px"
     start, runs = pad.z, pad.python()[1]
     pad.page.keyboard.press("ArrowRight")
-    wait_until(lambda: pad.z[0] > start[0], 15, "a small step")
+    wait_until(lambda: pad.z[0] > start[0], PATIENCE, "a small step")
     small = pad.z[0] - start[0]
     pad.page.keyboard.press("Shift+ArrowUp")
-    wait_until(lambda: pad.z[1] > start[1], 15, "a large step")
+    wait_until(lambda: pad.z[1] > start[1], PATIENCE, "a large step")
     assert pad.z[1] - start[1] == pytest.approx(10 * small, rel=1e-3)
     for _ in range(20):
         pad.page.keyboard.press("ArrowLeft")
-    wait_until(pad.heard(), 15, "Python shows the settled point")
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
     assert pad.python()[1] <= runs + 2, "a run of key presses is one report (or two, on a slow machine)"
     for _ in range(12):
         pad.page.keyboard.press("Shift+ArrowRight")  # beyond the edge: the window follows
-    wait_until(lambda: pad.window[0] > 0.5, 15, "the window follows the marker")
-    wait_until(pad.heard(), 15, "Python shows the settled point")
+    wait_until(lambda: pad.window[0] > 0.5, PATIENCE, "the window follows the marker")
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
 
 
 def test_weights_travel_once(pad, pad_server):
@@ -158,14 +160,13 @@ def test_weights_travel_once(pad, pad_server):
     pad.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
     pad.page.on("response", lambda answer: "/parcels/" in answer.url and fetched.append(answer))
     pad.open(pad_server.url)
-    wait_until(lambda: len(fetched) == 3, 15, "decoder, codes and images")
+    wait_until(lambda: len(fetched) == 3, PATIENCE, "decoder, codes and images")
     assert [answer.status for answer in fetched] == [200, 200, 200], "they come once"
     assert sum(len(answer.body()) for answer in fetched) > 500_000
     assert sum(received) < 100_000
     received.clear()
     pad.page.mouse.click(*pad.at(0.6, 0.6))
-    wait_until(pad.heard(), 15, "Python shows the settled point")
-    pad.page.wait_for_timeout(300)
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
     assert 0 < sum(received) < 20_000
     assert len(fetched) == 3
 
@@ -175,12 +176,12 @@ def test_a_pad_whose_decoder_does_not_arrive_says_so(page, pad_server):
     page.route("**/parcels/*", lambda route: route.fulfill(status=404))
     page.goto(pad_server.url)
     expect(page.get_by_test_id("pad-notice")).to_have_text(
-        "The pad's data did not arrive (the server answered 404). Reload this page.", timeout=FIRST_IMAGE
+        "The pad's data did not arrive (the server answered 404). Reload this page."
     )
     page.unroute("**/parcels/*")
     page.get_by_test_id("stBaseButton-secondary").filter(has_text="Move").click()
     expect(page.get_by_test_id("pad-notice")).to_be_hidden()
-    wait_until(lambda: pad.decodes > 0, 15, "asked for again at the next change")
+    wait_until(lambda: pad.decodes > 0, PATIENCE, "asked for again at the next change")
 
 
 def test_the_wheel_zooms_around_the_pointer_and_a_double_click_goes_back(pad, pad_server):
@@ -188,43 +189,43 @@ def test_the_wheel_zooms_around_the_pointer_and_a_double_click_goes_back(pad, pa
     home = pad.window
     pad.page.mouse.move(*pad.at(0.75, 0.5))
     pad.page.mouse.wheel(0, -300)
-    wait_until(lambda: pad.window[2] > 1.1 * home[2], 15, "closer")
+    wait_until(lambda: pad.window[2] > 1.1 * home[2], PATIENCE, "closer")
     assert pad.window[0] > home[0]
     assert pad.page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop") == 0
     pad.page.mouse.dblclick(*pad.at(0.5, 0.5))
-    wait_until(lambda: np.allclose(pad.window, home), 15, "all of it again")
+    wait_until(lambda: np.allclose(pad.window, home), PATIENCE, "all of it again")
 
 
 def test_python_moves_the_marker_until_the_visitor_does(pad, pad_server):
     pad.open(pad_server.url)
     pad.page.mouse.click(*pad.at(0.6, 0.6))
-    wait_until(pad.heard(), 15, "Python shows the settled point")
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
     pad.page.get_by_role("button", name="Move").click()
-    wait_until(lambda: pad.z == [1, -1], 10, "the marker glides to where Python wants it")
-    wait_until(pad.heard(), 10, "Python knows it")
+    wait_until(lambda: pad.z == [1, -1], PATIENCE, "the marker glides to where Python wants it")
+    wait_until(pad.heard(), PATIENCE, "Python knows it")
     pad.plane.focus()
     pad.page.keyboard.press("ArrowRight")
-    wait_until(lambda: pad.z[0] > 1, 15, "the visitor goes on from there")
-    wait_until(pad.heard(), 15, "Python shows the settled point")
+    wait_until(lambda: pad.z[0] > 1, PATIENCE, "the visitor goes on from there")
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
 
 
 def test_the_window_follows_a_marker_that_python_puts_far_away(pad, pad_server):
     pad.open(pad_server.url)
     home = pad.window
     pad.page.get_by_role("button", name="Move").click()
-    wait_until(lambda: pad.z == [1, -1], 10, "the marker is there")
+    wait_until(lambda: pad.z == [1, -1], PATIENCE, "the marker is there")
     assert pad.window == home, "it was in sight: nothing moves"
     pad.page.get_by_role("button", name="Far").click()
-    wait_until(lambda: pad.z == [9, -7], 10, "the marker is there")
-    wait_until(lambda: np.allclose(pad.window, [9, -7, home[2]]), 15, "the window is around it")
+    wait_until(lambda: pad.z == [9, -7], PATIENCE, "the marker is there")
+    wait_until(lambda: np.allclose(pad.window, [9, -7, home[2]]), PATIENCE, "the window is around it")
     pad.page.mouse.dblclick(*pad.at(0.5, 0.5))
-    wait_until(lambda: np.allclose(pad.window, home), 15, "a double click shows all of it again")
+    wait_until(lambda: np.allclose(pad.window, home), PATIENCE, "a double click shows all of it again")
 
 
 def test_the_numbers_under_the_cursor(pad, pad_server):
     pad.open(pad_server.url)
     pad.page.mouse.click(*pad.at(0.52, 0.45))
-    wait_until(pad.heard(), 15, "Python shows the settled point")
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
     shipped = next(path for name in ("mnist-2d", "mnist-2d-tutorial") if (path := ROOT / f"checkpoints/{name}.json").exists())
     with torch.no_grad():
         codes, _ = checkpoint.open_file(shipped).model.encode(data.to_float(data.load("mnist").test_images[:2000]))
@@ -234,8 +235,9 @@ def test_the_numbers_under_the_cursor(pad, pad_server):
         return float(pad.page.get_by_test_id(name).inner_text().replace("−", "-"))
 
     prior = torch.distributions.Normal(0, 1).log_prob(torch.tensor(pad.z)).sum().item()
-    wait_until(lambda: number("log-prior") == pytest.approx(prior, abs=0.006), 15, "the prior's density")
-    wait_until(lambda: number("nearest-distance") == pytest.approx(distances.min().item(), abs=0.0006), 15, "the distance")
+    wait_until(lambda: number("log-prior") == pytest.approx(prior, abs=0.006), PATIENCE, "the prior's density")
+    nearest = distances.min().item()
+    wait_until(lambda: number("nearest-distance") == pytest.approx(nearest, abs=0.0006), PATIENCE, "the distance")
     expect(pad.page.get_by_test_id("nearest-image")).to_have_js_property("width", 28)  # the pictures come last
     thumb = pad.page.get_by_test_id("nearest-image").evaluate(
         "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data]"
@@ -257,7 +259,7 @@ def test_the_posterior_is_drawn_to_scale(pad, pad_server):
 
 
 def test_a_finger_drags(chromium, pad_server):
-    context = chromium.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    context = new_context(chromium, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     pad = Pad(context.new_page()).open(pad_server.url)
     before, scroll = pad.z, pad.page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop")
     touch = context.new_cdp_session(pad.page)
@@ -267,7 +269,7 @@ def test_a_finger_drags(chromium, pad_server):
     for point in points[1:]:
         touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": point})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    wait_until(pad.heard(), 15, "Python shows the settled point")
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
     assert pad.z != before
     assert pad.page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop") == scroll
     zoom = pad.window[2]
@@ -276,7 +278,7 @@ def test_a_finger_drags(chromium, pad_server):
     for kind, points in zip(["touchStart", *["touchMove"] * 3], fingers, strict=True):
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    wait_until(lambda: pad.window[2] > 1.5 * zoom, 15, "two fingers apart zoom")
+    wait_until(lambda: pad.window[2] > 1.5 * zoom, PATIENCE, "two fingers apart zoom")
     context.close()
 
 
@@ -300,7 +302,7 @@ def test_other_latent_spaces(pad, pad_server, query):
     pad.open(f"{pad_server.url}/?{query}")
     dims = int(query[5:].split("&")[0])
     pad.page.mouse.click(*pad.at(0.6, 0.3))
-    wait_until(pad.heard(), 15, "Python shows the settled point")
+    wait_until(pad.heard(), PATIENCE, "Python shows the settled point")
     assert len(pad.z) == dims
     assert all(value != 0 for value in pad.z[:2])
     assert not any(pad.z[2:]), "the plane of two dimensions leaves the others alone"
@@ -311,7 +313,7 @@ def test_what_the_runtime_lacks_is_decoded_by_the_server(pad, pad_server):
     assert "Softplus" in pad.page.get_by_test_id("pad-notice").inner_text()
     before = pad.pixels
     pad.page.mouse.click(*pad.at(0.7, 0.2))
-    wait_until(lambda: not np.array_equal(pad.pixels, before), 15, "the server's image arrives")
+    wait_until(lambda: not np.array_equal(pad.pixels, before), PATIENCE, "the server's image arrives")
     assert "latent-pad--waiting" not in pad.root.get_attribute("class")
 
 
@@ -320,16 +322,16 @@ def test_with_the_server_gone_the_drag_goes_on(page, tmp_path):
     try:
         pad = Pad(page).open(server.url)
         page.mouse.click(*pad.at(0.5, 0.5))
-        wait_until(pad.heard(), 15, "the page has come to rest")
+        wait_until(pad.heard(), PATIENCE, "the page has come to rest")
     finally:
         server.close()
-    page.get_by_test_id("stDialog").wait_for(timeout=30_000)  # Streamlit says that the connection is lost
+    page.get_by_test_id("stDialog").wait_for()  # Streamlit says that the connection is lost
     page.keyboard.press("Escape")
-    page.get_by_test_id("stDialog").wait_for(state="hidden", timeout=10_000)
+    page.get_by_test_id("stDialog").wait_for(state="hidden")
     decodes, z = pad.decodes, pad.z
     page.mouse.move(*pad.at(0.5, 0.5))
     page.mouse.down()
     page.mouse.move(*pad.at(0.7, 0.4), steps=30)
     page.mouse.up()
-    wait_until(lambda: pad.decodes > decodes + 5, 15, "the image follows the hand")
+    wait_until(lambda: pad.decodes > decodes + 5, PATIENCE, "the image follows the hand")
     assert pad.z != z
