@@ -3,7 +3,7 @@
 Each opening is that of a browser that was just started and has nothing in its cache, or once more of one that has been there.
 Nobody watches meanwhile: the page notes the moment itself (latent_pad/assets/instance.js) and is asked afterwards, for a
 debugger that listens slows every request down. The same app is served below a base path for comparison: there Streamlit's page
-comes as it is (ui/front_door.py). Rounds alternate; prints medians.
+comes as it is (latentscape/server/front_door.py). Rounds alternate; prints medians.
 """
 
 import argparse

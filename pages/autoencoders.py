@@ -2,9 +2,13 @@
 
 import streamlit as st
 
-from ui import ae_bottleneck, ae_field, ae_kernels, ae_latent, ae_merge
-from ui.ae_models import shipped
-from ui.shell import inside_app
+from latentscape.ui.autoencoders import bottleneck as ae_bottleneck
+from latentscape.ui.autoencoders import field as ae_field
+from latentscape.ui.autoencoders import kernels as ae_kernels
+from latentscape.ui.autoencoders import latent as ae_latent
+from latentscape.ui.autoencoders import merge as ae_merge
+from latentscape.ui.autoencoders.models import shipped
+from latentscape.ui.shell import inside_app
 
 SECTIONS = {
     "Kernels": ae_kernels.section, "Bottleneck": ae_bottleneck.section, "Merged digits": ae_merge.section,

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from ui.data_view import data_view
-from ui.shell import inside_app
+from latentscape.ui.data.view import data_view
+from latentscape.ui.shell import inside_app
 
 inside_app()
 st.title("Your pictures")

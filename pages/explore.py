@@ -2,13 +2,19 @@
 
 import streamlit as st
 
-from ui import address, explore_address, explore_draw, explore_pads, explore_plane, explore_view, explore_walk
-from ui.codes import known_codes
-from ui.explore_plane import FIRST
-from ui.explore_subject import subject
-from ui.picker import chosen
-from ui.shell import inside_app
-from ui.words import refused
+from latentscape.ui import address
+from latentscape.ui.codes import known_codes
+from latentscape.ui.explore import address as explore_address
+from latentscape.ui.explore import draw as explore_draw
+from latentscape.ui.explore import pads as explore_pads
+from latentscape.ui.explore import plane as explore_plane
+from latentscape.ui.explore import view as explore_view
+from latentscape.ui.explore import walk as explore_walk
+from latentscape.ui.explore.plane import FIRST
+from latentscape.ui.explore.subject import subject
+from latentscape.ui.picker import chosen
+from latentscape.ui.shell import inside_app
+from latentscape.ui.words import refused
 from vae_core.errors import BadInput
 
 inside_app()

@@ -3,18 +3,18 @@
 import streamlit as st
 
 from latent_pad import latent_pad
-from ui import explore_plane
-from ui.codes import known_codes
-from ui.picker import chosen
-from ui.shell import inside_app
-from ui.words import in_markdown, refused
+from latentscape.ui.codes import known_codes
+from latentscape.ui.explore import plane as explore_plane
+from latentscape.ui.picker import chosen
+from latentscape.ui.shell import inside_app
+from latentscape.ui.words import in_markdown, refused
 from vae_core.errors import BadInput
 
 SHAPES = {1: "The latent line", 2: "The latent plane"}
 
 inside_app()
 st.title("Latentscape")
-with st.container(key="home_words"):  # on a telephone below the pad: ui/shell.py
+with st.container(key="home_words"):  # on a telephone below the pad: latentscape/ui/shell.py
     words, doors = st.columns([1.7, 1], gap="large", vertical_alignment="center")
     words.markdown(
         """

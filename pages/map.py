@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from ui import analysis_worker
-from ui.analyses import analyses
-from ui.codes import codes_of
-from ui.map_view import map_view
-from ui.picker import chosen
-from ui.shell import inside_app
-from ui.words import refused
+from latentscape.ui.codes import codes_of
+from latentscape.ui.map.view import map_view
+from latentscape.ui.picker import chosen
+from latentscape.ui.shell import inside_app
+from latentscape.ui.words import refused
+from latentscape.work import analysis_worker
+from latentscape.work.analyses import analyses
 from vae_core.errors import BadInput
 
 inside_app()

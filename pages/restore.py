@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from ui import restore_models
-from ui.restore_curve import curve
-from ui.restore_source import source
-from ui.restore_view import WHY, comparison
-from ui.shell import inside_app
+from latentscape.ui.restore import models as restore_models
+from latentscape.ui.restore.curve import curve
+from latentscape.ui.restore.source import source
+from latentscape.ui.restore.view import WHY, comparison
+from latentscape.ui.shell import inside_app
 
 inside_app()
 st.title("Restore a damaged picture")

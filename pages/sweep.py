@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from ui import address, sweep_address
-from ui.jobs import jobs
-from ui.runs import ACTIVE, PAUSED
-from ui.shell import inside_app
-from ui.sweep_form import settings_form
-from ui.sweep_view import compared, sweep_view
-from ui.visitor import session, visitor
-from ui.words import refused
+from latentscape.ui import address
+from latentscape.ui.running import jobs
+from latentscape.ui.shell import inside_app
+from latentscape.ui.sweep import address as sweep_address
+from latentscape.ui.sweep.form import settings_form
+from latentscape.ui.sweep.view import compared, sweep_view
+from latentscape.ui.visitor import session, visitor
+from latentscape.ui.words import refused
+from latentscape.work.runs import ACTIVE, PAUSED
 from vae_core.errors import BadInput
 
 inside_app()

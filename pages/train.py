@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from ui import address, train_address
-from ui.jobs import jobs
-from ui.shell import inside_app
-from ui.train_form import Press, fill_in, settings_form
-from ui.train_view import run_view
-from ui.visitor import session, visitor
+from latentscape.ui import address
+from latentscape.ui.running import jobs
+from latentscape.ui.shell import inside_app
+from latentscape.ui.train import address as train_address
+from latentscape.ui.train.form import Press, fill_in, settings_form
+from latentscape.ui.train.view import run_view
+from latentscape.ui.visitor import session, visitor
 
 inside_app()
 st.title("Train a model")

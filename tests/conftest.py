@@ -34,9 +34,9 @@ CHROMIUM_FLAGS = [
 def visitors_leave():
     """After each test nothing is left of its visitors."""
     yield
-    if "ui.own" in sys.modules:
-        from ui.own import store
-        from ui.store import EVERYBODY, Held
+    if "latentscape.ui.own" in sys.modules:
+        from latentscape.ui.own import store
+        from latentscape.work.store import EVERYBODY, Held
 
         for owner in set(store().owners()) - {EVERYBODY}:
             store().drop(owner, Held)
@@ -45,7 +45,7 @@ def visitors_leave():
 @pytest.fixture
 def no_cluster(monkeypatch):
     """Pages without the processes that train."""
-    from ui import jobs
+    from latentscape.work import jobs
 
     monkeypatch.setattr(jobs.Jobs, "warm_up", lambda self: None)
 
@@ -53,7 +53,7 @@ def no_cluster(monkeypatch):
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """Makes the shipped models be one of the small digits with so many latent dimensions, called "small"."""
-    from ui import picker
+    from latentscape.ui import picker
     from vae_core import checkpoint, data, train
     from vae_core.vae import VAEConfig
 
@@ -73,9 +73,9 @@ def small(monkeypatch, tmp_path):
 @pytest.fixture
 def jobs(monkeypatch):
     """Jobs whose cluster never answers and whose queue is never dispatched."""
-    from ui import jobs as jobs_module
-    from ui.cluster import Cluster
-    from ui.jobs import Jobs
+    from latentscape.ui import running
+    from latentscape.work.cluster import Cluster
+    from latentscape.work.jobs import Jobs
     from vae_core.errors import BadInput
 
     def nobody(self):
@@ -84,7 +84,7 @@ def jobs(monkeypatch):
     monkeypatch.setattr(Cluster, "client", nobody)
     monkeypatch.setattr(Jobs, "_dispatch", lambda self: None)
     made = Jobs(Cluster())
-    monkeypatch.setattr(jobs_module, "jobs", lambda: made)
+    monkeypatch.setattr(running, "jobs", lambda: made)
     yield made
     made.close()
 

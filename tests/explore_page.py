@@ -4,7 +4,7 @@ from conftest import ROOT
 from streamlit.testing.v1 import AppTest
 
 import latent_pad
-from ui.explore_plane import Place
+from latentscape.ui.explore.plane import Place
 
 
 def open_explore(model: str = "mnist-2d", **query: str) -> AppTest:

@@ -7,14 +7,15 @@ from explore_page import open_explore, place, show
 from streamlit.testing.v1 import AppTest
 from test_pages import finished_run, open_app
 
-from ui import address, streamlit_private
-from ui.explore_plane import COMPONENTS
-from ui.train_form import PRESETS
+from latentscape.server import streamlit_private
+from latentscape.ui import address
+from latentscape.ui.explore.plane import COMPONENTS
+from latentscape.ui.presets import PRESETS
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
 PAGE = """
 import streamlit as st
-from ui import address
+from latentscape.ui import address
 
 address.enter(st.session_state.get("page", "here"))
 words = [
@@ -190,8 +191,8 @@ MAP = [
 
 @pytest.fixture
 def no_analyses(monkeypatch):
-    from ui import map_view
-    from ui.analyses import Analyses
+    from latentscape.ui.map import view as map_view
+    from latentscape.work.analyses import Analyses
 
     monkeypatch.setattr(Analyses, "warm_up", lambda self, task: None)
     monkeypatch.setattr(map_view, "numbers", lambda *given: None)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import free_port, wait_until
 
-from ui import analyses as analyses_module
-from ui import analysis_worker, cluster
-from ui.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
-from ui.cluster import Cluster
+from latentscape.work import analyses as analyses_module
+from latentscape.work import analysis_worker, cluster
+from latentscape.work.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
+from latentscape.work.cluster import Cluster
 from vae_core import data, train
 from vae_core.errors import BadInput
 from vae_core.vae import VAEConfig

@@ -9,11 +9,15 @@ import torch
 from conftest import ROOT, wait_until
 from streamlit.testing.v1 import AppTest
 
-from ui import ae_bottleneck, ae_kernels, ae_merge, analysis_worker, computed, picker
-from ui.ae_models import TITLES
-from ui.analyses import DONE, FAILED, STOPPED, Analyses
-from ui.cluster import Cluster
-from ui.own import store
+from latentscape.ui import computed, picker
+from latentscape.ui.autoencoders import bottleneck as ae_bottleneck
+from latentscape.ui.autoencoders import kernels as ae_kernels
+from latentscape.ui.autoencoders import merge as ae_merge
+from latentscape.ui.autoencoders.models import TITLES
+from latentscape.ui.own import store
+from latentscape.work import analysis_worker
+from latentscape.work.analyses import DONE, FAILED, STOPPED, Analyses
+from latentscape.work.cluster import Cluster
 from vae_core import checkpoint, data, energy
 from vae_core.corruption import merge
 from vae_core.errors import BadInput

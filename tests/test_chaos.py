@@ -10,12 +10,12 @@ from conftest import ROOT, free_port, wait_until
 from test_analyses import double, endless
 from test_jobs import READY, request, until, worker_process
 
-from ui import analyses as analyses_module
-from ui import cluster
-from ui.analyses import Analyses
-from ui.cluster import Cluster
-from ui.jobs import Jobs
-from ui.runs import DONE, FAILED, QUEUED, RUNNING
+from latentscape.work import analyses as analyses_module
+from latentscape.work import cluster
+from latentscape.work.analyses import Analyses
+from latentscape.work.cluster import Cluster
+from latentscape.work.jobs import Jobs
+from latentscape.work.runs import DONE, FAILED, QUEUED, RUNNING
 from vae_core import checkpoint
 from vae_core.errors import BadInput
 

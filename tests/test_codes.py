@@ -5,10 +5,13 @@ import pytest
 import torch
 
 from latent_pad import Plane as PadPlane
-from ui import codes, explore_plane, map_projection, picker, sweep_entries
-from ui.codes import codes_of
-from ui.explore_plane import COMPONENTS
-from ui.map_projection import PCA, Choice
+from latentscape.ui import codes, picker
+from latentscape.ui.codes import codes_of
+from latentscape.ui.explore import plane as explore_plane
+from latentscape.ui.explore.plane import COMPONENTS
+from latentscape.ui.map import projection as map_projection
+from latentscape.ui.map.projection import PCA, Choice
+from latentscape.ui.sweep import entries as sweep_entries
 from vae_core import checkpoint, data, train
 from vae_core.projection import Plane
 from vae_core.vae import VAEConfig

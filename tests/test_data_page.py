@@ -11,10 +11,11 @@ from test_arrays import npy, npz, pixel_names, table
 from test_folder import picture, zipped
 from test_pages import texts
 
-from ui import data_view, own, picker, shell
-from ui.own import Pictures, Question, Upload
-from ui.store import Store
-from ui.train_form import BATCH, epochs_for
+from latentscape.ui import own, picker, shell
+from latentscape.ui.data import view as data_view
+from latentscape.ui.presets import BATCH, epochs_for
+from latentscape.work.belongings import Pictures, Question, Upload
+from latentscape.work.store import Store
 from vae_core import checkpoint, train
 from vae_core.array_file import read_arrays
 from vae_core.data import load
@@ -76,7 +77,7 @@ def test_an_upload_is_reported_and_streamlit_keeps_no_copy(jobs, store):
     table = at.dataframe[0].value
     assert table["files"].tolist() == [1, 1]
     assert all("no intact picture" in why for why in table["why"])
-    mine = next(held for held in store._held.values() if isinstance(held, own.Pictures))
+    mine = next(held for held in store._held.values() if isinstance(held, Pictures))
     assert mine.images.classes == ("![x](y)", "dog")
     assert "![x](y)" not in "".join(m.value for m in at.markdown)
     assert not [element.value for element in at.file_uploader if element.value]

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from test_pages import finished_run, open_app, status
 
-from ui import figures, train_view
-from ui.drawings import MOST, Drawings
+from latentscape.ui import figures
+from latentscape.ui.train import view as train_view
+from latentscape.work.drawings import MOST, Drawings
 
 
 def test_a_picture_that_many_ask_for_at_once_is_made_once():

@@ -298,7 +298,7 @@ def test_a_probe_of_too_little_is_refused_in_a_sentence(labels):
 
 
 def test_a_probe_takes_a_data_set_of_somebodys_own():
-    from ui.analysis_worker import probe
+    from latentscape.work.analysis_worker import probe
 
     digits, told = load("digits"), []
     model = VAEConfig(image_shape=digits.image_shape, latent_dim=4, hidden=16).build()

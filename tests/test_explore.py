@@ -11,9 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from latent_pad import Plane, parcel
 from latent_pad.decoder_plan import Unsupported
-from ui import explore_plane, picker
-from ui.explore_plane import AXES, COMPONENTS, IMAGES
-from ui.own import store
+from latentscape.ui import picker
+from latentscape.ui.explore import plane as explore_plane
+from latentscape.ui.explore.plane import AXES, COMPONENTS, IMAGES
+from latentscape.ui.own import store
 from vae_core import checkpoint, data, evaluate, projection
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
@@ -115,7 +116,7 @@ def test_the_gif_runs_there_and_back():
 
     from PIL import Image
 
-    from ui.explore_walk import gif
+    from latentscape.ui.explore.walk import gif
 
     frames = torch.randint(0, 255, (5, 1, 8, 8), dtype=torch.uint8).numpy()
     assert Image.open(io.BytesIO(gif(frames))).n_frames == 8

@@ -3,7 +3,7 @@
 import pytest
 from explore_page import open_explore, place, sent_to_the_pad
 
-from ui.explore_plane import AXES, COMPONENTS, IMAGES
+from latentscape.ui.explore.plane import AXES, COMPONENTS, IMAGES
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
 

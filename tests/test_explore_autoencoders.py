@@ -6,10 +6,10 @@ from conftest import ROOT
 from explore_page import open_explore, place, sent_to_the_pad, show, spoken
 from streamlit.testing.v1 import AppTest
 
-from ui import picker
-from ui.codes import codes_of
-from ui.explore_plane import COMPONENTS
-from ui.explore_walk import DECODER, STRAIGHT
+from latentscape.ui import picker
+from latentscape.ui.codes import codes_of
+from latentscape.ui.explore.plane import COMPONENTS
+from latentscape.ui.explore.walk import DECODER, STRAIGHT
 from vae_core import checkpoint, data, energy
 
 pytestmark = pytest.mark.usefixtures("no_cluster")

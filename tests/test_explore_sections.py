@@ -10,9 +10,10 @@ import torch
 from explore_page import open_explore, place, sent_to_the_pad, show, spoken
 from PIL import Image
 
-from ui import picker
-from ui.explore_walk import DECODER, SPHERICAL
-from ui.own import Model, store
+from latentscape.ui import picker
+from latentscape.ui.explore.walk import DECODER, SPHERICAL
+from latentscape.ui.own import store
+from latentscape.work.belongings import Model
 from vae_core import checkpoint, data, evaluate
 
 pytestmark = pytest.mark.usefixtures("no_cluster")

@@ -2,7 +2,8 @@
 
 from test_pages import open_app
 
-from ui.train_form import FOR_A_CLASS, PLAIN, PRESETS, request_of
+from latentscape.ui.presets import FOR_A_CLASS, PLAIN, PRESETS
+from latentscape.ui.request import request_of
 from vae_core import data, evaluate, train
 from vae_core.vae import VAEConfig
 

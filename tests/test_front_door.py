@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from latent_pad import pack_points, shelf
-from ui import front_door, streamlit_private
-from ui.front_page import IMPORTED
-from ui.site_map import FIRST_MODEL, PAGES
+from latentscape.server import front_door, streamlit_private
+from latentscape.server.front_page import IMPORTED
+from latentscape.site_map import FIRST_MODEL, PAGES
 
 
 class Answer(NamedTuple):

@@ -7,8 +7,8 @@ import urllib.parse
 import pytest
 from conftest import ROOT
 
-from ui import front_page, streamlit_private
-from ui.site_map import PAGES
+from latentscape.server import front_page, streamlit_private
+from latentscape.site_map import PAGES
 
 HREF = re.compile(r'<link rel="(?:modulepreload|inside)"[^>]* href="\./([^"]+)">')
 BIDI = front_page.BIDI.removeprefix("./")
@@ -110,4 +110,4 @@ def test_streamlit_is_kept_from_the_history_before_it_comes(address):
     (loader,) = re.findall(r'<script type="module"[^>]* src="\./([^"]+)"', html)
     text = (streamlit_private.STATIC / loader).read_text()
     for name in ("pushState", "replaceState"):
-        assert f"window.history.{name}(" in text, "somebody else writes the address now: see ui/assets/history.js"
+        assert f"window.history.{name}(" in text, "who writes the address now? see latentscape/server/assets/history.js"

@@ -7,8 +7,9 @@ import pytest
 from conftest import ROOT, Server
 from test_pages import finished_run, open_app
 
-from ui import hosted, own, picker
-from ui.once import once
+from latentscape.once import once
+from latentscape.server import hosted
+from latentscape.ui import own, picker
 
 
 @pytest.fixture

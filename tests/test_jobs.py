@@ -12,12 +12,12 @@ import psutil
 import pytest
 from conftest import ROOT, free_port, wait_until
 
-from ui import cluster, tasks, turns
-from ui import jobs as jobs_module
-from ui.cluster import Cluster
-from ui.jobs import Jobs
-from ui.own import Pictures, Settings
-from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED
+from latentscape.work import cluster, tasks, turns
+from latentscape.work import jobs as jobs_module
+from latentscape.work.belongings import Pictures, Settings
+from latentscape.work.cluster import Cluster
+from latentscape.work.jobs import Jobs
+from latentscape.work.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED
 from vae_core import checkpoint, data, train
 from vae_core.errors import BadInput
 from vae_core.folder import Report
@@ -99,7 +99,9 @@ def test_a_run_on_own_pictures_trains_on_them_and_they_leave_the_worker_with_it(
 
 
 def test_what_the_scheduler_imports_of_ours_brings_no_torch():
-    code = "import sys, ui.analyses, ui.analysis_worker, ui.cluster, ui.worker; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys\nfrom latentscape.work import analyses, analysis_worker, cluster, worker\nsys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
@@ -307,7 +309,8 @@ def test_same_request_same_losses(local):
 def test_a_killed_server_leaves_no_process_behind(tmp_path):
     script = tmp_path / "server.py"
     script.write_text(
-        "import time\nfrom ui.cluster import Cluster\nif __name__ == '__main__':\n    Cluster().client()\n    time.sleep(60)\n"
+        "import time\nfrom latentscape.work.cluster import Cluster\n"
+        "if __name__ == '__main__':\n    Cluster().client()\n    time.sleep(60)\n"
     )
     server = subprocess.Popen([sys.executable, script], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     children = wait_until(

@@ -3,7 +3,7 @@
 import pytest
 from conftest import ROOT, Server
 
-from ui.site_map import PAGES
+from latentscape.site_map import PAGES
 
 pytestmark = pytest.mark.browser
 PRIMARY = "() => getComputedStyle(document.querySelector('.st-key-home_train button')).backgroundColor"

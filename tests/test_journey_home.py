@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT, Server, at_rest
 from playwright.sync_api import expect
 
-from ui.site_map import PAGES
+from latentscape.site_map import PAGES
 
 pytestmark = pytest.mark.browser
 

@@ -5,7 +5,7 @@ from playwright.sync_api import Page
 from test_journey_data import UPLOAD, open_data
 from test_words import MARK, NAME, hostile_zip, model_of
 
-from ui.site_map import PAGES
+from latentscape.site_map import PAGES
 from vae_core import folder
 
 pytestmark = pytest.mark.browser

@@ -1,4 +1,5 @@
-"""Arrows run one way: pages -> ui -> vae_core. The core knows no screen and no cluster, and never prints."""
+"""Arrows run one way: pages -> latentscape.ui -> latentscape.work -> vae_core. Nobody enters the room of another page; the core
+knows no screen and no cluster, and never prints."""
 
 import ast
 import json
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+APP = ROOT / "latentscape"
+ROOMS = {path.parent.name for path in (APP / "ui").glob("*/__init__.py")}
 CORE = sorted((ROOT / "vae_core").rglob("*.py"))
 SCREEN_AND_CLUSTER = {"streamlit", "plotly", "dask", "distributed"}
 COMMAND_LINES = {"train_cli.py", "inpainting_cli.py"}
@@ -62,7 +65,8 @@ def test_no_file_of_the_core_imports_a_screen_or_a_cluster(path):
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
 def test_nothing_runs_from_the_core_to_the_pages(path):
-    assert tops(imported(path)) & {"ui", "pages", "latent_pad", "streamlit_app", "benchmarks", "checkpoints", "tests"} == set()
+    others = {"latentscape", "pages", "latent_pad", "streamlit_app", "benchmarks", "checkpoints", "tests"}
+    assert tops(imported(path)) & others == set()
 
 
 def test_training_does_not_load_its_command_line_and_the_core_loads_no_screen_and_no_cluster():
@@ -80,7 +84,7 @@ def test_training_does_not_load_its_command_line_and_the_core_loads_no_screen_an
         "evaluate.linear_probe(x, d.test_labels, x, d.test_labels, shown=20)\n"
     )
     assert {"torch", "sklearn"} <= loaded  # the look at sys.modules works
-    assert loaded & {*SCREEN_AND_CLUSTER, "ui", "pages"} == set()
+    assert loaded & {*SCREEN_AND_CLUSTER, "latentscape", "pages"} == set()
 
 
 @pytest.mark.parametrize("path", [path for path in CORE if path.name not in COMMAND_LINES], ids=lambda path: path.name)
@@ -114,16 +118,39 @@ def test_the_look_for_pickles_finds_them():
 
 
 def test_a_worker_does_not_load_streamlit():
-    loaded = modules_after("import ui.worker\n")
+    loaded = modules_after("import latentscape.work.worker\n")
     assert "distributed" in loaded
     assert loaded & {"streamlit", "plotly"} == set()
 
 
 def test_runs_know_neither_streamlit_nor_dask():
-    assert tops(imported(ROOT / "ui" / "runs.py")) & {"streamlit", "dask", "distributed"} == set()
-    assert modules_after("import ui.runs\n") & SCREEN_AND_CLUSTER == set()
+    assert tops(imported(APP / "work" / "runs.py")) & {"streamlit", "dask", "distributed"} == set()
+    assert modules_after("import latentscape.work.runs\n") & SCREEN_AND_CLUSTER == set()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "ui").rglob("*.py")), ids=lambda path: path.name)
-def test_nothing_runs_from_ui_to_the_pages(path):
+@pytest.mark.parametrize("path", sorted((APP / "work").rglob("*.py")), ids=lambda path: path.name)
+def test_work_knows_no_screen(path):
+    names = imported(path)
+    assert tops(names) & {"streamlit", "plotly"} == set()
+    assert not [name for name in names if name.startswith(("latentscape.ui", "latentscape.server"))]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "latent_pad").rglob("*.py")), ids=lambda path: path.name)
+def test_the_pad_does_not_know_the_app(path):
+    assert tops(imported(path)) & {"latentscape", "pages", "streamlit_app", "tests"} == set()
+
+
+@pytest.mark.parametrize("path", sorted(APP.rglob("*.py")), ids=lambda path: str(path.relative_to(APP)))
+def test_nobody_enters_the_room_of_another_page(path):
+    own = path.relative_to(APP / "ui").parts[0] if path.is_relative_to(APP / "ui") else ""
+    entered = {name.split(".")[2] for name in imported(path) if name.startswith("latentscape.ui.")} & ROOMS
+    assert entered <= {own}
+
+
+def test_the_rooms_are_found():
+    assert {"explore", "map", "train"} <= ROOMS
+
+
+@pytest.mark.parametrize("path", sorted(APP.rglob("*.py")), ids=lambda path: str(path.relative_to(APP)))
+def test_nothing_runs_from_the_app_to_the_pages(path):
     assert tops(imported(path)) & {"pages", "streamlit_app", "tests"} == set()

@@ -13,11 +13,16 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from latent_pad.hover import pack_sprite
-from ui import analyses as analyses_module
-from ui import figures, jobs, map_gallery, map_numbers, map_projection, map_view, picker
-from ui.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
-from ui.cluster import Cluster
-from ui.gallery import pairs
+from latentscape.ui import figures, picker
+from latentscape.ui.map import gallery as map_gallery
+from latentscape.ui.map import numbers as map_numbers
+from latentscape.ui.map import projection as map_projection
+from latentscape.ui.map import view as map_view
+from latentscape.ui.map.pairs import pairs
+from latentscape.work import analyses as analyses_module
+from latentscape.work import jobs
+from latentscape.work.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
+from latentscape.work.cluster import Cluster
 from vae_core import checkpoint, data, evaluate, projection, train
 from vae_core.errors import BadInput
 from vae_core.projection import Plane

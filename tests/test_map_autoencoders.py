@@ -8,8 +8,8 @@ import pytest
 import torch
 from test_map import figure_of, here, open_map, points_of, settle, tiny  # noqa: F401  here: analyses run in this process
 
-from ui import picker
-from ui.analyses import Analyses
+from latentscape.ui import picker
+from latentscape.work.analyses import Analyses
 from vae_core import checkpoint, data, energy, evaluate
 from vae_core.autoencoder import AutoencoderConfig
 from vae_core.projection import Plane

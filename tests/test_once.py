@@ -7,7 +7,7 @@ import time
 import pytest
 from conftest import ROOT
 
-from ui.once import once
+from latentscape.once import once
 
 VISITORS = 30
 
@@ -60,19 +60,19 @@ def test_where_making_fails_the_next_one_tries_again():
     assert len(tries) == 3
 
 
-OF_A_SERVER = [("jobs", "jobs"), ("cluster", "cluster"), ("analyses", "analyses"), ("own", "store")]
+OF_A_SERVER = [("ui/running", "jobs"), ("work/cluster", "cluster"), ("work/analyses", "analyses"), ("ui/own", "store")]
 
 
 @pytest.mark.parametrize(("module", "name"), OF_A_SERVER)
 def test_the_servers_own_are_made_once(module, name):
-    path = ROOT / "ui" / f"{module}.py"
+    path = ROOT / "latentscape" / f"{module}.py"
     functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef) and node.name == name]
     assert [ast.unparse(decorator) for decorator in functions[0].decorator_list] == ["once"]
 
 
 def test_no_function_without_arguments_is_left_to_a_cache_that_may_make_two():
     found = []
-    for path in (ROOT / "ui").rglob("*.py"):
+    for path in (ROOT / "latentscape").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and not (node.args.args or node.args.kwonlyargs):
                 caches = [ast.unparse(decorator) for decorator in node.decorator_list]

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from latent_pad import Heat, Plane, Posterior, latent_pad, pack_decoder, pack_points, shelf
 from latent_pad.marks import COLOURS, SHAPES, mark
-from ui.figures import latent_map
+from latentscape.ui.figures import latent_map
 from vae_core.vae import VAE, VAEConfig
 
 DECODER = pack_decoder(VAE(VAEConfig(latent_dim=2)).decoder, 2, (1, 28, 28))

@@ -12,9 +12,11 @@ from conftest import ROOT
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from ui import own, picker, train_view
-from ui.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
-from ui.train_form import PRESETS
+from latentscape.ui import own, picker
+from latentscape.ui.presets import PRESETS
+from latentscape.ui.train import view as train_view
+from latentscape.work.belongings import Model
+from latentscape.work.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
 from vae_core import checkpoint, train
 
 
@@ -346,5 +348,5 @@ def test_an_uploaded_checkpoint_joins_the_list_and_a_pickle_is_refused(jobs, wei
         ("bad.safetensors", b"\x80\x04pickle", "application/octet-stream")
     ).run()
     assert "bad.safetensors is not a safetensors file" in texts(at)
-    (mine,) = own.store().of("me", "", own.Model)
+    (mine,) = own.store().of("me", "", Model)
     assert checkpoint.open_bytes(mine.weights, "mine").recipe.title == "digits"

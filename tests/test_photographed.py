@@ -12,7 +12,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ui import picker
+from latentscape.ui import picker
 from vae_core import checkpoint, data, evaluate
 from vae_core.errors import BadInput
 from vae_core.photographed import drawing

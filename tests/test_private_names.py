@@ -18,9 +18,11 @@ from distributed import Client, LocalCluster, Nanny, Worker
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from ui import dask_private, shell, streamlit_private
+from latentscape.server import streamlit_private
+from latentscape.ui import shell
+from latentscape.work import dask_private
 
-OURS = [path for folder in ("ui", "pages", "latent_pad") for path in sorted((ROOT / folder).rglob("*.py"))]
+OURS = [path for folder in ("latentscape", "pages", "latent_pad") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,7 @@ SETTINGS = """
 import sys
 from pathlib import Path
 import streamlit as st
-from ui.streamlit_private import settings_of
+from latentscape.server.streamlit_private import settings_of
 if sys.argv[2]:
     assert st.get_option("theme.light.primaryColor") is None
 settings_of(Path(sys.argv[1]))
@@ -167,7 +169,7 @@ def test_a_run_that_answers_back_is_told_from_others():
     message = "ScriptRunContext.is_history_navigation: Back would change the address, and nothing on the page"
     assert "is_history_navigation" in ClientState.DESCRIPTOR.fields_by_name, message
     assert ScriptRunContext.is_history_navigation is False, message
-    script = "import streamlit as st\nfrom ui import streamlit_private as it\nst.text(it.came_by_history())"
+    script = "import streamlit as st\nfrom latentscape.server import streamlit_private as it\nst.text(it.came_by_history())"
     at = AppTest.from_string(script).run()
     assert at.text[0].value == "False", message
 
@@ -175,7 +177,7 @@ def test_a_run_that_answers_back_is_told_from_others():
 def test_an_upload_can_be_let_go_of():
     script = """
 import streamlit as st
-from ui import streamlit_private
+from latentscape.server import streamlit_private
 def away():
     streamlit_private.remove_upload(st.session_state["f"])
     st.session_state["mine"] = streamlit_private.session()
@@ -195,7 +197,7 @@ def test_without_a_server_nobody_is_connected():
 
 
 def test_streamlits_page_is_as_we_know_it():
-    assert streamlit_private.index(), "Surprise: ui/front_page.py must be looked at again; until then pages open more slowly"
+    assert streamlit_private.index(), "Surprise: server/front_page.py must be looked at again; until then pages are slower"
     for widget in ("Selectbox", "Html", "ButtonGroup", "BidiComponent", "NumberInput"):
         assert streamlit_private.module_of(widget)
 
@@ -204,7 +206,7 @@ def test_streamlits_page_is_as_we_know_it():
 def test_streamlit_calls_its_elements_so(name):
     (name,) = filter(None, name)
     scripts = (streamlit_private.STATIC / streamlit_private.JS).glob("*.js")
-    assert any(name in path.read_text() for path in scripts), f"{name}: the style in ui/shell.py reaches nothing"
+    assert any(name in path.read_text() for path in scripts), f"{name}: the style in latentscape/ui/shell.py reaches nothing"
 
 
 PUBLIC = {  # Dask's and Streamlit's modules that their documentation names

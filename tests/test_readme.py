@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import ROOT
 
-from ui.site_map import PAGES
+from latentscape.site_map import PAGES
 from vae_core.train_cli import _parser
 
 README = (ROOT / "README.md").read_text()

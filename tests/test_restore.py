@@ -9,12 +9,15 @@ from conftest import ROOT, wait_until
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from ui import computed, picker, restore_curve, restore_source, restore_view
-from ui.analyses import DONE, FAILED, Analyses
-from ui.canvas import shrunk
-from ui.cluster import Cluster
-from ui.restore_models import TITLES
-from ui.restore_source import DAMAGES, photograph
+from latentscape.ui import computed, picker
+from latentscape.ui.canvas import shrunk
+from latentscape.ui.restore import curve as restore_curve
+from latentscape.ui.restore import source as restore_source
+from latentscape.ui.restore import view as restore_view
+from latentscape.ui.restore.models import TITLES
+from latentscape.ui.restore.source import DAMAGES, photograph
+from latentscape.work.analyses import DONE, FAILED, Analyses
+from latentscape.work.cluster import Cluster
 from vae_core import checkpoint
 from vae_core.corruption import KINDS, parse
 from vae_core.data import load

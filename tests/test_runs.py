@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ui import runs
-from ui.runs import (
+from latentscape.work import runs
+from latentscape.work.runs import (
     ACTIVE,
     DONE,
     ENDED,
@@ -25,7 +25,7 @@ from ui.runs import (
     Run,
     RunStore,
 )
-from ui.store import KEEP_SECONDS, Store
+from latentscape.work.store import KEEP_SECONDS, Store
 
 REQUEST = {"training": {"epochs": 10}}
 

@@ -12,10 +12,10 @@ from distributed.scheduler import KilledWorker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ui import analysis_worker
-from ui.jobs import KEPT
-from ui.runs import FAILED, Run
-from ui.tasks import Task
+from latentscape.work import analysis_worker
+from latentscape.work.jobs import KEPT
+from latentscape.work.runs import FAILED, Run
+from latentscape.work.tasks import Task
 from vae_core import evaluate, networks, projection, train
 from vae_core.checkpoint import KINDS
 from vae_core.corruption import KINDS as CORRUPTIONS

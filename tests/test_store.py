@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_runs import a_run, frame
 
-from ui import own
-from ui import store as store_module
-from ui.jobs import Jobs
-from ui.own import Model, Pictures, Settings, Upload, budget
-from ui.runs import DONE, FAILED, PAUSED, RUNNING, Run, RunStore
-from ui.store import AWAY_SECONDS, EVERYBODY, IDLE_SECONDS, KEEP_SECONDS, Store, weight
+from latentscape.ui import own
+from latentscape.work import store as store_module
+from latentscape.work.belongings import Model, Pictures, Settings, Upload, budget
+from latentscape.work.jobs import Jobs
+from latentscape.work.runs import DONE, FAILED, PAUSED, RUNNING, Run, RunStore
+from latentscape.work.store import AWAY_SECONDS, EVERYBODY, IDLE_SECONDS, KEEP_SECONDS, Store, weight
 from vae_core.data import ImageSet, image_set
 from vae_core.errors import BadInput
 from vae_core.folder import Report

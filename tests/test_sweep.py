@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from test_pages import finished_run, open_app, texts
 
-from ui import jobs as jobs_module
-from ui import picker
-from ui import runs as runs_module
-from ui.figures import rate_distortion
-from ui.runs import DONE, RUNNING, STOPPED
-from ui.sweep_entries import entry_of_run
-from ui.sweep_form import betas_of
+from latentscape.ui import picker
+from latentscape.ui.figures import rate_distortion
+from latentscape.ui.sweep.entries import entry_of_run
+from latentscape.ui.sweep.form import betas_of
+from latentscape.work import jobs as jobs_module
+from latentscape.work import runs as runs_module
+from latentscape.work.runs import DONE, RUNNING, STOPPED
 from vae_core.errors import BadInput
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ui.runs import QUEUED, RUNNING, Frame, Run
-from ui.turns import FIRST_SECONDS, NEAR_SECONDS, TURN_SECONDS, Turns
+from latentscape.work.runs import QUEUED, RUNNING, Frame, Run
+from latentscape.work.turns import FIRST_SECONDS, NEAR_SECONDS, TURN_SECONDS, Turns
 
 STEP = 0.25  # seconds of the simulated clock
 MAP_AFTER = 1.0  # seconds of training

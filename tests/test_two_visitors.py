@@ -4,8 +4,9 @@ import pytest
 from test_data_page import pets
 from test_pages import finished_run, open_app
 
-from ui.own import Model, Pictures, Settings, store
-from ui.site_map import PAGES
+from latentscape.site_map import PAGES
+from latentscape.ui.own import store
+from latentscape.work.belongings import Model, Pictures, Settings
 from vae_core.folder import read_pictures
 
 HERS = "zebra"  # in every name of what is hers

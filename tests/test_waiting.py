@@ -6,8 +6,8 @@ import pytest
 from test_pages import finished_run, open_app, texts
 from test_runs import a_run
 
-from ui import train_view
-from ui.runs import DONE, QUEUED, RUNNING, STOPPED
+from latentscape.ui.train import view as train_view
+from latentscape.work.runs import DONE, QUEUED, RUNNING, STOPPED
 
 SOON, LATER = train_view.REFRESH_SECONDS, train_view.WAITING_SECONDS
 

@@ -15,12 +15,12 @@ from test_data_page import open_data, store, upload  # noqa: F401
 from test_folder import picture, zipped
 from test_pages import finished_run, open_app
 
-from ui import picker
-from ui.cluster import Cluster
-from ui.figures import class_bars, latent_map, maps_beside, projection_map, rate_distortion
-from ui.own import Model, Pictures
-from ui.runs import FAILED
-from ui.words import in_chart, in_markdown
+from latentscape.ui import picker
+from latentscape.ui.figures import class_bars, latent_map, maps_beside, projection_map, rate_distortion
+from latentscape.ui.words import in_chart, in_markdown
+from latentscape.work.belongings import Model, Pictures
+from latentscape.work.cluster import Cluster
+from latentscape.work.runs import FAILED
 from vae_core import checkpoint, data, train
 from vae_core.errors import BadInput
 from vae_core.vae import VAEConfig
@@ -183,7 +183,7 @@ def test_no_page_reads_more_than_words_in_a_run(hostile, jobs, weights, page):
 
 @pytest.mark.parametrize("page", ["train", "sweep"])
 def test_a_refusal_is_text(hostile, page, monkeypatch):
-    from ui.jobs import Jobs
+    from latentscape.work.jobs import Jobs
 
     def full(*arguments, **named):
         raise BadInput(" ".join(TRICKS))

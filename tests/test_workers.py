@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_jobs import READY, request, until
 
-from ui import cluster
-from ui.cluster import Cluster, training_workers, worker_environ
-from ui.jobs import Jobs
-from ui.runs import DONE, QUEUED, RUNNING
+from latentscape.work import cluster
+from latentscape.work.cluster import Cluster, training_workers, worker_environ
+from latentscape.work.jobs import Jobs
+from latentscape.work.runs import DONE, QUEUED, RUNNING
 from vae_core.errors import BadInput
 
 pytestmark = pytest.mark.xdist_group("jobs")

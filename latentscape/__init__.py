@@ -1,0 +1,1 @@
+"""The app: what pages share and their rooms (ui), what runs beside them (work), and the way in (server)."""

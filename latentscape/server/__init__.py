@@ -1,0 +1,1 @@
+"""The way in, and every private name of Streamlit."""

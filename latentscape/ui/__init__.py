@@ -1,0 +1,1 @@
+"""What the pages share; beside it a room for each page, which no other room enters."""

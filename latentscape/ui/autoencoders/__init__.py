@@ -1,0 +1,1 @@
+"""What the page Autoencoders alone needs."""

@@ -1,0 +1,101 @@
+"""Kernels: what each unit of an autoencoder looks at and what it paints, and what the whole makes of test images."""
+
+from functools import partial
+
+import numpy as np
+import streamlit as st
+import torch
+
+from latentscape.ui.autoencoders.models import as_bytes, codes, heading, models, others, shipped, test_images, title
+from latentscape.ui.own import remembered
+from latentscape.ui.pictures import embedded, sheet
+from vae_core import energy
+from vae_core.autoencoder import kernels, templates
+from vae_core.checkpoint import Checkpoint
+from vae_core.corruption import Corruption
+from vae_core.evaluate import is_active
+
+SHOWN, ACROSS = 30, 6  # units of a model on one page
+IMAGES = 8
+EDGE = 2  # pixels around a kernel
+DEAD = (224, 122, 31)
+WHY = """
+Red is positive, blue is negative, white is zero. Each picture of kernels has one scale, as wide as the largest weight of that
+model, so nothing is clipped. An orange frame marks a **dead** unit: its value hardly changes from one test image to the next
+(variance below 0.01), so it carries no information and only works as a constant.
+
+**Under-complete** (30 units): nearly all units are used, and its decoder paints with coarse patterns of strokes.
+**Over-complete** (500 units): nothing forces it to find strokes; many kernels look like noise, and a third of the units are
+dead. **Denoising** (500 units): it has to fill in what is missing, so its kernels become local pieces of strokes, and few units
+are dead.
+"""
+
+
+def section() -> None:
+    """The kernels side by side, then the reconstructions."""
+    shown = shipped()
+    if mine := others():
+        extra = st.selectbox("Beside them", mine, index=None, key="ae_other", format_func=title, placeholder="a model of yours")
+        shown |= models((extra,)) if extra else {}
+    most = max(model.model.config.hidden for model in shown.values())
+    start = st.slider("Units from", 1, most - SHOWN + 1, 1, key="ae_first", help="Smaller models show all of their units.")
+    with st.container(key="ae_kernels"):
+        for column, (name, model) in zip(st.columns(len(shown), gap="medium"), shown.items(), strict=True):
+            with column:
+                _kernels(name, model, start - 1)
+    st.markdown(WHY)
+    st.subheader("What they return")
+    _reconstructions(shown)
+
+
+def _kernels(name: str, model: Checkpoint, start: int) -> None:
+    dead = ~is_active(codes(model))
+    first = min(start, max(len(dead) - SHOWN, 0))
+    st.markdown(f"**{heading(name)}** · {int(dead.sum())} dead")
+    for what, weights in (("Encoder", kernels(model.model)), ("Decoder", templates(model.model))):
+        scale, part = weights.abs().max().item(), slice(first, first + SHOWN)
+        make = partial(_picture, weights[part], scale, dead[part])
+        picture = remembered(("kernels", model.digest, what, first), make)
+        st.image(picture, width="stretch", alt=f"{what} kernels of {title(name)}.")
+        last = min(first + SHOWN, len(dead))
+        st.caption(f"{what}, units {first + 1} to {last}. Weights from {-scale:.2f} to {scale:.2f}.")
+
+
+def _picture(weights: torch.Tensor, scale: float, dead: torch.Tensor) -> str:
+    """Kernels as `framed` takes them -> the address of their picture."""
+    return embedded(sheet(framed(weights, scale, dead), ACROSS, 3))
+
+
+def framed(weights: torch.Tensor, scale: float, dead: torch.Tensor) -> np.ndarray:
+    """Weights (K, 1, H, W) from -scale to scale -> uint8 (K, 3, H + 2 EDGE, W + 2 EDGE): blue, white, red; an orange frame
+    around those that are dead, bool (K,)."""
+    share = (weights[:, 0] / scale).clamp(-1, 1).numpy()
+    fade = 1 - np.abs(share)
+    red, blue = np.where(share > 0, 1, fade), np.where(share < 0, 1, fade)
+    pixels = np.round(255 * np.stack([red, fade, blue], 1)).astype(np.uint8)
+    tiles = np.full((len(pixels), 3, *(size + 2 * EDGE for size in pixels.shape[2:])), 255, np.uint8)
+    tiles[dead.numpy()] = np.array(DEAD, np.uint8)[:, None, None]
+    tiles[:, :, EDGE:-EDGE, EDGE:-EDGE] = pixels
+    return tiles
+
+
+def _reconstructions(shown: dict[str, Checkpoint]) -> None:
+    left, right = st.columns([1, 1], vertical_alignment="bottom")
+    first = left.number_input("First test image", 0, len(test_images()) - IMAGES, 0, key="ae_image")
+    spoiled = right.toggle("Drop half of the pixels first", key="ae_spoiled")
+    truth = test_images()[int(first) : int(first) + IMAGES].float() / 255
+    given = Corruption("dropout", 0.5)(truth).image if spoiled else truth
+    rows = [("What they are shown", "What they are shown", given, "")]
+    for name, model in shown.items():
+        returned = energy.reconstruct(model.model, given)
+        error = 2 * (returned - truth).square().flatten(1).sum(1).mean().item()
+        rows.append((heading(name), title(name), returned, f"error {error:.1f} nats"))
+    for said, name, images, words in rows:
+        label, row = st.columns([1, 4], vertical_alignment="center")
+        label.markdown(f"**{said}**  \n{words}")
+        row.image(sheet(as_bytes(images), IMAGES, 4), width="stretch", alt=f"{name}: {IMAGES} digits. {words}")
+    st.caption(
+        "The error is half the squared difference from the undamaged digits, pixels in [-1, 1], summed over a picture; mean of "
+        f"these {IMAGES}. On whole digits the over-complete one is best: it has learned to copy. Drop half of the pixels, and "
+        "it copies the holes too; the denoising one fills them."
+    )

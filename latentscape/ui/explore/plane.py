@@ -1,0 +1,146 @@
+"""Which plane of the latent space Explore shows, where the marker stands on it, and how both follow widgets and the address.
+
+One record a pad of a browser tab: the point z and the plane through it. The pad moves z on the plane; a number box, an
+image or a link moves z anywhere, and the plane follows so that the point stays on it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from latent_pad import Plane, place_anew
+from latentscape.ui.address import remember
+from latentscape.ui.codes import Codes
+from vae_core.checkpoint import Checkpoint
+
+AXES, COMPONENTS, IMAGES = "Two dimensions", "Principal components", "Three test images"
+KINDS = (AXES, COMPONENTS, IMAGES)
+CORNERS = (3, 2, 1)  # the test images that a plane goes through at first
+FIRST, SECOND = "explore", "explore_beside"  # the pads of a page
+FAR = 20.0  # the largest coordinate that a link or a box may ask for; the prior's mass lies within 4
+
+
+@dataclass
+class Place:
+    """Where a pad is: the model, the kind of plane and its parameters, the plane, the point z, and the coordinates that the
+    marker was put to (None once the visitor has moved it)."""
+
+    signature: tuple
+    plane: Plane
+    z: tuple[float, ...]
+    position: tuple[float, float] | None
+
+
+def place(model: Checkpoint, known: Codes | None, slot: str, start: tuple[float, ...] | None = None) -> Place:
+    """Where this tab's pad called `slot` is. The first one has widgets for its plane (with more than two dimensions); a
+    second one shows the principal components. `start`: z (L,) where a link puts it when it is opened."""
+    latent_dim = model.model.config.latent_dim
+    kind, parameters = AXES, (0, 1)
+    if latent_dim > 2 and slot == FIRST:
+        kind, parameters = _choose(latent_dim, known)
+    elif latent_dim > 2 and known:
+        kind, parameters = COMPONENTS, ()
+    signature = (model.digest, kind, parameters)
+    here: Place | None = st.session_state.get(f"{slot}_place")
+    if here is None or here.signature != signature:
+        same_model = here is not None and here.signature[0] == model.digest
+        z = here.z if same_model else start or (0.0,) * latent_dim
+        here = st.session_state[f"{slot}_place"] = _place(signature, known, z)
+    return here
+
+
+def arrive(slot: str, z: tuple[float, ...] | None) -> None:
+    """The address says where this tab's pad is: `start` of the next `place`, whatever was there before."""
+    st.session_state.pop(f"{slot}_place", None)
+    st.session_state[f"{slot}_start"] = z
+    place_anew(f"{slot}_pad")
+
+
+def start(slot: str, latent_dim: int) -> tuple[float, ...] | None:
+    """The point z (L,) where the address puts the pad `slot`, once; None where it names no point of this space."""
+    z = st.session_state.pop(f"{slot}_start", None)
+    return z if z and len(z) == latent_dim else None
+
+
+def move(slot: str, z: Sequence[float], known: Codes | None) -> Place:
+    """Put this tab's pad at z (L,); the plane follows."""
+    here: Place = st.session_state[f"{slot}_place"]
+    here = st.session_state[f"{slot}_place"] = _place(here.signature, known, tuple(z))
+    return here
+
+
+def settled(slot: str, z: tuple[float, ...]) -> None:
+    """The pad came to rest at z, on the same plane: remember it."""
+    here: Place = st.session_state[f"{slot}_place"]
+    if here.position is not None and math.dist(here.plane.point(*here.position), z) > 1e-9:
+        here.position = None  # the visitor moved it: from now on the pad knows best
+    here.z = z
+
+
+def _place(signature: tuple, known: Codes | None, z: tuple[float, ...]) -> Place:
+    _, kind, parameters = signature
+    u, v, base, labels = _directions(kind, parameters, known, len(z))
+    point = np.array(z)
+    if not np.any(point) and (kind == IMAGES or not _has_prior(known)):
+        point = base if kind == IMAGES else known.mu.mean(0)  # start among the three images, or where codes without a prior are
+    x, y = (point - base) @ u, 0.0 if v is None else (point - base) @ v
+    origin = point - x * u - (0 if v is None else y * v)
+    plane = Plane(origin.tolist(), u.tolist(), None if v is None else v.tolist(), labels)
+    return Place(signature, plane, tuple(point.tolist()), (float(x), float(y)))
+
+
+def _directions(kind: str, parameters: tuple, known: Codes | None, latent_dim: int):
+    """Orthonormal u and v (L,), a point (L,) that has the coordinates 0, 0, and the labels of the axes."""
+    if kind == COMPONENTS:
+        plane = known.plane
+        shares = plane.explained or (0.0, 0.0)  # a single code has none
+        return *plane.components, plane.mean, (f"PC 1 ({shares[0]:.0%})", f"PC 2 ({shares[1]:.0%})")
+    if kind == IMAGES:
+        plane = Plane.through(*(known.mu[index].tolist() for index in parameters))
+        return np.array(plane.u), np.array(plane.v), np.array(plane.origin), plane.labels
+    units = np.eye(latent_dim)
+    first, second = parameters
+    if latent_dim == 1:
+        return units[0], None, np.zeros(1), ("z1", "")
+    return units[first], units[second], np.zeros(latent_dim), (f"z{first + 1}", f"z{second + 1}")
+
+
+def _has_prior(known: Codes | None) -> bool:
+    """Whether zero is where codes are most likely."""
+    return known is None or known.kl is not None
+
+
+def _choose(latent_dim: int, known: Codes | None) -> tuple[str, tuple]:
+    """Widgets for the plane; falls back to the first two dimensions where three points make no plane."""
+    kinds = KINDS if known else KINDS[:1]
+    remember("explore_plane", AXES if _has_prior(known) else COMPONENTS, kinds.__contains__)
+    parameters = {AXES: 2, COMPONENTS: 0, IMAGES: 3}[st.session_state["explore_plane"]]
+    left, *rest = st.columns([2.6] + [1] * parameters)
+    kind = left.segmented_control("Plane", kinds, key="explore_plane", required=True, persist_state="session", wrap=True)
+    if kind == COMPONENTS:
+        return kind, ()
+    if kind == IMAGES:
+        count = len(known.images)
+        for name, index in zip("ABC", CORNERS, strict=True):
+            remember(f"explore_corner_{name}", index, range(count).__contains__)
+        chosen = tuple(
+            column.number_input(f"Image {name}", 0, count - 1, key=f"explore_corner_{name}", persist_state="session")
+            for column, name in zip(rest, "ABC", strict=True)
+        )
+        try:
+            Plane.through(*(known.mu[index].tolist() for index in chosen))
+            return kind, chosen
+        except ValueError as error:
+            st.warning(str(error))
+            return AXES, (0, 1)
+    order = list(range(latent_dim)) if known is None else known.order
+    label = lambda d: f"z{d + 1}" + (f" · {known.kl[d]:.2f} nats" if known and known.kl is not None else "")  # noqa: E731
+    remember("explore_first", order[0], order.__contains__)
+    first = rest[0].selectbox("Across", order, format_func=label, key="explore_first", persist_state="session")
+    others = [d for d in order if d != first]
+    remember("explore_second", others[0], others.__contains__)
+    second = rest[1].selectbox("Up", others, format_func=label, key="explore_second", persist_state="session")
+    return AXES, (first, second)

@@ -1,0 +1,124 @@
+"""What Explore shows around the pad: coordinates, a test image with its posterior, traversals, the decoded grid."""
+
+import math
+
+import numpy as np
+import streamlit as st
+import torch
+
+from latent_pad import Plane
+from latentscape.ui.codes import Codes, decode
+from latentscape.ui.explore import plane as explore_plane
+from latentscape.ui.pictures import png, sheet, single
+from vae_core.checkpoint import Checkpoint
+from vae_core.latent import prior_quantiles, traversal
+
+STEPS = 11  # pictures of a traversal
+ROWS = 12  # dimensions that are traversed, those with the most KL first
+DRAWS = 10  # of a resampled posterior
+BOXES = 64  # dimensions that get a number box
+
+
+def coordinates(here: explore_plane.Place, known: Codes | None) -> None:
+    """A number box for every dimension, in step with the pad: the way to each point without a mouse."""
+    shown = here.z[:BOXES]
+    for index, value in enumerate(shown):
+        st.session_state[f"explore_z{index + 1}"] = round(value, 4)
+
+    def moved():
+        boxes = [st.session_state[f"explore_z{index + 1}"] for index in range(len(shown))]
+        explore_plane.move(explore_plane.FIRST, (*boxes, *here.z[len(shown) :]), known)
+
+    limit = max(explore_plane.FAR, math.ceil(max(map(abs, shown))))  # an encoder may put an image farther out
+    columns = st.columns(min(len(shown), 8))
+    for index in range(len(shown)):
+        columns[index % len(columns)].number_input(
+            f"z{index + 1}", -limit, limit, step=0.1, format="%.3f", key=f"explore_z{index + 1}",
+            on_change=moved,
+        )  # fmt: skip
+
+
+def image_choice(known: Codes) -> int | None:
+    """The test image whose posterior, if it has one, is shown on the plane; choosing one moves the marker to its code."""
+    posterior = "" if known.sigma is None else " and its posterior q(z|x), to scale: one and two sigma"
+    return st.number_input(
+        "Test image", 0, len(known.images) - 1, value=None, key="explore_image", placeholder="none", persist_state="session",
+        help=f"Shows its code on the plane{posterior}.",
+    )  # fmt: skip
+
+
+def image_panel(model: Checkpoint, known: Codes, index: int) -> None:
+    """The image, its reconstruction, its two terms of the ELBO, and draws from its posterior; without a prior its error."""
+    mu = torch.tensor(known.mu[index])
+    recon, kl = known.terms.recon[index].item(), known.terms.kl[index].item()
+    left, middle, right = st.columns([1, 1, 3])
+    left.image(single(known.images[index].numpy()), caption=f"Test image {index}", alt=f"Test image {index}.")
+    middle.image(single(decode(model, mu[None])[0]), caption="Its reconstruction", alt="Its reconstruction.")
+    with right:
+        numbers = st.columns(4)
+        if known.classes:
+            with numbers[0].container(key="explore_class", gap=None):  # as a metric looks: latentscape/ui/shell.py
+                st.caption("Class")
+                st.text(known.classes[int(known.labels[index])])
+        if known.sigma is None:
+            numbers[1].metric("recon", f"{recon:.1f} nats", help="Half the squared error of pixels in [-1, 1], summed.")
+            return
+        for column, name, value in zip(numbers[1:], ("-ELBO", "recon", "KL"), (recon + kl, recon, kl), strict=True):
+            column.metric(name, f"{value:.1f} nats")
+        if st.button(
+            "Resample", key="explore_resample", icon=":material/casino:", help="Other draws of z from q(z|x), decoded."
+        ):
+            st.session_state["explore_draws"] = st.session_state.get("explore_draws", 0) + 1
+        generator = torch.Generator().manual_seed(st.session_state.get("explore_draws", 0))
+        draws = mu + torch.tensor(known.sigma[index]) * torch.randn(DRAWS, len(mu), generator=generator)
+        st.image(sheet(decode(model, draws), DRAWS, 4), width="stretch", alt=f"{DRAWS} decoded draws from the posterior.")
+        st.caption("Ten draws from the posterior, decoded: what the code leaves open.")
+
+
+def traversals(model: Checkpoint, z: tuple[float, ...], known: Codes | None) -> None:
+    """One row a dimension: all else stays as it is under the marker."""
+    latent_dim = len(z)
+    order = list(range(latent_dim)) if known is None else known.order
+    reach, first = (3, "Most KL") if model.has_prior else (1, "Most variance")  # the codes of a tanh end at 1
+    st.caption(
+        f"Each row moves one dimension from {-reach} to {reach} and keeps the others at the marker. {first} first, at most "
+        f"{ROWS} rows."
+    )
+    values = torch.linspace(-reach, reach, STEPS)
+    for dimension in order[:ROWS]:
+        name, row = st.columns([1, 9], vertical_alignment="center")
+        nats = "" if known is None or known.kl is None else f"{known.kl[dimension]:.2f} nats"
+        meaning = known.meanings[dimension] if known else None
+        name.markdown("  \n".join(filter(None, [f"**z{dimension + 1}**", meaning, nats])))
+        pictures = decode(model, traversal(torch.tensor(z), dimension, values))
+        row.image(sheet(pictures, STEPS, 3), width="stretch", alt=f"Traversal of z{dimension + 1} from {-reach} to {reach}.")
+
+
+def grid(model: Checkpoint, known: Codes | None, plane: Plane) -> None:
+    """The plane decoded on a grid, to look at and to take along."""
+    left, right = st.columns(2)
+    side = left.slider("Pictures a side", 5, 30, 15, key="explore_side", persist_state="session")
+    (left_end, right_end), (bottom, top) = _window(model, known, plane)
+    across, up = torch.linspace(left_end, right_end, side), torch.linspace(bottom, top, side)
+    if model.has_prior:
+        spread = right.segmented_control(
+            "Spacing", ["Uniform", "Prior quantiles"], default="Uniform", key="explore_spacing", required=True,
+            persist_state="session",
+        )  # fmt: skip
+        if spread != "Uniform":
+            across = up = prior_quantiles(side)
+    rows = [0.0] if plane.v is None else up.flip(0).tolist()
+    z = torch.tensor([plane.point(x, y) for y in rows for x in across.tolist()])
+    picture = sheet(decode(model, z), side, 2)
+    st.image(picture, width="stretch" if side > 12 else "content", alt=f"The plane decoded on a grid, {side} pictures a side.")
+    st.download_button("Download PNG", lambda: png(picture), "grid.png", "image/png", on_click="ignore", key="explore_png")
+
+
+def _window(model: Checkpoint, known: Codes | None, plane: Plane) -> tuple[tuple[float, float], tuple[float, float]]:
+    """From where to where the grid goes across and up: to three sigmas of the prior; without one, over nearly all codes."""
+    if model.has_prior or known is None:
+        reach = 3.0 if model.has_prior else 1.0
+        return (-reach, reach), (-reach, reach)
+    codes = (known.mu - plane.origin) @ np.transpose([plane.u, plane.v or np.zeros_like(plane.u)])
+    ends = np.quantile(codes, (0.02, 0.98), 0)
+    return tuple(ends[:, 0].tolist()), tuple(ends[:, 1].tolist())

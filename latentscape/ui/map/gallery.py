@@ -1,0 +1,78 @@
+"""Map's selection, kept by the tab so that another projection shows the same images, and the gallery of what was selected."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+from latentscape.ui.codes import Codes, decode
+from latentscape.ui.map.pairs import pairs
+from latentscape.ui.map.words import terms
+from vae_core.checkpoint import Checkpoint
+
+PAGE = 36  # pairs on one page
+
+
+def selection(model: Checkpoint) -> np.ndarray | None:
+    """The numbers of the selected test images of this model, or None."""
+    chosen = st.session_state.get("map_selected")
+    return chosen[1] if chosen and chosen[0] == model.recipe.data.digest else None
+
+
+def select(model: Checkpoint, known: Codes) -> None:
+    """Take over what the chart says is selected: a callback."""
+    points = st.session_state["map_chart"]["selection"]["points"]
+    numbers = np.unique([number for point in points if (number := _number(point)) < len(known.images)])
+    st.session_state["map_selected"] = (model.recipe.data.digest, numbers) if len(numbers) else None
+    st.session_state["map_newly_selected"] = True
+
+
+def _number(point: dict) -> int:
+    """The number of a selected point's image; Streamlit hands a typed array over as a dictionary."""
+    data = point["customdata"]
+    return int(data[0] if isinstance(data, list) else data["0"])
+
+
+def gallery(model: Checkpoint, known: Codes) -> None:
+    """The selected images beside their reconstructions, with what they cost."""
+    with st.container(key="map_gallery"):
+        numbers = selection(model)
+        if numbers is None:
+            st.caption("Nothing is selected.")
+            return
+        names = {"class": [known.classes[label] for label in known.labels[numbers]]} if known.classes else {}
+        own = {name: values[numbers] for name, values in terms(known).items()}
+        sums = {"-ELBO": sum(own.values())} if len(own) > 1 else {}
+        table = pd.DataFrame({"image": numbers, **names, **sums, **own})
+        left, middle, right, clear = st.columns([2.2, 1.2, 0.8, 0.8], vertical_alignment="bottom")
+        left.markdown(f"**{len(table):,} image{'s' if len(table) > 1 else ''} selected**")
+        whole, parts = ([f"{name} {table[name].mean():.1f}" for name in some] for some in (sums, own))
+        left.caption(f"On average {' = '.join([*whole, ' + '.join(parts)])} nats")
+        orders = {"As in the test set": None} | {f"Highest {name} first": name for name in (*sums, *own)}
+        if st.session_state.get("map_order") not in (None, *orders):
+            st.session_state["map_order"] = next(iter(orders))
+        order = middle.selectbox("Order", list(orders), key="map_order")
+        right.download_button(
+            "CSV", lambda: table.to_csv(index=False).encode(), "selection.csv", "text/csv", on_click="ignore", key="map_csv",
+            icon=":material/download:", width="stretch",
+        )  # fmt: skip
+        clear.button("Clear", key="map_clear", icon=":material/close:", on_click=_clear, width="stretch")
+        if orders[order]:
+            table = table.sort_values(orders[order], ascending=False)
+        pages = -(-len(table) // PAGE)
+        if st.session_state.get("map_page", 1) > pages:
+            st.session_state["map_page"] = 1
+        page = st.pagination(pages, key="map_page") if pages > 1 else 1
+        shown = table.iloc[(page - 1) * PAGE : page * PAGE]
+        rows = shown["image"].to_numpy()
+        title = "{class} · image {image}" if known.classes else "Image {image}"
+        words = [
+            (title.format(**row), " · ".join(f"{name} {row[name]:.1f}" for name in own) + " nats")
+            for row in shown.to_dict("records")
+        ]
+        again = decode(model, torch.tensor(known.mu[rows]))
+        st.html(pairs(known.images.numpy()[rows], again, words, ("Original", "Reconstruction")))
+
+
+def _clear() -> None:
+    st.session_state["map_selected"] = None

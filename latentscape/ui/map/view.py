@@ -1,0 +1,138 @@
+"""What Map shows: the chart and what stands around it."""
+
+import numpy as np
+import streamlit as st
+
+from latent_pad.hover import hover_pictures
+from latentscape.ui import address, figures
+from latentscape.ui.address import remember
+from latentscape.ui.codes import DRAWS, Codes
+from latentscape.ui.map import address as map_address
+from latentscape.ui.map import projection as map_projection
+from latentscape.ui.map.gallery import gallery, select, selection
+from latentscape.ui.map.numbers import numbers
+from latentscape.ui.map.projection import PCA, TSNE, Choice
+from latentscape.ui.map.words import CLASS, TERMS, shades, terms, words
+from latentscape.ui.visitor import visitor
+from latentscape.ui.words import in_markdown, refused
+from latentscape.work.analyses import DONE, STOPPED, WAITING, Analysis, analyses
+from vae_core.checkpoint import Checkpoint
+from vae_core.errors import BadInput
+
+REFRESH_SECONDS = 0.7
+CHART_CONFIG = {
+    "displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"]
+}  # fmt: skip
+HOW_TO_READ = {
+    TSNE: "t-SNE keeps neighbours together. Distances between far clusters and their sizes mean little, and it has no inverse: "
+    "a place on this picture cannot be decoded.",
+    PCA: "The plane in which the codes vary most. Distances are true within it; what lies across it is not seen.",
+}
+
+
+def map_view(model: Checkpoint, known: Codes) -> None:
+    """Everything below the title. Redraws itself while something is being computed."""
+    table = map_address.words(known)
+    address.read(table)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        choice = map_projection.choose(known)
+        shade, draws = _shade(known)
+    address.write(table)
+    left, right = st.columns([2.1, 1], gap="medium")
+    with left:
+        active = _is_active(model, known, choice)
+        st.fragment(_chart, run_every=REFRESH_SECONDS if active else None)(model, known, choice, shade, draws, active)
+    with right:
+        numbers(model, known, choice)
+    gallery(model, known)
+
+
+def _shade(known: Codes) -> tuple[str, bool]:
+    names = list(shades(known).values())
+    remember("map_colour", names[0], names.__contains__)
+    shade = st.selectbox("Colour by", names, key="map_colour", width=200)
+    draws = known.kl is not None and st.toggle(
+        "Samples of the prior", key="map_prior",
+        help=f"{DRAWS:,} draws of the prior, decoded and encoded again: where do pictures that the model makes "
+        "up land among the real ones?",
+    )  # fmt: skip
+    return shade, draws
+
+
+def _values(known: Codes) -> dict[str, np.ndarray]:
+    """What may colour the points instead of their class: name -> (N,)."""
+    own = {TERMS[name]: values for name, values in terms(known).items()}
+    return own | {f"z{d + 1}": known.mu[:, d] for d in range(known.mu.shape[1])}
+
+
+def _is_active(model: Checkpoint, known: Codes, choice: Choice) -> bool:
+    try:
+        _, analysis = map_projection.project(model.digest, known, choice)
+    except BadInput:
+        return False
+    return analysis is not None and analysis.active
+
+
+def _chart(model: Checkpoint, known: Codes, choice: Choice, shade: str, with_draws: bool, was_active: bool) -> None:
+    try:
+        picture, analysis = map_projection.project(model.digest, known, choice)
+    except BadInput as error:
+        with st.container(key="map_status"):
+            refused("There is no picture of these codes.", error, st.warning)
+        if choice.method == TSNE and st.button("Try again", key="map_again"):
+            map_projection.ask_tsne(model.digest, known, choice)
+            st.rerun()
+        return
+    if (analysis is not None and analysis.active) != was_active or st.session_state.pop("map_newly_selected", False):
+        st.rerun()  # the gallery, the numbers beside the chart and this fragment's clock follow
+    with st.container(key="map_status"):
+        _status(model, known, choice, analysis)
+    if picture is None:
+        return
+    unit = "" if shade.startswith("z") else ", nats"
+    figure = figures.projection_map(
+        picture.points, known.labels, known.classes, picture.titles, terms(known),
+        None if shade == CLASS else (shade + unit, _values(known)[shade]), picture.draws if with_draws else None,
+        selection(model), picture.equal, f"{model.digest}{choice}",
+    )  # fmt: skip
+    st.plotly_chart(
+        figure, key="map_chart", on_select=lambda: select(model, known), selection_mode=("points", "box", "lasso"),
+        config=CHART_CONFIG, alt=_in_words(known, choice, shade),
+    )  # fmt: skip
+    hover_pictures(known.sprite, "map_chart", key="map_hover")
+    if with_draws:
+        hover_pictures(known.draws.sprite, "map_chart", first=len(known.images), key="map_hover_draws")
+    st.caption(HOW_TO_READ.get(choice.method, f"Each point is {words(known).point}.")
+               + " Draw a lasso or a box around points to see their images below."
+               + (" The samples are placed when the layout is complete." * (with_draws and picture.draws is None)))  # fmt: skip
+
+
+def _status(model: Checkpoint, known: Codes, choice: Choice, analysis: Analysis | None) -> None:
+    latent_dim = known.mu.shape[1]
+    what = f"{len(known.mu):,} test images of {{}}, {latent_dim} dimension{'s' if latent_dim > 1 else ''}"
+    if analysis is None or analysis.status == DONE:
+        st.text(f"{choice.method} · {what.format(known.name)}")
+        return
+    told = analysis.told
+    iteration, iterations = told.get("iteration", 0), told.get("iterations", 1)
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    if analysis.status == STOPPED:
+        left.text(f"t-SNE · stopped at iteration {iteration} of {iterations} · {what.format(known.name)}")
+        if right.button("Start again", key="map_again"):
+            map_projection.ask_tsne(model.digest, known, choice)
+            st.rerun()
+        return
+    if told:
+        words = f"t-SNE · iteration {iteration} of {iterations} · {what.format(in_markdown(known.name))}"
+    elif ahead := analyses().ahead(analysis):
+        words = f"t-SNE · waits for {ahead} other{'s' if ahead > 1 else ''}"
+    else:
+        words = "t-SNE · " + ("the analysis process is getting ready" if analysis.status == WAITING else "finding neighbours")
+    left.progress(iteration / iterations, words)
+    if right.button("Stop", key="map_stop", icon=":material/stop:"):
+        analyses().stop(analysis, visitor())
+        st.rerun()
+
+
+def _in_words(known: Codes, choice: Choice, shade: str) -> str:
+    return f"{choice.method} of {len(known.mu):,} encoded test images of {known.name}, coloured by {shade.lower()}."

@@ -1,0 +1,74 @@
+"""The request that a training is made of, from the values of a form and the visitor's own pictures."""
+
+from dataclasses import fields
+
+from latentscape.ui.own import mine
+from latentscape.work.belongings import Pictures
+from vae_core import data
+from vae_core.array_file import is_array_file
+from vae_core.checkpoint import KINDS, safe_name
+from vae_core.train import TrainConfig
+from vae_core.train_cli import command_line
+
+TRAINING_FIELDS = ("epochs", "batch_size", "lr", "schedule", "kl_warmup", "seed", "flip", "shift")
+
+
+def data_titles() -> dict[str, str]:
+    """Every data set that this visitor may train on: name, or id of their own pictures -> title."""
+    return data.TITLES | {pictures.id: pictures.title for pictures in mine()}
+
+
+def own_pictures(name: str) -> Pictures | None:
+    """The visitor's own pictures with this id; None for a data set that has a name."""
+    return next((pictures for pictures in mine() if pictures.id == name), None)
+
+
+def request_of(values: dict, pictures: Pictures | None = None) -> dict:
+    """What a job is made of: `values` as in PLAIN, and the visitor's own pictures where they are the data.
+
+    Raises BadInput where the values fit no model.
+    """
+    kind = KINDS[values["kind"]]
+    own = {field.name for field in fields(kind)}
+    model = {name: value for name, value in values.items() if name in own and value is not None}
+    training = {field: values[field] for field in TRAINING_FIELDS}
+    shape, name, read = {}, values["data"], {}
+    if pictures is not None:
+        shape, name = {"image_shape": pictures.images.image_shape}, data.own_name(pictures.images.name)
+        read = _read_as(pictures)
+    config = kind(**model, **shape)
+    TrainConfig(**training)
+    size = f"{config.architecture} {config.latent_dim}-D" if kind.kind == "vae" else f"{kind.kind} {config.hidden}"
+    title = f"{name} {size}"
+    if kind.kind == "vae" and config.beta != 1:
+        title += f" beta {config.beta:g}"
+    asked = {"data": name, "kind": kind.kind} | read | model | training
+    return {
+        "data": name, "kind": kind.kind, "model": model, "training": training, "title": title,
+        "command": command_of(asked, title),
+    }  # fmt: skip
+
+
+def _read_as(pictures: Pictures) -> dict:
+    """The options of the command line that read the same pictures."""
+    settings = pictures.settings
+    if is_array_file(pictures.name):
+        return {
+            "data": f"file:{pictures.name}", "split_seed": settings.seed, "pixels": settings.pixels, "layout": settings.layout,
+        }  # fmt: skip
+    return {
+        "data": f"folder:{pictures.name}", "image_size": settings.size, "fit": settings.fit, "split_seed": settings.seed,
+        "split": "own" if settings.split == "own" else None, "class_level": settings.level,
+    }  # fmt: skip
+
+
+def command_of(asked: dict, title: str) -> str:
+    """The shell command that runs the same training."""
+    words = []
+    for field, value in asked.items():
+        flag = "--" + field.replace("_", "-")
+        if value is True:
+            words.append(flag)
+        elif value is not None and value is not False:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return command_line([*words, "--out", f"runs/{safe_name(title)}"])

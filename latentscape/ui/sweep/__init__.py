@@ -1,0 +1,1 @@
+"""What the page Sweep beta alone needs."""

@@ -1,0 +1,72 @@
+"""What the Sweep page compares: trainings of this sweep as they stand, and models that are there already."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from latentscape.ui.codes import DOTS, decode, known_codes
+from latentscape.work.runs import ACTIVE, Run
+from vae_core import checkpoint
+from vae_core.checkpoint import Checkpoint
+from vae_core.latent import prior_draws
+
+SHOWN = 10  # pictures of a row
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: its figures in nats per test image (None: not known yet); its map and pictures where there are any."""
+
+    label: str
+    data: str
+    beta: float
+    status: str
+    rate: float | None  # KL
+    distortion: float | None  # recon
+    active: int | None = None  # dimensions
+    gap: float | None = None  # MIG
+    points: np.ndarray | None = None  # (N, 2)
+    labels: list[int] | None = None
+    classes: tuple[str, ...] = ()
+    originals: np.ndarray | None = None  # uint8 (SHOWN, C, H, W)
+    reconstructions: np.ndarray | None = None
+    samples: np.ndarray | None = None
+
+
+def entry_of_run(run: Run) -> Entry:
+    """A training, as far as it has come."""
+    beta = run.request["model"].get("beta", 0.0)  # only a VAE has one
+    status = run.status if run.status not in ACTIVE else f"{run.status}, {len(run.epochs)} of {run.total_epochs} epochs"
+    last = run.epochs[-1] if run.epochs else {}
+    metrics = {} if run.status in ACTIVE or not run.weights else checkpoint.embedded_recipe(run.weights, "").metrics
+    pictures = {}
+    if run.live is not None:
+        pictures = {
+            "points": run.live.points, "labels": run.about["labels"], "classes": tuple(run.about["classes"]),
+            "originals": run.about["originals"][:SHOWN], "reconstructions": run.live.reconstructions[:SHOWN],
+            "samples": run.live.samples[:SHOWN],
+        }  # fmt: skip
+    return Entry(
+        f"β = {beta:g}", run.request["data"], beta, f"{status} {run.reason}".strip(),
+        metrics.get("test_kl", last.get("test_kl")), metrics.get("test_recon", last.get("test_recon")),
+        metrics.get("active_units"), metrics.get("mutual_information_gap"), **pictures,
+    )  # fmt: skip
+
+
+def entry_of_model(model: Checkpoint) -> Entry:
+    """A model that was trained before; without a map where its data set is not here."""
+    recipe, metrics, known = model.recipe, model.recipe.metrics, known_codes(model)
+    pictures = {}
+    if known is not None:
+        originals = known.images[:SHOWN]
+        pictures = {
+            "points": known.plane(known.mu[:DOTS]), "labels": known.labels[:DOTS].tolist(), "classes": known.classes,
+            "originals": originals.numpy(), "reconstructions": decode(model, torch.from_numpy(known.mu[:SHOWN])),
+            "samples": decode(model, prior_draws(SHOWN, known.mu.shape[1], seed=1)),
+        }  # fmt: skip
+    return Entry(
+        f"{model.name}, β = {model.model.config.beta:g}", recipe.data.name, model.model.config.beta, "Trained before",
+        metrics.get("test_kl"), metrics.get("test_recon"), metrics.get("active_units"), metrics.get("mutual_information_gap"),
+        **pictures,
+    )  # fmt: skip

@@ -1,0 +1,359 @@
+"""What the Train page shows of one run: status, buttons, curves, map, pictures, replay, and what can be taken away."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from latentscape.ui import figures
+from latentscape.ui.picker import ELSEWHERE, keep
+from latentscape.ui.pictures import embedded, sheet
+from latentscape.ui.visitor import session, visitor
+from latentscape.ui.words import duration, refused, turn_in_words
+from latentscape.work.jobs import Jobs
+from latentscape.work.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
+from vae_core import checkpoint
+from vae_core.checkpoint import safe_name
+from vae_core.errors import BadInput
+from vae_core.watch import grids
+
+REFRESH_SECONDS, WAITING_SECONDS = 1.0, 5.0  # between two looks at a run, and at one that waits behind others
+SOON = 2  # the place of a run that is looked at as often as one that trains: its turn may come at any moment
+WHAT_TO_LOOK_FOR = """
+What you will see, about once a second:
+
+- **The losses** fall, in nats per image. The loss is the negative ELBO: *reconstruction* plus *KL*. The KL usually *rises*:
+  the code begins to say something.
+- **The latent map** starts as one cloud. Each mark is a test image that the model never trains on. It pulls itself apart
+  into digits, though no label is ever shown to it.
+- **The reconstructions** sharpen, and the **samples**, always the same draws from the prior, turn into digits.
+
+Afterwards drag the *Replay* slider to see it happen again, and keep the model to explore it.
+"""
+AFTER = "Per test image, after the last epoch; a nat is 1.44 bits."
+NUMBERS = (  # of the test set: label, name in the record of an epoch, help
+    ("Test loss", "test_loss", f"-ELBO = reconstruction + KL, lower is better. The ELBO, the evidence lower bound, is at most "
+     f"the log-probability that the model gives an image. {AFTER}"),
+    ("Reconstruction", "test_recon", f"What painting the image again from its code costs. {AFTER}"),
+    ("KL", "test_kl", f"What the code tells about the image; near 0 it tells nothing. {AFTER}"),
+)  # fmt: skip
+WITHOUT_PRIOR = (("Test loss", "test_loss", f"The error of what the model returns, lower is better. {AFTER}"),)
+COLLAPSED = 0.1  # nats of KL below which the code says nothing
+
+
+def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
+    """Draw the run, anew about once a second while it is active. Without one, say what will be seen here.
+
+    Of a run that waits for another turn only what changes is drawn anew: a class that waits is most of a server's work.
+    """
+    if run is None:
+        _buttons(jobs, None)
+        with st.container(key="train_status"):
+            st.markdown("**Idle** · press Train, and watch the map form here.")
+        st.markdown(WHAT_TO_LOOK_FOR)
+        return
+    every, learned = drawn_for = _pace(jobs, run)
+    live = st.fragment(_live, run_every=every)
+    if learned:
+        live(jobs, run, drawn_for, partial(_status, jobs, run))
+        _handles(jobs, run, controls)
+        st.fragment(_body)(jobs, run)
+    else:
+        live(jobs, run, drawn_for, partial(_whole, jobs, run, controls))
+
+
+def _live(jobs: Jobs, run: Run, drawn_for: tuple[float | None, bool], draw: Callable[[], None]) -> None:
+    jobs.store.seen(run, session())  # being watched keeps a run alive
+    if _pace(jobs, run) != drawn_for:
+        st.rerun()  # the form and this fragment's clock follow
+    draw()
+
+
+def _pace(jobs: Jobs, run: Run) -> tuple[float | None, bool]:
+    """Seconds between two looks at the run, None where nothing happens to it any more; and whether what it has learned stays
+    as it is meanwhile."""
+    if run.status not in ACTIVE:
+        return None, False
+    place = jobs.place(run)
+    seconds = WAITING_SECONDS if place and place.position > SOON else REFRESH_SECONDS
+    return seconds, run.status == QUEUED and run.live is not None
+
+
+def _whole(jobs: Jobs, run: Run, controls: bool) -> None:
+    _status(jobs, run)
+    _handles(jobs, run, controls)
+    _body(jobs, run)
+
+
+def _handles(jobs: Jobs, run: Run, controls: bool) -> None:
+    if controls:
+        _buttons(jobs, run)
+    else:
+        st.caption("You are watching somebody's training; this link may only look.")
+
+
+def _body(jobs: Jobs, run: Run) -> None:
+    """What the run has learned so far."""
+    _numbers(run)
+    pictures = st.container()
+    frame = _replay(jobs, run)
+    if frame is None:
+        return
+    with pictures:
+        _pictures(run, frame)
+    with st.container(key="train_loss"):
+        figure = run.drawings.get(
+            "losses", len(run.curve), run.progress, len(run.epochs),
+            make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, _has_prior(run)),
+        )  # fmt: skip
+        st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
+    if run.owner != visitor():
+        st.caption("The model stays its owner's: only they can keep or download it.")
+    elif run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
+        _take_away(run, frame)
+
+
+def _status(jobs: Jobs, run: Run) -> None:
+    details = []
+    status = run.status
+    if run.status == QUEUED:
+        place = jobs.place(run)
+        details.append(turn_in_words(place) if place else "the worker is getting ready")
+        if run.live is not None:  # it gave way to others
+            status = "Waiting for its turn"
+            details.append(f"trained so far: epoch {min(int(run.progress) + 1, run.total_epochs)} of {run.total_epochs}")
+    elif run.status == RUNNING:
+        details.append(f"epoch {min(int(run.progress) + 1, run.total_epochs)} of {run.total_epochs}")
+        if run.rate:
+            details.append(f"about {duration(run.left)} left")
+    else:
+        details.append(f"{len(run.epochs)} of {run.total_epochs} epochs")
+    if run.wanted:
+        details.append("pausing …" if run.wanted == "pause" else "stopping …")
+    with st.container(key="train_status"):
+        st.markdown(f"**{status}** · " + " · ".join(details))
+        if run.reason:
+            st.text(run.reason)
+        st.progress(min(run.progress / run.total_epochs, 1.0))
+
+
+def _buttons(jobs: Jobs, run: Run | None) -> None:
+    status, wanted = (run.status, run.wanted) if run else ("Idle", "")
+    with st.container(horizontal=True):
+        if status == PAUSED:
+            st.button("Resume", key="train_pause", icon=":material/play_arrow:", on_click=jobs.resume, args=(run,))
+        else:
+            st.button(
+                "Pause",
+                key="train_pause",
+                icon=":material/pause:",
+                on_click=jobs.pause,
+                args=(run,),
+                disabled=status not in ACTIVE or bool(wanted),
+            )
+        st.button(
+            "Stop",
+            key="train_stop",
+            icon=":material/stop:",
+            on_click=jobs.stop,
+            args=(run,),
+            disabled=status not in (*ACTIVE, PAUSED) or wanted == "stop",
+        )
+        if run is not None:
+            _share(run)
+
+
+def _share(run: Run) -> None:
+    """Two links. What each may do, and what neither gives."""
+    address = (st.context.url or "").split("?")[0]
+    shown = "the curves, the map and the pictures of this page" + ", some of your own among them" * run.is_of_pictures
+    with st.popover("Share", icon=":material/share:"):
+        st.markdown(f"**To look**: who opens it sees {shown}, and changes nothing. The address of this page is the same link.")
+        with st.container(key="train_link_look"):
+            st.code(f"{address}?run={run.view_id}", language=None)
+        if run.owner == visitor():
+            st.markdown("**To control**: who opens it can also pause, step and stop this training.")
+            with st.container(key="train_link_control"):
+                st.code(f"{address}?run={run.control_id}", language=None)
+        st.caption(
+            "Neither gives anybody this model, your other models or your pictures. Both work until half an hour after the last "
+            "person left."
+        )
+
+
+def _numbers(run: Run) -> None:
+    last = run.epochs[-1] if run.epochs else {}
+    shown = NUMBERS if _has_prior(run) else WITHOUT_PRIOR
+    columns = st.columns(len(shown) + 2)
+    for column, (label, name, about) in zip(columns, shown, strict=False):
+        column.metric(label, f"{last[name]:.1f} nats" if name in last else "–", help=about)
+    columns[-2].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
+    columns[-1].metric("Time left", duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
+
+
+def _has_prior(run: Run) -> bool:
+    return run.request["kind"] == "vae"
+
+
+def _replay(jobs: Jobs, run: Run) -> Frame | None:
+    """The slider over the epochs. It follows the training until somebody moves it back."""
+    with jobs.lock:  # frames are thinned while a page is drawn
+        frames, live = list(run.frames), run.live
+    if live is None:
+        return None
+    epochs = [int(frame.epoch) for frame in frames]
+    if len(epochs) < 2:
+        st.slider("Replay: epoch", 0, 1, 0, key="train_replay_waiting", disabled=True)
+        return live
+    following = st.session_state.get("train_following", True)
+    if following or st.session_state.get("train_replay") not in epochs:
+        st.session_state["train_replay"] = epochs[-1]
+
+    def moved():
+        st.session_state["train_following"] = st.session_state["train_replay"] == epochs[-1]
+
+    chosen = st.select_slider(
+        "Replay: epoch",
+        epochs,
+        key="train_replay",
+        on_change=moved,
+        help="Drag back to see how it looked; drag to the end to follow again.",
+    )
+    if chosen == epochs[-1] and run.status in ACTIVE:
+        return live
+    return frames[epochs.index(chosen)]
+
+
+def _pictures(run: Run, frame: Frame) -> None:
+    when = f"after {frame.epoch:.{1 if frame.epoch >= 0.1 or not frame.epoch else 2}f} epochs"
+    left, right = st.columns([1.5, 1]) if len(frame.points) else (None, st.container())
+    if left is not None:
+        with left, st.container(key="train_map"):
+            _map(run, frame, when)
+    damaged = run.request["kind"] in ("dae", "restorer")
+    with right:
+        with st.container(key="train_reconstructions"):
+            st.markdown(
+                "**Damaged test images** and, below each, what the model **makes of it**"
+                if damaged
+                else "**Test images** and, below each, its **reconstruction**"
+            )
+            st.image(
+                run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(_pairs(run, frame), 5))),
+                width="stretch" if left is not None else 600,
+                alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
+            )
+        if not _has_prior(run):
+            return
+        with st.container(key="train_samples"):
+            st.markdown("**Samples**: the same 21 draws from the prior")
+            samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
+            st.image(samples, width="stretch", alt=f"Twenty-one samples from the model {when}.")
+        if run.epochs and run.epochs[-1]["test_kl"] < COLLAPSED:
+            st.info(
+                "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
+                "answers with one average picture. Sum the reconstruction over pixels, or lower beta."
+            )
+
+
+def _map(run: Run, frame: Frame, when: str) -> None:
+    st.markdown(f"**Latent map** · {len(frame.points):,} test images, {when}")
+    about = [run.about[name] for name in ("labels", "classes", "latent_dim")]
+    figure = run.drawings.get("map", frame, make=lambda: figures.latent_map(frame.points, *about, frame.explained))
+    st.plotly_chart(
+        figure, key="train_map_chart", config={"displaylogo": False},
+        alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
+    )  # fmt: skip
+
+
+def _pairs(run: Run, frame: Frame) -> np.ndarray:
+    """Rows of five originals, each above a row of their reconstructions, in reading order."""
+    originals, reconstructions = run.about["originals"], frame.reconstructions
+    rows = [
+        part
+        for start in range(0, len(originals), 5)
+        for part in (originals[start : start + 5], reconstructions[start : start + 5])
+    ]
+    return np.concatenate(rows)
+
+
+def _take_away(run: Run, frame: Frame) -> None:
+    """Keep or download the model: as it is now, or as it was at the replayed epoch; and the pictures of all epochs."""
+    last = frame.epoch >= len(run.epochs) or frame.weights is None
+    weights = run.weights if last else frame.weights
+    if weights is None:
+        return
+    name = safe_name(run.request["title"] + ("" if last else f" epoch {int(frame.epoch)}"))
+    st.divider()
+    if frame.weights is None and 0 < frame.epoch < len(run.epochs):
+        st.caption(f"Of epoch {int(frame.epoch)} only the pictures were kept: this is the model as it stands.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(
+            "Keep it",
+            key="train_keep",
+            type="primary",
+            icon=":material/bookmark:",
+            help="Adds the model to the list in the sidebar."
+            if run.request["kind"] not in ELSEWHERE
+            else f"Then it can be chosen on {ELSEWHERE[run.request['kind']]}.",
+        ):
+            try:
+                st.session_state["train_kept"] = keep(name, weights)
+            except BadInput as error:
+                refused("The model was not kept.", error)
+            else:
+                st.rerun()
+        st.download_button(
+            "Download",
+            lambda: bundle(name, weights),
+            f"{name}.zip",
+            "application/zip",
+            key="train_download",
+            icon=":material/download:",
+            on_click="ignore",
+            help="Weights, recipe and the command that trains it.",
+        )
+        st.download_button(
+            "Pictures", lambda: replay_zip(run), f"{safe_name(run.request['title'])}-pictures.zip", "application/zip",
+            key="train_pictures", icon=":material/photo_library:", on_click="ignore",
+            help="Test images, reconstructions and samples of every epoch, as actual/NN.png, recon/NN.png and samples/NN.png.",
+        )  # fmt: skip
+        if kept := st.session_state.pop("train_kept", None):
+            page = ELSEWHERE.get(run.request["kind"])
+            where = f"choose it on {page}" if page else "it is in the list in the sidebar"
+            st.success(f"Kept as {kept}: {where}.")
+    st.code(run.request["command"], language="shell", wrap_lines=True)
+
+
+def bundle(name: str, weights: bytes) -> bytes:
+    """A zip with NAME.safetensors, NAME.json and the command that trains it again."""
+    recipe = checkpoint.open_bytes(weights, name).recipe
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(f"{name}.safetensors", weights)
+        archive.writestr(f"{name}.json", checkpoint.recipe_json(recipe, weights))
+        archive.writestr("train.sh", recipe.command + "\n")
+    return packed.getvalue()
+
+
+def replay_zip(run: Run) -> bytes:
+    """A zip with the pictures of every epoch that is kept, as the command line writes them; 00 is before the training."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for frame in list(run.frames):
+            for name, picture in grids(int(frame.epoch), run.about["originals"], frame.reconstructions, frame.samples).items():
+                archive.writestr(name, picture)
+    return packed.getvalue()
+
+
+def _loss_in_words(run: Run) -> str:
+    if not run.epochs:
+        return "Training losses; no epoch is finished yet."
+    first, last = run.epochs[0], run.epochs[-1]
+    return (
+        f"Losses in nats per image: the test loss went from {first['test_loss']:.1f} after the first epoch to "
+        f"{last['test_loss']:.1f} after epoch {last['epoch']}."
+    )

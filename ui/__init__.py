@@ -1,1 +1,0 @@
-"""What the pages share: jobs, figures, the model picker, URL state."""
