@@ -19,7 +19,7 @@ $(BIN)/uv:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
-$(STAMP): requirements.txt pyproject.toml | $(BIN)/uv
+$(STAMP): requirements.txt pyproject.toml latent_pad/pyproject.toml | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(UV_FLAGS) -r requirements.txt
 	touch $@
 
@@ -53,8 +53,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-em
 lock: | $(BIN)/uv
 	$(COMPILE) pyproject.toml -o requirements.txt
 	$(COMPILE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
-	echo "-e ." >> requirements.txt
-	echo "-e ." >> requirements-dev.txt
+	printf -- "-e .\n-e ./latent_pad\n" >> requirements.txt
+	printf -- "-e .\n-e ./latent_pad\n" >> requirements-dev.txt
 
 clean:
 	rm -rf .venv

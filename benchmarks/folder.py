@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks.training import processor
 from vae_core import data, folder, train
-from vae_core.vae import VAEConfig
+from vae_core.models.vae import VAEConfig
 
 SIZE, SIDE, BATCH = 32, 72, 128  # pixels of the model, pixels of the files
 

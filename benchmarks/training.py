@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.tutorial import train_tutorial
 from vae_core import data, train
-from vae_core.vae import VAEConfig
+from vae_core.models.vae import VAEConfig
 
 TARGET = 105.56  # nats: test loss of the tutorial after its ten epochs, as measured when the project began
 SOON = {"epochs": 5, "batch_size": 224, "lr": 1e-2}  # our settings for the tutorial's network: how few epochs reach TARGET

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from vae_core import checkpoint, data, evaluate
+from vae_core.models import family_of
 from vae_core.train_cli import main as train
 
 FOLDER = Path(__file__).resolve().parent
@@ -77,7 +78,7 @@ def ship(name: str, trained: checkpoint.Checkpoint) -> None:
 
 def measure(model, images: data.ImageSet) -> dict[str, float]:
     """The figures of `evaluate` that say what a VAE's code is good for; the log-likelihood bound where pixels are binary."""
-    if model.config.kind != "vae":
+    if not family_of(model).has_posterior:
         return {}
     train_mu, _ = evaluate.encode(model, images.train_images)
     test_mu, _ = evaluate.encode(model, images.test_images)

@@ -181,9 +181,9 @@ def place_anew(key: str) -> None:
 
 @functools.cache
 def _component() -> Callable:
-    """Made at the first use: Streamlit knows the assets only inside a running app, by the project's pyproject.toml, which it
-    finds through the module latentscape.py beside it. Styles are not isolated: the pad's nodes are in the page's document."""
-    return st.components.v2.component("latentscape.latent_pad", js="pad.js", css="style.css", isolate_styles=False)
+    """Made at the first use: Streamlit knows the assets only inside a running app, by this package's pyproject.toml. Styles are
+    not isolated: the pad's nodes are in the page's document."""
+    return st.components.v2.component("latent_pad.latent_pad", js="pad.js", css="style.css", isolate_styles=False)
 
 
 def pad_decoder(checkpoint: "Checkpoint") -> PadDecoder:
@@ -191,8 +191,11 @@ def pad_decoder(checkpoint: "Checkpoint") -> PadDecoder:
     return remembered(("decoder", checkpoint.digest), lambda: _packed(checkpoint))
 
 
+OF_PIXELS = {"logits": "sigmoid", "signed": "signed", "unit": "none"}  # what a family's decoder says -> the last step
+
+
 def _packed(checkpoint: "Checkpoint") -> PadDecoder:
-    config, output = checkpoint.model.config, "sigmoid" if checkpoint.has_prior else "signed"
+    config, output = checkpoint.model.config, OF_PIXELS[checkpoint.family.pixels]
     return pack_decoder(checkpoint.model.decoder, config.latent_dim, config.image_shape, checkpoint.half, output)
 
 

@@ -55,7 +55,7 @@ def small(monkeypatch, tmp_path):
     """Makes the shipped models be one of the small digits with so many latent dimensions, called "small"."""
     from latentscape.ui import picker
     from vae_core import checkpoint, data, train
-    from vae_core.vae import VAEConfig
+    from vae_core.models.vae import VAEConfig
 
     def make(latent_dim: int) -> None:
         digits = data.load("digits")
@@ -93,7 +93,7 @@ def jobs(monkeypatch):
 def weights():
     """The checkpoint of a tiny model of the digits."""
     from vae_core import data, train
-    from vae_core.vae import VAEConfig
+    from vae_core.models.vae import VAEConfig
 
     digits = data.load("digits")
     model = VAEConfig(image_shape=digits.image_shape, latent_dim=2, hidden=8)

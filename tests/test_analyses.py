@@ -13,7 +13,7 @@ from latentscape.work.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
 from latentscape.work.cluster import Cluster
 from vae_core import data, train
 from vae_core.errors import BadInput
-from vae_core.vae import VAEConfig
+from vae_core.models.vae import VAEConfig
 
 pytestmark = pytest.mark.xdist_group("jobs")
 READY = 120  # seconds in which a cold cluster must answer

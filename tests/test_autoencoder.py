@@ -10,10 +10,13 @@ from test_train import a_run as a_run_of
 from test_train import same_weights, tiny_set, told, weights_of
 
 from vae_core import checkpoint, evaluate, train
-from vae_core.autoencoder import AutoencoderConfig, DenoisingConfig, RestorerConfig, _folded, _unfolded, kernels, templates
 from vae_core.corruption import BLANK, parse
 from vae_core.data import to_float
 from vae_core.errors import BadInput
+from vae_core.models import FAMILIES
+from vae_core.models.autoencoder import AutoencoderConfig, kernels, templates
+from vae_core.models.denoising import DenoisingConfig
+from vae_core.models.restorer import RestorerConfig, _folded, _unfolded
 from vae_core.train import Epoch, fit, from_bytes
 
 CONFIGS = {
@@ -213,7 +216,7 @@ def test_a_saved_model_opens_as_it_was(kind):
 def test_a_recipe_of_another_kind_is_refused(kind):
     state = a_run(kind)
     recipe = checkpoint.make_recipe(state.model, "Tiny", tiny_set(), {}, "", [], {})
-    for other in checkpoint.KINDS.keys() - {kind, "dae" if kind == "ae" else "ae"}:
+    for other in FAMILIES.keys() - {kind, "dae" if kind == "ae" else "ae"}:
         wrong = checkpoint.to_bytes(state.model, recipe.model_copy(update={"kind": other}))
         with pytest.raises(BadInput):
             checkpoint.open_bytes(wrong, "tiny")

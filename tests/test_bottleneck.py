@@ -5,8 +5,8 @@ import pytest
 from sklearn.decomposition import PCA
 
 from vae_core import data, evaluate, train
-from vae_core.autoencoder import AutoencoderConfig
 from vae_core.bottleneck import BATCH, RATE, pca_errors, trained_errors
+from vae_core.models.autoencoder import AutoencoderConfig
 
 DIGITS = data.load("digits")
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from vae_core import checkpoint, evaluate
 from vae_core.data import ImageSet, load
 from vae_core.errors import BadInput
-from vae_core.vae import ARCHITECTURES, VAE, VAEConfig
+from vae_core.models.vae import ARCHITECTURES, VAE, VAEConfig
 
 
 def tiny_set(train: int = 60, test: int = 40) -> ImageSet:

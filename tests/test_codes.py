@@ -13,8 +13,8 @@ from latentscape.ui.map import projection as map_projection
 from latentscape.ui.map.projection import PCA, Choice
 from latentscape.ui.sweep import entries as sweep_entries
 from vae_core import checkpoint, data, train
+from vae_core.models.vae import VAEConfig
 from vae_core.projection import Plane
-from vae_core.vae import VAEConfig
 from vae_core.watch import Watch
 
 SHIPPED = [

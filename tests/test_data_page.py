@@ -19,8 +19,8 @@ from latentscape.work.store import Store
 from vae_core import checkpoint, train
 from vae_core.array_file import read_arrays
 from vae_core.data import load
+from vae_core.models.vae import VAEConfig
 from vae_core.train_cli import _parser
-from vae_core.vae import VAEConfig
 
 
 @pytest.fixture(autouse=True)

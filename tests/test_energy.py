@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from vae_core import energy
-from vae_core.autoencoder import AutoencoderConfig
 from vae_core.data import load
 from vae_core.inpainting import CHECKPOINTS
-from vae_core.vae import VAEConfig
+from vae_core.models.autoencoder import AutoencoderConfig
+from vae_core.models.vae import VAEConfig
 
 IMAGES = torch.rand(7, 1, 6, 5, generator=torch.Generator().manual_seed(3))
 

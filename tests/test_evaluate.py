@@ -14,10 +14,12 @@ from torch.distributions import Normal, kl_divergence
 from torch.utils.flop_counter import FlopCounterMode
 
 from vae_core import evaluate
-from vae_core.autoencoder import AutoencoderConfig, DenoisingConfig, RestorerConfig
 from vae_core.data import ImageSet, load, to_float
 from vae_core.errors import BadInput
-from vae_core.vae import VAE, VAEConfig, recon_per_image
+from vae_core.models.autoencoder import AutoencoderConfig
+from vae_core.models.denoising import DenoisingConfig
+from vae_core.models.restorer import RestorerConfig
+from vae_core.models.vae import VAE, VAEConfig, recon_per_image
 
 
 def tiny_set(train: int = 300, test: int = 100) -> ImageSet:

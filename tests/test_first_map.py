@@ -5,7 +5,7 @@ from test_pages import open_app
 from latentscape.ui.presets import FOR_A_CLASS, PLAIN, PRESETS
 from latentscape.ui.request import request_of
 from vae_core import data, evaluate, train
-from vae_core.vae import VAEConfig
+from vae_core.models.vae import VAEConfig
 
 
 def test_a_shared_server_offers_it_first_and_a_person_alone_the_finer_map(jobs, monkeypatch):

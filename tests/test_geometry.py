@@ -13,7 +13,7 @@ from vae_core import checkpoint, geometry
 from vae_core.errors import BadInput
 from vae_core.geometry import code_density, evenly, magnification, pixel_length, pixel_steps, shortest_path
 from vae_core.latent import straight_path
-from vae_core.vae import VAE, VAEConfig
+from vae_core.models.vae import VAE, VAEConfig
 
 ORIGIN, AXES = torch.zeros(2), torch.eye(2)
 

@@ -10,14 +10,15 @@ import torch
 from skimage.restoration import inpaint_biharmonic
 
 from vae_core import corruption, inpainting
-from vae_core.autoencoder import DenoisingConfig, RestorerConfig
 from vae_core.corruption import BLANK, parse
 from vae_core.data import load
 from vae_core.errors import BadInput
 from vae_core.inpainting import DENOISERS, METHODS, compare, local_median, median, read_mask, read_picture, restore
 from vae_core.inpainting_cli import main
 from vae_core.latent_search import search
-from vae_core.vae import VAE, VAEConfig
+from vae_core.models.denoising import DenoisingConfig
+from vae_core.models.restorer import RestorerConfig
+from vae_core.models.vae import VAE, VAEConfig
 
 CLASSIC = ("telea", "navier-stokes", "biharmonic", "median")
 methods = pytest.mark.parametrize("method", METHODS)

@@ -21,7 +21,8 @@ from latentscape.work.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED
 from vae_core import checkpoint, data, train
 from vae_core.errors import BadInput
 from vae_core.folder import Report
-from vae_core.vae import VAEConfig
+from vae_core.models import FAMILIES
+from vae_core.models.vae import VAEConfig
 from vae_core.watch import Watch
 
 pytestmark = pytest.mark.xdist_group("jobs")
@@ -105,10 +106,10 @@ def test_what_the_scheduler_imports_of_ours_brings_no_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-@pytest.mark.parametrize("kind", checkpoint.KINDS)
+@pytest.mark.parametrize("kind", FAMILIES)
 def test_every_kind_of_model_can_be_watched(kind):
     digits = data.load("digits")
-    watch = Watch(checkpoint.KINDS[kind](image_shape=(1, 8, 8), hidden=8).build(), digits)
+    watch = Watch(FAMILIES[kind].config(image_shape=(1, 8, 8), hidden=8).build(), digits)
     frame = watch.frame()
     assert frame["reconstructions"].shape == watch.originals.shape == (10, 1, 8, 8)
     assert len(frame["points"]) == (0 if kind == "restorer" else 360)

@@ -70,7 +70,7 @@ def test_nothing_runs_from_the_core_to_the_pages(path):
 
 
 def test_training_does_not_load_its_command_line_and_the_core_loads_no_screen_and_no_cluster():
-    names = [f"vae_core.{path.stem}" if path.stem != "__init__" else "vae_core" for path in CORE]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in CORE]
     loaded = modules_after(
         "import sys\n"
         "import vae_core.train\n"

@@ -25,8 +25,8 @@ from latentscape.work.analyses import DONE, FAILED, RUNNING, STOPPED, Analyses
 from latentscape.work.cluster import Cluster
 from vae_core import checkpoint, data, evaluate, projection, train
 from vae_core.errors import BadInput
+from vae_core.models.vae import VAEConfig
 from vae_core.projection import Plane
-from vae_core.vae import VAEConfig
 
 
 @pytest.fixture(autouse=True)

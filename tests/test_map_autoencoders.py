@@ -11,7 +11,7 @@ from test_map import figure_of, here, open_map, points_of, settle, tiny  # noqa:
 from latentscape.ui import picker
 from latentscape.work.analyses import Analyses
 from vae_core import checkpoint, data, energy, evaluate
-from vae_core.autoencoder import AutoencoderConfig
+from vae_core.models.autoencoder import AutoencoderConfig
 from vae_core.projection import Plane
 
 ONLY_OF_A_VAE = re.compile(r"\b(KL|ELBO|posterior|prior)\b")

@@ -10,7 +10,16 @@ from torch.distributions import Independent, Normal
 from latent_pad.decoder_plan import decoder_plan
 from vae_core import checkpoint, data, evaluate, networks, train
 from vae_core.errors import BadInput
-from vae_core.vae import FIRST_LOG_SIGMA, LOWEST_LOG_SIGMA, VAE, VAEConfig, iwae_bound, pixel_nats, recon_per_image, vae_loss
+from vae_core.models.vae import (
+    FIRST_LOG_SIGMA,
+    LOWEST_LOG_SIGMA,
+    VAE,
+    VAEConfig,
+    iwae_bound,
+    pixel_nats,
+    recon_per_image,
+    vae_loss,
+)
 
 torch.set_num_threads(1)
 

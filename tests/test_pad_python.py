@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from latent_pad import Heat, Plane, Posterior, latent_pad, pack_decoder, pack_points, shelf
 from latent_pad.marks import COLOURS, SHAPES, mark
 from latentscape.ui.figures import latent_map
-from vae_core.vae import VAE, VAEConfig
+from vae_core.models.vae import VAE, VAEConfig
 
 DECODER = pack_decoder(VAE(VAEConfig(latent_dim=2)).decoder, 2, (1, 28, 28))
 
@@ -23,7 +23,7 @@ def page():
     import streamlit as st
 
     from latent_pad import Plane, latent_pad, pack_decoder
-    from vae_core.vae import VAE, VAEConfig
+    from vae_core.models.vae import VAE, VAEConfig
 
     decoder = pack_decoder(VAE(VAEConfig(latent_dim=3)).decoder, 3, (1, 28, 28))
     plane = Plane.axes(3, *st.session_state.get("axes", (0, 1)))
@@ -89,7 +89,7 @@ def page_of_own_pictures() -> None:
     import streamlit as st
 
     from latent_pad import forget, latent_pad, pack_decoder, pack_points
-    from vae_core.vae import VAE, VAEConfig
+    from vae_core.models.vae import VAE, VAEConfig
 
     decoder = pack_decoder(VAE(VAEConfig(latent_dim=2, hidden=8)).decoder, 2, (1, 28, 28))
     points = pack_points(np.full((4, 2), 0.25))

@@ -17,7 +17,7 @@ import latent_pad
 from latent_pad import Plane, pack_decoder
 from latent_pad.decoder_plan import Unsupported, decoder_plan
 from vae_core import checkpoint
-from vae_core.vae import VAE, VAEConfig
+from vae_core.models.vae import VAE, VAEConfig
 
 TESTS = Path(__file__).parent
 ASSETS = TESTS.parent / "latent_pad" / "assets"

@@ -18,6 +18,7 @@ from latentscape.ui.train import view as train_view
 from latentscape.work.belongings import Model
 from latentscape.work.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
 from vae_core import checkpoint, train
+from vae_core.models import FAMILIES
 
 
 def open_app(page: str = "", visitor: str = "me", **query: str) -> AppTest:
@@ -177,7 +178,7 @@ def test_every_preset_fills_the_form_with_a_request_that_is_accepted(jobs, prese
     at.button(key="train_start").click().run()
     (run,) = jobs.store.all()
     request = run.request
-    assert checkpoint.KINDS[request["kind"]](**request["model"]).kind == request["kind"]
+    assert FAMILIES[request["kind"]].config(**request["model"]).kind == request["kind"]
     assert train.TrainConfig(**request["training"])
     changed = PRESETS[preset][1]
     assert {k: v for k, v in (request | request["model"] | request["training"]).items() if k in changed} == changed

@@ -23,6 +23,7 @@ from vae_core.corruption import KINDS, parse
 from vae_core.data import load
 from vae_core.errors import BadInput
 from vae_core.inpainting import DENOISERS, METHODS, MODELS, load_models, restore
+from vae_core.models import FAMILIES
 from vae_core.scores import scores
 
 
@@ -109,7 +110,7 @@ def made(kind: str, side: int = 28) -> tuple[torch.nn.Module, bytes]:
     """An untrained model and its file: what it paints does not matter here."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        model = checkpoint.KINDS[kind](image_shape=(1, side, side), hidden=8).build().eval()
+        model = FAMILIES[kind].config(image_shape=(1, side, side), hidden=8).build().eval()
     recipe = checkpoint.make_recipe(model, kind, load("digits"), {}, "train", [], {})
     return model, checkpoint.to_bytes(model, recipe)
 

@@ -17,12 +17,12 @@ from latentscape.work.jobs import KEPT
 from latentscape.work.runs import FAILED, Run
 from latentscape.work.tasks import Task
 from vae_core import evaluate, networks, projection, train
-from vae_core.checkpoint import KINDS
 from vae_core.corruption import KINDS as CORRUPTIONS
 from vae_core.data import ImageSet, image_set
 from vae_core.errors import BadInput
+from vae_core.models import FAMILIES
+from vae_core.models.vae import LIKELIHOODS, VAEConfig
 from vae_core.networks import ARCHITECTURES
-from vae_core.vae import LIKELIHOODS, VAEConfig
 from vae_core.watch import Watch
 
 torch.set_num_threads(1)
@@ -61,7 +61,7 @@ def test_every_model_trains_on_every_shape_and_batch(shape, model, training, bat
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        state = train.start(KINDS[kind](image_shape=shape, **options), images, config)
+        state = train.start(FAMILIES[kind].config(image_shape=shape, **options), images, config)
         steps = list(train.fit(state, images))
         Watch(state.model, images).frame()
         _, recipe = train.finish(state, images, "small", "train")

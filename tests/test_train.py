@@ -18,11 +18,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_core import checkpoint, evaluate, train, vae
+from vae_core import checkpoint, evaluate, train
 from vae_core.data import ImageSet, load, to_float
 from vae_core.errors import BadInput
+from vae_core.models import FAMILIES, vae
+from vae_core.models.vae import ARCHITECTURES, VAE, recon_per_image
 from vae_core.train import Diverged, Epoch, Step, TrainConfig, fit, from_bytes, learning_rate, resume, start
-from vae_core.vae import ARCHITECTURES, VAE, recon_per_image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,7 +45,7 @@ def a_run(data: ImageSet | None = None, model: dict | None = None, kind: str = "
     data = data or tiny_set()
     options = {"epochs": 3, "batch_size": 64, "precision": "fp32", "device": "cpu"} | training
     settings = {"image_shape": data.image_shape, "hidden": 16} | ({"latent_dim": 2} if kind == "vae" else {}) | (model or {})
-    return start(checkpoint.KINDS[kind](**settings), data, TrainConfig(**options))
+    return start(FAMILIES[kind].config(**settings), data, TrainConfig(**options))
 
 
 def told(record: Step | Epoch) -> dict:
@@ -263,7 +264,7 @@ def test_a_run_cut_after_every_record_is_still_the_same_run():
     assert same_weights(weights_of(state), weights)
 
 
-@pytest.mark.parametrize("kind", checkpoint.KINDS)
+@pytest.mark.parametrize("kind", FAMILIES)
 @pytest.mark.parametrize("part", [7, 40, 99])
 @pytest.mark.parametrize("way", ["bytes", "the same state"])
 def test_a_run_cut_in_the_middle_of_its_judgement_is_still_the_same_run(monkeypatch, kind, part, way):
@@ -719,7 +720,7 @@ def test_a_run_that_was_stopped_before_its_first_epoch_still_gives_a_checkpoint(
     assert checkpoint.open_bytes(weights, "mine").recipe.epochs == []
 
 
-@pytest.mark.parametrize("kind", checkpoint.KINDS)
+@pytest.mark.parametrize("kind", FAMILIES)
 def test_who_stops_while_a_model_is_judged_gets_it_at_once_and_no_number_of_other_weights(monkeypatch, kind):
     monkeypatch.setattr(evaluate, "at_once", lambda model: 10)
     calls = []
@@ -764,7 +765,7 @@ from dataclasses import asdict, replace
 from vae_core.data import load
 from vae_core.train import Diverged, TrainConfig, fit, start
 from vae_core.train_cli import leave
-from vae_core.checkpoint import KINDS
+from vae_core.models import FAMILIES
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=int(sys.argv[3]), world_size=2)
 digits = load("digits")
 tiny = replace(digits, train_images=digits.train_images[:300], train_labels=digits.train_labels[:300],
@@ -773,7 +774,7 @@ results = []
 for kind, model, training in json.loads(sys.argv[1]):
     records = []
     try:
-        records += [asdict(r) for r in fit(start(KINDS[kind](**model), tiny, TrainConfig(**training)), tiny)]
+        records += [asdict(r) for r in fit(start(FAMILIES[kind].config(**model), tiny, TrainConfig(**training)), tiny)]
     except Diverged as error:
         records.append(str(error))
     results.append(records)

@@ -15,9 +15,10 @@ import torch
 from conftest import wait_until
 from PIL import Image
 
-from vae_core import checkpoint, evaluate, train, train_cli, vae
+from vae_core import checkpoint, evaluate, train, train_cli
 from vae_core.data import load
 from vae_core.errors import BadInput
+from vae_core.models import vae
 from vae_core.train_cli import main
 
 torch.set_num_threads(1)

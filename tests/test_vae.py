@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
 from vae_core.errors import BadInput
-from vae_core.vae import (
+from vae_core.models.vae import (
     ARCHITECTURES,
     VAE,
     VAEConfig,

@@ -23,7 +23,7 @@ from latentscape.work.cluster import Cluster
 from latentscape.work.runs import FAILED
 from vae_core import checkpoint, data, train
 from vae_core.errors import BadInput
-from vae_core.vae import VAEConfig
+from vae_core.models.vae import VAEConfig
 
 MARK = "evil"  # in everything hostile, so that it is found wherever it went
 TRICKS = [

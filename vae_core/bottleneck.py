@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from vae_core import train
-from vae_core.autoencoder import AutoencoderConfig
 from vae_core.data import ImageSet, to_float
+from vae_core.models.autoencoder import AutoencoderConfig
 from vae_core.train import TrainConfig
 
 BATCH, RATE = 64, 6e-3  # several times faster than the course's, for trainings that see few images

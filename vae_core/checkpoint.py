@@ -22,20 +22,15 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from vae_core.autoencoder import Autoencoder, AutoencoderConfig, DenoisingConfig, Restorer, RestorerConfig
 from vae_core.errors import BadInput, shortly
-from vae_core.vae import VAE, VAEConfig
+from vae_core.family import Family
+from vae_core.models import FAMILIES, Config, Model, family_of
 
 SCHEMA_VERSION = 1
 MAX_BYTES = 64 * 2**20  # of a weights file from outside
 MAX_HEADER = 2**20  # bytes of its JSON header, recipe included
 MAX_RECIPE = 2**20
 DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
-Config = VAEConfig | AutoencoderConfig | RestorerConfig
-Model = VAE | Autoencoder | Restorer
-KINDS: dict[str, type[Config]] = {
-    config.kind: config for config in (VAEConfig, AutoencoderConfig, DenoisingConfig, RestorerConfig)
-}
 
 
 class DataRecipe(BaseModel):
@@ -75,9 +70,14 @@ class Checkpoint:
     half: bool  # whether the file holds float16
 
     @property
+    def family(self) -> Family:
+        """What its model can do."""
+        return family_of(self.model)
+
+    @property
     def has_prior(self) -> bool:
-        """Whether codes have a prior and a posterior: those of a VAE do, those of other autoencoders are points."""
-        return isinstance(self.model, VAE)
+        """Whether codes have a prior: those of a VAE do, those of other autoencoders are points."""
+        return self.family.has_prior
 
 
 def make_recipe(model: Model, title: str, data, training: dict, command: str, epochs: list[dict], metrics: dict) -> Recipe:
@@ -238,15 +238,15 @@ def read_recipe(raw: bytes, name: str) -> Recipe:
     except ValidationError as error:
         field = " ".join(".".join(str(part) for part in error.errors()[0]["loc"])[:80].split())
         raise BadInput(f"The recipe of {name} has a missing or wrong entry ({field}); save the checkpoint again.") from error
-    if recipe.kind not in KINDS:
-        raise BadInput(f"{name} is a model of an unknown kind; this Latentscape reads {', '.join(KINDS)}.")
+    if recipe.kind not in FAMILIES:
+        raise BadInput(f"{name} is a model of an unknown kind; this Latentscape reads {', '.join(FAMILIES)}.")
     return recipe
 
 
 def config_of(recipe: Recipe, name: str) -> Config:
     """The model's settings, checked by their own limits before anything is allocated."""
     try:
-        return KINDS[recipe.kind](**recipe.config)
+        return FAMILIES[recipe.kind].config(**recipe.config)
     except BadInput as error:
         raise BadInput(f"The recipe of {name} cannot be built: {error}") from error
     except TypeError as error:

@@ -10,24 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_core.autoencoder import Autoencoder
-from vae_core.vae import VAE
+from vae_core.models import Model
 
 BATCH = 1000
 
 
-def codes(model: Autoencoder | VAE, images: Tensor) -> Tensor:
+def codes(model: Model, images: Tensor) -> Tensor:
     """The codes of images, (N, L); of a VAE the means of its posteriors, so that nothing is drawn."""
-    return _batched(lambda x: model.encode(x)[0] if isinstance(model, VAE) else model.encode(x), images)
+    return _batched(model.codes, images)
 
 
-def reconstruct(model: Autoencoder | VAE, images: Tensor) -> Tensor:
+def reconstruct(model: Model, images: Tensor) -> Tensor:
     """What the model returns, (N, C, H, W) in [0, 1]: those codes decoded."""
     return _batched(model.decode, codes(model, images))
 
 
-def energies(model: Autoencoder | VAE, images: Tensor) -> Tensor:
-    """Half the squared error of pixels in [-1, 1], summed over pixels: (N,) nats as in autoencoder.py, the same for a VAE."""
+def energies(model: Model, images: Tensor) -> Tensor:
+    """Half the squared error of pixels in [-1, 1], summed over pixels: (N,) nats as in without_prior.py, the same for a VAE."""
     return 2 * (reconstruct(model, images) - images).square().flatten(1).sum(1)
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_core.autoencoder import Autoencoder, Restorer
 from vae_core.data import to_float
 from vae_core.errors import BadInput
-from vae_core.vae import VAE, iwae_bound, kl_per_image, recon_per_image
+from vae_core.models import Model, family_of
+from vae_core.models.vae import VAE, iwae_bound, kl_per_image
 
 BATCH = 1000  # images at once: bounds memory; changes which random draws the importance-weighted bound gets, nothing else
 AT_ONCE = 5 * 10**9  # multiplications: a quarter of a second of one core
@@ -60,7 +60,7 @@ def bits_per_dimension(nats: float, pixels: int) -> float:
     return nats / (pixels * math.log(2)) + math.log2(255)
 
 
-def terms(model: VAE | Autoencoder | Restorer, images: Tensor, seed: int = 0) -> ELBOTerms:
+def terms(model: Model, images: Tensor, seed: int = 0) -> ELBOTerms:
     """What a training tells of test images, uint8 (N, C, H, W): the two terms; an autoencoder without a prior has kl 0.
 
     Denoisers and restorers are judged on images damaged as in their training, the same ones for the same seed.
@@ -70,12 +70,12 @@ def terms(model: VAE | Autoencoder | Restorer, images: Tensor, seed: int = 0) ->
 
 @torch.no_grad()
 def parts(
-    model: VAE | Autoencoder | Restorer, images: Tensor, seed: int = 0, known: int = 0
+    model: Model, images: Tensor, seed: int = 0, known: int = 0
 ) -> Iterator[ELBOTerms]:
     """`terms`, a few images at a time, from image number `known` on: the same numbers, and moments in between in which to tell
     how far it is, or to leave."""
     generator, size = torch.Generator().manual_seed(seed), at_once(model)
-    noise = torch.randn(len(images), model.config.latent_dim, generator=generator) if isinstance(model, VAE) else None
+    noise = torch.randn(len(images), model.config.latent_dim, generator=generator) if family_of(model).has_posterior else None
     for start in range(0, len(images), BATCH):
         if noise is not None:
             x = _pixels(model, images[start : start + BATCH], generator).to(_device(model))
@@ -85,18 +85,10 @@ def parts(
             drawn = model.draw(x, generator)
         for first in range(max(known - start, 0), len(x), size):
             some = slice(first, first + size)
-            yield _terms(model.eval(), x[some], tuple(part[some] for part in drawn))
+            yield ELBOTerms(*(term.cpu() for term in model.eval().terms(x[some], tuple(part[some] for part in drawn))))
 
 
-def _terms(model: VAE | Autoencoder | Restorer, x: Tensor, drawn: tuple[Tensor, ...]) -> ELBOTerms:
-    if isinstance(model, VAE):
-        logits, mu, logvar = model(*drawn)
-        return ELBOTerms(recon_per_image(logits, x, model.log_sigma).cpu(), kl_per_image(mu, logvar).sum(1).cpu())
-    recon = model.recon_per_image(x, drawn, model(*drawn)).cpu()
-    return ELBOTerms(recon, torch.zeros_like(recon))
-
-
-def at_once(model: VAE | Autoencoder | Restorer) -> int:
+def at_once(model: Model) -> int:
     """How many images a model is given at once where somebody may want to leave: BATCH, or fewer where each takes many
     multiplications. (By the clock, the last digits would change from run to run.)"""
     return max(1, min(BATCH, AT_ONCE // max(_multiplications(model.config), 1)))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vae_core.vae import VAE, kl_per_image, pixel_nats, reparameterize
+from vae_core.models.vae import VAE, kl_per_image, pixel_nats, reparameterize
 
 RESTARTS = 3  # draws from the prior beside the encoder's answer
 SCOUTING, SEARCHING = 25, 60  # steps with all starts, then with the best of each picture

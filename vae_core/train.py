@@ -27,9 +27,9 @@ from torch import Tensor
 
 from vae_core import checkpoint, disentanglement, evaluate
 from vae_core.augment import flip_and_shift
-from vae_core.checkpoint import KINDS, Config, Model
 from vae_core.data import ImageSet, to_float
 from vae_core.errors import BadInput, in_range, shortly
+from vae_core.models import FAMILIES, Config, Model, family_of
 
 SCHEDULES = ("one-cycle", "constant")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -189,7 +189,7 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: di
             f"The batch size {config.batch_size:,} is larger than the data set ({len(data.train_images):,} images); "
             "choose a smaller one."
         )
-    if config.kl_warmup and model_config.kind != "vae":
+    if config.kl_warmup and not FAMILIES[model_config.kind].has("beta"):
         raise BadInput(f"A model of the kind {model_config.kind} has no KL to warm up; leave the warm-up out.")
     if model_config.image_shape != data.image_shape:
         raise BadInput(
@@ -241,7 +241,7 @@ def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
         training = TrainConfig(**about["training"])
         if not has_device(training.device):
             training = replace(training, device="auto")
-        state = start(KINDS[about["kind"]](**about["model"]), data, training)
+        state = start(FAMILIES[about["kind"]].config(**about["model"]), data, training)
         state.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
@@ -432,7 +432,7 @@ def _measured(state: TrainState, data: ImageSet, stopped: Callable[[], bool]) ->
         means.append([term.mean().item() for term in torch.cat(parts, 1)])
     recon, kl = (known["test_recon"], known["test_kl"]) if known else means[0]
     metrics, shift = {"test_loss": recon + kl, "test_recon": recon, "test_kl": kl}, sum(means[-1]) - (recon + kl)
-    if model.config.kind != "vae":
+    if not family_of(model).has_posterior:
         return metrics, shift
     codes = []
     for some in images.split(evaluate.at_once(model)):

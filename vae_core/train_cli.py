@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from vae_core import array_file, checkpoint, corruption, data, folder
 from vae_core.arrays import COMMON, Untold
-from vae_core.checkpoint import KINDS, Config
 from vae_core.errors import BadInput, shortly
+from vae_core.models import FAMILIES, Config
+from vae_core.models.vae import ARCHITECTURES
 from vae_core.train import (
     DEVICES,
     PRECISIONS,
@@ -34,7 +35,6 @@ from vae_core.train import (
     resume,
     start,
 )
-from vae_core.vae import ARCHITECTURES
 from vae_core.watch import Watch, remove_grids, save_grids
 
 EPILOG = """Ctrl-C (exit code 130) and SIGTERM (143) end a run after the present batch, with its state and a checkpoint of
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--layout", metavar="SHAPE", help="of a picture in a row of a file's array, as in 28x20, 3x32x32 or 32x32x3"
     )
-    parser.add_argument("--kind", default="vae", help=", ".join(KINDS))
+    parser.add_argument("--kind", default="vae", help=", ".join(FAMILIES))
     parser.add_argument("--architecture", help=f"vae: {', '.join(ARCHITECTURES)}")
     parser.add_argument("--latent-dim", type=int, metavar="L", help="vae: size of the code")
     parser.add_argument(
@@ -352,14 +352,14 @@ def _recipe(out: Path) -> checkpoint.Recipe | None:
 
 def _model(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> Config:
     """The settings of the model; an option that its kind does not have is refused."""
-    if arguments.kind not in KINDS:
-        raise BadInput(f"There is no kind of model called {shortly(arguments.kind)}; choose one of {', '.join(KINDS)}.")
+    if arguments.kind not in FAMILIES:
+        raise BadInput(f"There is no kind of model called {shortly(arguments.kind)}; choose one of {', '.join(FAMILIES)}.")
     options = {name: getattr(arguments, name) for name in MODEL_OPTIONS}
     given = {name: value for name, value in options.items() if value is not None and value is not False}
-    known = {field.name for field in fields(KINDS[arguments.kind])}
+    known = {field.name for field in fields(FAMILIES[arguments.kind].config)}
     if strangers := given.keys() - known:
         raise BadInput(f"A model of the kind {arguments.kind} has no {_options(sorted(strangers))}; leave it out.")
-    return KINDS[arguments.kind](image_shape=image_shape, **given)
+    return FAMILIES[arguments.kind].config(image_shape=image_shape, **given)
 
 
 def _weights(path: Path | None, model: Config) -> dict | None:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from vae_core import evaluate
-from vae_core.checkpoint import Model
 from vae_core.corruption import parse
 from vae_core.data import ImageSet, to_float
 from vae_core.errors import BadInput
 from vae_core.latent import prior_draws
+from vae_core.models import Model, family_of
 from vae_core.projection import Plane
 from vae_core.sheet import png, sheet
 
@@ -28,23 +28,23 @@ COLUMNS = {"actual": 5, "recon": 5, "samples": 7}  # of the grids
 class Watch:
     """The same test images and the same prior draws, as the model makes them now.
 
-    A denoiser or restorer is shown the images damaged. What a model does not have is empty: a restorer has no codes to map,
-    and only a VAE has a prior to draw from.
+    A model that repairs damage is shown the images damaged. What a model does not have is empty: the map where it has no codes,
+    the samples where it has no prior.
     """
 
     def __init__(self, model: Model, data: ImageSet, like: np.ndarray | None = None):
         """`like` is the directions of the map of an earlier Watch of the same model: it does not turn over."""
-        self.model, self.kind, self.plane, self.directions = model, model.config.kind, None, like
-        self.latent_dim = model.config.latent_dim if self.kind == "vae" else model.config.hidden
+        self.model, self.family, self.plane, self.directions = model, family_of(model), None, like
+        self.latent_dim = model.config.latent_dim if self.family.encodes else 0
         first = [int((data.test_labels == c).nonzero()[0]) for c in range(len(data.classes)) if (data.test_labels == c).any()]
         some = [index % len(data.test_images) for index in range(SHOWN)]
         self.shown, self.mask = to_float(data.test_images[(first + some)[:SHOWN]]), None
-        if self.kind in ("dae", "restorer"):
+        if self.family.has("corruption"):
             self.shown, self.mask = parse(model.config.corruption)(self.shown, 0)
         self.test_images, self.mapped = data.test_images, data.test_images[:MAPPED]
         self.originals = _bytes(self.shown)  # uint8 (SHOWN, C, H, W)
         self.labels = data.test_labels[:MAPPED].tolist()
-        self.prior = prior_draws(DRAWS if self.kind == "vae" else 0, self.latent_dim, seed=1)
+        self.prior = prior_draws(DRAWS, self.latent_dim, seed=1) if self.family.has_prior else None
 
     @torch.no_grad()
     def frame(self, is_last: bool = False, stopped: Callable[[], bool] = lambda: False) -> dict | None:
@@ -74,21 +74,18 @@ class Watch:
         self.model.eval()  # the next batch trains again
         device = next(self.model.parameters()).device
         x = self.shown.to(device)
-        if self.kind == "vae":
-            return _bytes(self.model.decode(self.model.encode(x)[0])), _bytes(self.model.decode(self.prior.to(device)))
-        painted = _bytes(self.model.restore(x, None if self.mask is None else self.mask.to(device)))
-        return painted, painted[:0]
+        painted = self.model.decode(self.model.codes(x)) if self.family.decodes else self.model.restore(x, self.mask.to(device))
+        return _bytes(painted), _bytes(painted[:0] if self.prior is None else self.model.decode(self.prior.to(device)))
 
     def _codes(self, images: Tensor, stopped: Callable[[], bool]) -> np.ndarray | None:
-        """(N, L) of uint8 images for the map; none of a restorer."""
-        if self.kind == "restorer":
+        """(N, L) of uint8 images for the map; none of a model that does not encode."""
+        if not self.family.encodes:
             return np.zeros((0, 2))
         device, codes = next(self.model.parameters()).device, []
         for some in images.split(evaluate.at_once(self.model)):
             if stopped():
                 return None
-            code = self.model.encode(to_float(some).to(device))
-            codes.append(code[0] if self.kind == "vae" else code)  # mu
+            codes.append(self.model.codes(to_float(some).to(device)))
         return torch.cat(codes).cpu().numpy()
 
 

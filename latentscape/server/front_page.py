@@ -19,7 +19,7 @@ from latentscape.site_map import WITH_A_PAD
 
 ICON = "data:image/png;base64," + base64.b64encode((Path(__file__).parent / "icon.png").read_bytes()).decode()
 PAD = Path(__file__).parents[2] / "latent_pad" / "assets"
-BIDI = streamlit_private.component_address("latentscape.latent_pad")
+BIDI = streamlit_private.component_address("latent_pad.latent_pad")
 EVERYWHERE = ("Selectbox", "Html")  # the first widgets of every page, as Streamlit's files are called
 BESIDE_A_PAD = ("ButtonGroup", "BidiComponent", "NumberInput")
 SERVER = f'<script>window.__streamlit = {{ {BACKEND}: new URL("./", location.href).href }};</script>'

@@ -22,8 +22,8 @@ from vae_core.data import ImageSet
 from vae_core.errors import BadInput
 from vae_core.evaluate import ELBOTerms
 from vae_core.latent import prior_draws
+from vae_core.models import family_of
 from vae_core.projection import Plane
-from vae_core.vae import VAE
 
 MOST = 10_000  # test images: all that the sets with a name have
 DOTS = 2000  # of them on the pad; their pictures weigh 1.6 MB
@@ -180,13 +180,13 @@ def _codes(model: Checkpoint) -> Codes:
 
 
 def _encode(model: Model, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-    if isinstance(model, VAE):
+    if family_of(model).has_posterior:
         return evaluate.encode(model, images)
     return energy.codes(model, data.to_float(images)), None
 
 
 def _terms(model: Model, images: torch.Tensor) -> ELBOTerms:
-    if isinstance(model, VAE):
+    if family_of(model).has_posterior:
         return evaluate.elbo_terms(model, images)
     recon = energy.energies(model, data.to_float(images))
     return ELBOTerms(recon, torch.zeros_like(recon))

@@ -16,14 +16,12 @@ from latentscape.work.belongings import Model
 from vae_core import checkpoint
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
+from vae_core.models import FAMILIES
 
-SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 KEPT = SHIPPED / "kept"
-EXPLORED = ("vae", "ae", "dae")  # kinds of model with a code to explore: what the sidebar offers
-ELSEWHERE = {"restorer": "Restore"}  # the page that offers the others
-NETWORKS = {  # kind -> its network in words
-    "vae": "{architecture} · {latent_dim}-D", "ae": "autoencoder · {hidden} units", "dae": "denoising · {hidden} units",
-}  # fmt: skip
+EXPLORED = tuple(name for name, family in FAMILIES.items() if family.decodes)  # those with a code: what the sidebar offers
+ELSEWHERE = {name: family.page for name, family in FAMILIES.items() if name not in EXPLORED}  # where the others are offered
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ def _describe(choice: Choice) -> None:
     try:
         loss = recipe["metrics"].get("test_loss")
         loss_text = f" · test loss {loss:.1f} nats" if isinstance(loss, float) else ""
-        network = NETWORKS[recipe["kind"]].format(**recipe["config"])
+        network = FAMILIES[recipe["kind"]].network.format(**recipe["config"])
         with st.container(key="model_about"):  # as small as a caption: latentscape/ui/shell.py
             st.text(f"{recipe['data']['name']} · {network}{loss_text}")
     except (KeyError, TypeError, AttributeError):

@@ -1,12 +1,12 @@
 """The request that a training is made of, from the values of a form and the visitor's own pictures."""
 
-from dataclasses import fields
 
 from latentscape.ui.own import mine
 from latentscape.work.belongings import Pictures
 from vae_core import data
 from vae_core.array_file import is_array_file
-from vae_core.checkpoint import KINDS, safe_name
+from vae_core.checkpoint import safe_name
+from vae_core.models import FAMILIES
 from vae_core.train import TrainConfig
 from vae_core.train_cli import command_line
 
@@ -28,23 +28,21 @@ def request_of(values: dict, pictures: Pictures | None = None) -> dict:
 
     Raises BadInput where the values fit no model.
     """
-    kind = KINDS[values["kind"]]
-    own = {field.name for field in fields(kind)}
-    model = {name: value for name, value in values.items() if name in own and value is not None}
+    family = FAMILIES[values["kind"]]
+    model = {name: value for name, value in values.items() if family.has(name) and value is not None}
     training = {field: values[field] for field in TRAINING_FIELDS}
     shape, name, read = {}, values["data"], {}
     if pictures is not None:
         shape, name = {"image_shape": pictures.images.image_shape}, data.own_name(pictures.images.name)
         read = _read_as(pictures)
-    config = kind(**model, **shape)
+    config = family.config(**model, **shape)
     TrainConfig(**training)
-    size = f"{config.architecture} {config.latent_dim}-D" if kind.kind == "vae" else f"{kind.kind} {config.hidden}"
-    title = f"{name} {size}"
-    if kind.kind == "vae" and config.beta != 1:
+    title = f"{name} {family.size.format(**vars(config))}"
+    if family.has("beta") and config.beta != 1:
         title += f" beta {config.beta:g}"
-    asked = {"data": name, "kind": kind.kind} | read | model | training
+    asked = {"data": name, "kind": family.name} | read | model | training
     return {
-        "data": name, "kind": kind.kind, "model": model, "training": training, "title": title,
+        "data": name, "kind": family.name, "model": model, "training": training, "title": title,
         "command": command_of(asked, title),
     }  # fmt: skip
 

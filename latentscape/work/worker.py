@@ -79,7 +79,7 @@ def signs_of_life(tell: Callable[..., None]) -> Iterator[Callable[[], None]]:
 def warm_up() -> None:
     """Import torch, read MNIST and train for one batch, before the first person presses Train."""
     from vae_core import data, train
-    from vae_core.vae import VAEConfig
+    from vae_core.models.vae import VAEConfig
 
     data.load("mnist")
     digits = data.load("digits")
@@ -128,12 +128,12 @@ def _train(
 ) -> dict:
     from vae_core import data as image_sets
     from vae_core import train
-    from vae_core.checkpoint import KINDS
+    from vae_core.models import FAMILIES
     from vae_core.watch import Watch
 
     data = images or image_sets.load(request["data"])
     if saved is None:
-        model = KINDS[request["kind"]](**request["model"], image_shape=data.image_shape)
+        model = FAMILIES[request["kind"]].config(**request["model"], image_shape=data.image_shape)
         state = train.start(model, data, train.TrainConfig(**request["training"]))
     else:
         state = train.from_bytes(saved, data)

@@ -11,7 +11,7 @@ from torch import nn
 
 from latent_pad import PadDecoder, Plane, Posterior, latent_pad, pack_decoder, pack_points, routes
 from vae_core import checkpoint, data
-from vae_core.vae import VAE, VAEConfig
+from vae_core.models.vae import VAE, VAEConfig
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 SHIPPED = next(path for name in ("mnist-2d", "mnist-2d-tutorial") if (path := CHECKPOINTS / f"{name}.json").exists())

@@ -43,7 +43,7 @@ def _linear(sizes: tuple[int, ...], images: int) -> list[tuple[int, float]]:
 def _draw(found: dict) -> None:
     curves = {"Principal components": _linear(SIZES, IMAGES)}
     for name, model in shipped().items():
-        if model.recipe.kind == "ae":
+        if not model.family.has("corruption"):
             curves[f"Ships: {title(name)}"] = [(model.model.config.hidden, model.recipe.metrics["test_loss"])]
     if found["trained"]:
         curves["Autoencoders, trained quickly"] = found["trained"]

@@ -10,10 +10,10 @@ from latentscape.ui.autoencoders.models import as_bytes, codes, heading, models,
 from latentscape.ui.own import remembered
 from latentscape.ui.pictures import embedded, sheet
 from vae_core import energy
-from vae_core.autoencoder import kernels, templates
 from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import Corruption
 from vae_core.evaluate import is_active
+from vae_core.models.autoencoder import kernels, templates
 
 SHOWN, ACROSS = 30, 6  # units of a model on one page
 IMAGES = 8

@@ -9,8 +9,9 @@ from latentscape.ui.words import in_markdown
 from vae_core import data, energy
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
+from vae_core.models import FAMILIES
 
-KINDS = ("ae", "dae")
+KINDS = tuple(name for name, family in FAMILIES.items() if family.decodes and not family.has_prior)
 VAE = "mnist-20d"
 TITLES = {
     "mnist-ae-30": "Under-complete, 30 units", "mnist-ae-500": "Over-complete, 500 units",
@@ -24,7 +25,7 @@ def models(names: tuple[str, ...]) -> dict[str, Checkpoint]:
     found = {}
     for name in names:
         try:
-            model = opened(name, ("vae", *KINDS))
+            model = opened(name)
         except (BadInput, KeyError):
             continue
         if model.model.config.image_shape == SHAPE:

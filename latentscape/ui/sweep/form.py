@@ -9,7 +9,7 @@ from latentscape.ui.request import data_titles, own_pictures, request_of
 from latentscape.ui.words import refused
 from latentscape.work.belongings import Pictures
 from vae_core.errors import BadInput
-from vae_core.vae import ARCHITECTURES
+from vae_core.models.vae import ARCHITECTURES
 
 BETAS = ("0.1", "0.25", "0.5", "1", "2", "4", "8", "16", "32")
 FIRST = ["0.25", "1", "4", "16"]

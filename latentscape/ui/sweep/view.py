@@ -13,11 +13,12 @@ from latentscape.work.jobs import Jobs
 from latentscape.work.runs import ACTIVE, DONE, PAUSED, QUEUED, STOPPED, Run
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
+from vae_core.models import FAMILIES
 
 REFRESH_SECONDS = 1.0
 PAIR = ["shapes-conv-beta1", "shapes-conv"]  # what is shown before anything is trained
 MOST_MODELS = 6
-WITH_BETA = ("vae",)  # kinds of model
+WITH_BETA = tuple(name for name, family in FAMILIES.items() if family.has("beta"))
 HOW_TO_READ = """
 **How to read it.** The loss is *recon + β · KL*. The **KL** is the *rate*: nats that the code tells about an image. The
 **reconstruction** is the *distortion*: nats still missing. A small β buys detail and leaves a space full of holes: its draws

@@ -8,8 +8,9 @@ import streamlit as st
 
 from latentscape.ui.address import Word
 from latentscape.ui.presets import PRESETS, preset_at_first
-from latentscape.ui.train.form import KIND_LABELS, apply_preset, kind_at_first, kind_chosen
+from latentscape.ui.train.form import apply_preset, kind_at_first, kind_chosen
 from vae_core.checkpoint import safe_name
+from vae_core.models import FAMILIES
 
 BY_WORD = {safe_name(name): name for name in PRESETS}
 
@@ -45,7 +46,7 @@ def _say_kind() -> str | None:
 
 
 def _mean_kind(word: str) -> None:
-    kind = word if word in KIND_LABELS else kind_at_first()
+    kind = word if word in FAMILIES else kind_at_first()
     if kind != st.session_state.get("train_kind", kind_at_first()):
         st.session_state["train_kind"] = kind
         kind_chosen()

@@ -1,7 +1,6 @@
 """The controls of the Train page: the choice of a preset, and a form of settings."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import NamedTuple
 
 import streamlit as st
@@ -12,17 +11,11 @@ from latentscape.ui.request import data_titles, own_pictures, request_of
 from latentscape.ui.words import refused
 from latentscape.work.belongings import Pictures
 from latentscape.work.runs import ACTIVE, PAUSED
-from vae_core.checkpoint import KINDS
 from vae_core.errors import BadInput
+from vae_core.models import FAMILIES
+from vae_core.models.vae import ARCHITECTURES, LIKELIHOODS, REDUCTIONS
 from vae_core.train import SCHEDULES
-from vae_core.vae import ARCHITECTURES, LIKELIHOODS, REDUCTIONS
 
-KIND_LABELS = {
-    "vae": "Variational autoencoder",
-    "ae": "Autoencoder",
-    "dae": "Denoising autoencoder",
-    "restorer": "Restorer that is told the mask",
-}
 DAMAGES = ("dropout:0.5", "dropout:0.25", "salt-pepper:0.1", "gaussian:0.3", "block:10", "stroke", "half", "mixed")
 LIKELIHOOD_LABELS = {"bernoulli": "Bernoulli (grey BCE)", "gaussian": "Gaussian, its variance learned"}
 REDUCTION_LABELS = {"sum": "Sum over pixels (right)", "mean": "Mean over pixels (the famous mistake)"}
@@ -85,10 +78,10 @@ def settings_form(status: str | None, start: Callable[[Press], None], resume: Ca
     preset = st.selectbox("Start from", list(PRESETS), key="train_preset", on_change=apply_preset, **keep)
     st.caption(PRESETS[preset][0])
     kind = st.selectbox(
-        "Model", list(KIND_LABELS), format_func=KIND_LABELS.get, key=_key("kind"), on_change=kind_chosen, **keep,
+        "Model", list(FAMILIES), format_func=lambda name: FAMILIES[name].title, key=_key("kind"), on_change=kind_chosen, **keep,
         help="Only the variational one has a prior to draw new pictures from.",
     )  # fmt: skip
-    has = {field.name for field in fields(KINDS[kind])}
+    has = FAMILIES[kind].has
     answer = st.container()
     with st.form("train_form", border=True):
         left, right = st.columns([1.7, 1])
@@ -108,24 +101,24 @@ def settings_form(status: str | None, start: Callable[[Press], None], resume: Ca
             help="MNIST, Digits and Shapes are here, and what you brought to Your pictures; the others are fetched once where "
             "the network allows.",
         )  # fmt: skip
-        if "architecture" in has:
+        if has("architecture"):
             st.selectbox(
                 "Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, **keep,
                 key=_key("architecture"), help="How the encoder and the decoder are built.",
             )  # fmt: skip
-        if "corruption" in has:
+        if has("corruption"):
             st.selectbox(
                 "Damage to undo", DAMAGES, key=_key("corruption"), accept_new_options=True, **keep,
                 placeholder="the model's own",
                 help="Every training image is damaged anew whenever it is used. Others can be typed, as in dropout:0.9.",
             )  # fmt: skip
         left, right = st.columns(2)
-        if "latent_dim" in has:
+        if has("latent_dim"):
             left.number_input(
                 "Latent size", 1, 256, key=_key("latent_dim"), **keep,
                 help="Numbers that the encoder may keep of an image. With 2, the map is the space itself.",
             )  # fmt: skip
-        if "beta" in has:
+        if has("beta"):
             right.number_input(
                 "Beta", 0.0, 1000.0, step=0.5, key=_key("beta"), **keep,
                 help="Weight of the KL term. 1 is the ELBO; more orders the space and blurs the pictures.",
@@ -139,7 +132,7 @@ def settings_form(status: str | None, start: Callable[[Press], None], resume: Ca
                 "Width", 1, 4096, key=_key("hidden"), placeholder=own, **keep,
                 help="Units of a hidden layer; of an autoencoder without a prior, the size of its code.",
             )  # fmt: skip
-            if "depth" in has:
+            if has("depth"):
                 right.number_input(
                     "Depth",
                     1,
@@ -181,7 +174,7 @@ def settings_form(status: str | None, start: Callable[[Press], None], resume: Ca
             right.toggle(
                 "Flip", key=_key("flip"), **keep, help="Half of the images are mirrored left to right, anew each time."
             )
-            if kind == "vae":
+            if has("beta"):
                 right.number_input(
                     "KL warm-up (epochs)", 0.0, 1000.0, step=1.0, key=_key("kl_warmup"), **keep,
                     help="Epochs over which beta grows from 0.",

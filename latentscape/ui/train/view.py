@@ -18,6 +18,7 @@ from latentscape.work.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED
 from vae_core import checkpoint
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
+from vae_core.models import FAMILIES
 from vae_core.watch import grids
 
 REFRESH_SECONDS, WAITING_SECONDS = 1.0, 5.0  # between two looks at a run, and at one that waits behind others
@@ -195,7 +196,7 @@ def _numbers(run: Run) -> None:
 
 
 def _has_prior(run: Run) -> bool:
-    return run.request["kind"] == "vae"
+    return FAMILIES[run.request["kind"]].has_prior
 
 
 def _replay(jobs: Jobs, run: Run) -> Frame | None:
@@ -233,7 +234,7 @@ def _pictures(run: Run, frame: Frame) -> None:
     if left is not None:
         with left, st.container(key="train_map"):
             _map(run, frame, when)
-    damaged = run.request["kind"] in ("dae", "restorer")
+    damaged = FAMILIES[run.request["kind"]].has("corruption")
     with right:
         with st.container(key="train_reconstructions"):
             st.markdown(

@@ -8,7 +8,7 @@ All losses are in nats per image: summed over pixels and channels, averaged over
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -16,31 +16,14 @@ from torch import Tensor, nn
 
 from vae_core import networks
 from vae_core.errors import BadInput, in_range, shortly
+from vae_core.family import Family, Loss, Term
+from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import ARCHITECTURES, Architecture
 
 REDUCTIONS = ("sum", "mean")
 LIKELIHOODS = ("bernoulli", "gaussian")
 LOWEST_LOG_SIGMA = -6.0  # half a step of 8-bit pixels: constant images would drive it to minus infinity
 FIRST_LOG_SIGMA = -1.5  # about the spread of pixels in natural pictures
-MAX_WEIGHTS = 16_000_000  # in float32 just below the 64 MB that a checkpoint may have
-
-
-def check_image_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """(C, H, W) as a tuple. Raises BadInput unless it is three sizes in range."""
-    if not isinstance(shape, tuple | list) or len(shape) != 3:
-        raise BadInput(f"An image shape has three sizes (C, H, W), not {shortly(shape)}.")
-    for size, name, top in zip(shape, ("channels", "height", "width"), (4, 128, 128), strict=True):
-        in_range(f"image {name}", size, 1, top, whole=True)
-    return tuple(shape)
-
-
-def check_weights(weights: int) -> None:
-    """Raise BadInput where a model has more numbers in its matrices than a checkpoint may hold."""
-    if weights > MAX_WEIGHTS:
-        raise BadInput(
-            f"A model of this width and depth has {weights / 1e6:.0f} million weights; at most "
-            f"{MAX_WEIGHTS / 1e6:.0f} million are kept. Choose a smaller width or depth."
-        )
 
 
 @dataclass(frozen=True)
@@ -145,13 +128,22 @@ class VAE(nn.Module):
         mu, logvar = self.encode(x)
         return self.decode_logits(reparameterize(mu, logvar, noise)), mu, logvar
 
+    def codes(self, x: Tensor) -> Tensor:
+        """Images in [0, 1], (B, C, H, W) -> the means of their posteriors, (B, L): nothing is drawn."""
+        return self.encode(x)[0]
+
     def draw(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """What `forward` is called with in training: images (B, C, H, W), binarised where the settings say so, and noise."""
         if self.config.binarize:
             x = torch.bernoulli(x.cpu(), generator=generator).to(x.device)
         return x, torch.randn(len(x), self.config.latent_dim, generator=generator).to(x.device)
 
-    def loss(self, clean: Tensor, drawn: tuple[Tensor, ...], outputs: tuple[Tensor, ...], warm: float = 1.0) -> "Loss":
+    def terms(self, clean: Tensor, drawn: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Reconstruction and KL of each image, (B,) nats twice, from what `draw` returned."""
+        logits, mu, logvar = self(*drawn)
+        return recon_per_image(logits, drawn[0], self.log_sigma), kl_per_image(mu, logvar).sum(1)
+
+    def loss(self, clean: Tensor, drawn: tuple[Tensor, ...], outputs: tuple[Tensor, ...], warm: float = 1.0) -> Loss:
         """The objective, from what `draw` and `forward` returned; beta is multiplied by `warm`."""
         logits, mu, logvar = (output.float() for output in outputs)
         return vae_loss(logits, drawn[0], mu, logvar, self.config.beta * warm, self.config.reduction, self.log_sigma)
@@ -160,14 +152,6 @@ class VAE(nn.Module):
 def reparameterize(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
     """z = mu + sigma * noise: a draw from q(z|x) through which gradients flow (Kingma & Welling, section 2.4)."""
     return mu + torch.exp(0.5 * logvar) * noise
-
-
-class Loss(NamedTuple):
-    """Scalars in nats per image, averaged over the batch; `loss` is what is minimised, recon + kl is -ELBO."""
-
-    loss: Tensor
-    recon: Tensor
-    kl: Tensor
 
 
 def pixel_nats(logits: Tensor, x: Tensor, log_sigma: Tensor | None = None) -> Tensor:
@@ -225,3 +209,23 @@ def iwae_bound(model: VAE, x: Tensor, samples: int, generator: torch.Generator |
         log_ratio = 0.5 * (noise.square() + logvar - z.square()).sum(1)
         log_weights.append(log_ratio - recon_per_image(model.decode_logits(z), x, model.log_sigma))
     return torch.logsumexp(torch.stack(log_weights), dim=0) - math.log(samples)
+
+
+FAMILY = Family(
+    name="vae",
+    title="Variational autoencoder",
+    config=VAEConfig,
+    size="{architecture} {latent_dim}-D",
+    network="{architecture} · {latent_dim}-D",
+    encodes=True,
+    decodes=True,
+    has_prior=True,
+    has_posterior=True,
+    likelihood="bound",
+    pixels="logits",
+    terms=(
+        Term("loss", "loss (-ELBO)"),
+        Term("recon", "recon", "Missing of the image after the code: -log p(x|z), one z drawn."),
+        Term("kl", "KL", "What the code tells about the image beyond the prior."),
+    ),
+)

@@ -1,0 +1,15 @@
+"""The families of models, one a file."""
+
+from vae_core.family import Family
+from vae_core.models import autoencoder, denoising, restorer, vae
+
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (vae.FAMILY, autoencoder.FAMILY, denoising.FAMILY, restorer.FAMILY)
+}
+Config = vae.VAEConfig | autoencoder.AutoencoderConfig | restorer.RestorerConfig
+Model = vae.VAE | autoencoder.Autoencoder | restorer.Restorer
+
+
+def family_of(model: Model) -> Family:
+    """The family of a model that is built."""
+    return FAMILIES[model.config.kind]

@@ -1,0 +1,57 @@
+"""The denoising autoencoder: the same network, shown damaged images and asked for the whole ones.
+
+Source: Vincent et al. 2008.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from vae_core import corruption
+from vae_core.family import Family
+from vae_core.models.autoencoder import Autoencoder, AutoencoderConfig
+from vae_core.without_prior import TERMS
+
+
+@dataclass(frozen=True)
+class DenoisingConfig(AutoencoderConfig):
+    """The same network, trained to undo a corruption."""
+
+    kind: ClassVar[str] = "dae"
+    hidden: int = 500
+    corruption: str = "dropout:0.5"  # as corruption.parse reads it
+
+    def __post_init__(self):
+        super().__post_init__()
+        corruption.parse(self.corruption)
+
+    def build(self) -> "DenoisingAutoencoder":
+        """The model, with its first weights drawn from torch's global random state."""
+        return DenoisingAutoencoder(self)
+
+
+class DenoisingAutoencoder(Autoencoder):
+    """The same, shown damaged images and asked for the whole ones (Vincent et al. 2008)."""
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """What `forward` is called with in training: damaged images."""
+        return (corruption.parse(self.config.corruption)(x, generator).image,)
+
+
+FAMILY = Family(
+    name="dae",
+    title="Denoising autoencoder",
+    config=DenoisingConfig,
+    size="dae {hidden}",
+    network="denoising · {hidden} units",
+    encodes=True,
+    decodes=True,
+    repairs=True,
+    has_prior=False,
+    has_posterior=False,
+    likelihood="none",
+    pixels="signed",
+    terms=TERMS,
+)
