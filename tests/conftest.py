@@ -16,7 +16,7 @@ import torch
 torch.set_num_threads(1)  # two test processes share two cores; small tensors gain nothing from a second thread
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
-PATIENCE = 240  # seconds that a journey waits for what must come: on a machine that is busy with other things, too
+PATIENCE = 600  # seconds that a test waits for what must come: on a machine that is busy with other things, too
 CHROMIUM_FLAGS = [
     f"--{flag}"
     for flag in (
@@ -128,7 +128,7 @@ def at_rest(element) -> dict[str, float]:
         looks.append(element.bounding_box())
         return len(looks) == looks.maxlen and all(box and box == looks[0] for box in looks)
 
-    wait_until(still, 60, lambda: f"{element} at rest: {looks}")
+    wait_until(still, PATIENCE, lambda: f"{element} at rest: {looks}")
     return looks[0]
 
 
@@ -201,13 +201,6 @@ def chromium():
             pytest.skip(reason)
         yield browser
         browser.close()
-
-
-def pytest_collection_modifyitems(items):
-    """A journey may have to wait several times."""
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.timeout(5 * PATIENCE))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import free_port, wait_until
+from conftest import PATIENCE, free_port, wait_until
 
 from latentscape.work import analyses as analyses_module
 from latentscape.work import analysis_worker, cluster
@@ -16,7 +16,6 @@ from vae_core.errors import BadInput
 from vae_core.models.vae import VAEConfig
 
 pytestmark = pytest.mark.xdist_group("jobs")
-READY = 120  # seconds in which a cold cluster must answer
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def local():
 
 
 def until(analysis, *status: str):
-    wait_until(lambda: analysis.status in status, READY, lambda: f"{status}, but it is {analysis.status} {analysis.reason}")
+    wait_until(lambda: analysis.status in status, PATIENCE, lambda: f"{status}, but it is {analysis.status} {analysis.reason}")
     return analysis
 
 
@@ -62,7 +61,7 @@ def test_a_result_comes_back_from_another_process_and_is_computed_once(local):
     assert again is first
     assert first.result["process"] != os.getpid()
     np.testing.assert_array_equal(first.result["values"], values * 2)
-    wait_until(lambda: first.told, READY, "what the task told")
+    wait_until(lambda: first.told, PATIENCE, "what the task told")
     np.testing.assert_array_equal(first.told["halfway"], values * 1.5)
     assert until(local.ask(("other model", "double"), "tab-1", double(), values + 1), DONE).result["values"][0, 0] == 2
 
@@ -73,16 +72,16 @@ def test_the_last_viewer_ends_it_and_the_first_does_not(local, tmp_path):
     until(analysis, RUNNING)
     local.stop(analysis, "tab-1")
     step = analysis.told.get("step", 0)
-    wait_until(lambda: analysis.told.get("step", 0) > step, READY, "another step for the other viewer")
+    wait_until(lambda: analysis.told.get("step", 0) > step, PATIENCE, "another step for the other viewer")
     local.stop(analysis, "tab-2")
     assert analysis.status == STOPPED
-    wait_until((tmp_path / "left").exists, READY, "the task to leave")
+    wait_until((tmp_path / "left").exists, PATIENCE, "the task to leave")
     assert analysis.told["step"] >= step  # what it had told stays
     fresh = local.ask(("model", "endless"), "tab-1", endless(), tmp_path / "again")
     assert fresh is not analysis
     until(fresh, RUNNING)
     local.stop(fresh, "tab-1")
-    wait_until((tmp_path / "again").exists, READY, "the second task to leave")
+    wait_until((tmp_path / "again").exists, PATIENCE, "the second task to leave")
 
 
 def test_a_closed_tab_ends_what_nobody_else_looks_at(local, tmp_path, monkeypatch):
@@ -92,7 +91,7 @@ def test_a_closed_tab_ends_what_nobody_else_looks_at(local, tmp_path, monkeypatc
     monkeypatch.setattr(analyses_module, "AWAY_SECONDS", -1)
     local.find(("something", "else"), "tab-2")
     assert analysis.status == STOPPED
-    wait_until((tmp_path / "left").exists, READY, "the task to leave")
+    wait_until((tmp_path / "left").exists, PATIENCE, "the task to leave")
     assert local.find(("model", "left alone"), "tab-2") is None  # the next visitor does not find it stopped
 
 
@@ -131,7 +130,7 @@ def test_a_layout_arrives_while_it_converges_and_ends_with_the_others_placed(loc
         seen.add(analysis.told.get("iteration"))
         return analysis.status == DONE
 
-    wait_until(look, READY, "the layout")
+    wait_until(look, PATIENCE, "the layout")
     assert len(seen - {None}) >= 2
     assert analysis.result["points"].shape == (500, 2)
     assert analysis.result["others"].shape == (7, 2)

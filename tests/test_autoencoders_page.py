@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT, wait_until
+from conftest import PATIENCE, ROOT, wait_until
 from streamlit.testing.v1 import AppTest
 
 from latentscape.ui import computed, picker
@@ -166,7 +166,7 @@ def test_the_sizes_are_trained_on_request(here, monkeypatch):
     at = open_page("Bottleneck")
     assert len(json.loads(at.get("plotly_chart")[0].proto.spec)["data"]) == 3  # what needs no training
     at.button(key="ae_sizes_start").click().run()
-    wait_until(lambda: not any(known.active for known in here._known.values()), 60, "the sizes")
+    wait_until(lambda: not any(known.active for known in here._known.values()), PATIENCE, "the sizes")
     at.run()
     assert not at.exception
     (found,) = here._known.values()
@@ -184,7 +184,7 @@ def test_the_field_stands_and_its_toy_is_trained_on_request(here, monkeypatch):
     at = open_page("Vector field")
     assert len(at.get("plotly_chart")) == 1
     at.button(key="ae_toy_start").click().run()
-    wait_until(lambda: not any(known.active for known in here._known.values()), 60, "the toy")
+    wait_until(lambda: not any(known.active for known in here._known.values()), PATIENCE, "the toy")
     at.run()
     assert not at.exception
     assert len(at.get("plotly_chart")) == 2

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import psutil
 import pytest
-from conftest import ROOT, free_port, wait_until
+from conftest import PATIENCE, ROOT, free_port, wait_until
 from test_analyses import double, endless
-from test_jobs import READY, request, until, worker_process
+from test_jobs import request, until, worker_process
 
 from latentscape.work import analyses as analyses_module
 from latentscape.work import cluster
@@ -55,7 +55,7 @@ def test_whatever_dies_under_a_training_it_is_told_and_the_next_one_works(both, 
     until(kept, DONE)
     run = jobs.submit(request(1000), "in flight")
     until(run, RUNNING)
-    wait_until(lambda: run.epochs, READY, "an epoch")
+    wait_until(lambda: run.epochs, PATIENCE, "an epoch")
     waiting = jobs.submit(request(1), "waiting")
     assert waiting.status in (QUEUED, RUNNING)
     name = next(name for name in jobs._cluster._local.workers if name.startswith("train"))
@@ -82,29 +82,29 @@ def test_whatever_dies_under_an_analysis_it_is_told_and_the_next_one_works(both,
     jobs, analyses = both
     key = ("model", who)
     kept = analyses.ask(("kept", who), "tab", double(), np.ones(2))
-    wait_until(lambda: kept.status == analyses_module.DONE, READY, lambda: (kept.status, kept.reason))
+    wait_until(lambda: kept.status == analyses_module.DONE, PATIENCE, lambda: (kept.status, kept.reason))
     analysis = analyses.ask(key, "tab", endless(), tmp_path / "left")
-    wait_until(lambda: analysis.status == analyses_module.RUNNING, READY, lambda: (analysis.status, analysis.reason))
+    wait_until(lambda: analysis.status == analyses_module.RUNNING, PATIENCE, lambda: (analysis.status, analysis.reason))
     victim(jobs._cluster, who, "analysis").kill()
     wait_until(lambda: analyses.find(key, "tab").status == analyses_module.FAILED, TOLD, lambda: analysis.status)
     assert analysis.reason.endswith("ry again.")
     again = analyses.ask(key, "tab", double(), np.ones(2))
-    wait_until(lambda: again.status == analyses_module.DONE, READY, lambda: (again.status, again.reason))
+    wait_until(lambda: again.status == analyses_module.DONE, PATIENCE, lambda: (again.status, again.reason))
     assert analyses.find(("kept", who), "tab").result is kept.result
 
 
 def test_a_training_does_not_notice_that_the_analyses_nanny_died(both):
     jobs, analyses = both
     until_done = analyses.ask(("model", "before"), "tab", double(), np.ones(2))
-    wait_until(lambda: until_done.status == analyses_module.DONE, READY, lambda: until_done.reason)
+    wait_until(lambda: until_done.status == analyses_module.DONE, PATIENCE, lambda: until_done.reason)
     run = jobs.submit(request(1000), "calm")
-    wait_until(lambda: run.epochs, READY, "an epoch")
+    wait_until(lambda: run.epochs, PATIENCE, "an epoch")
     nanny = part(jobs._cluster, "analysis")
     nanny.kill()
     workers = jobs._cluster._local.workers
-    wait_until(lambda: workers["analysis"].process.pid != nanny.pid, READY, "another nanny")
+    wait_until(lambda: workers["analysis"].process.pid != nanny.pid, PATIENCE, "another nanny")
     done = len(run.epochs)
-    wait_until(lambda: len(run.epochs) > done, READY, "another epoch")
+    wait_until(lambda: len(run.epochs) > done, PATIENCE, "another epoch")
     assert (run.status, run.attempt) == (RUNNING, 1)
     jobs.stop(run)
 
@@ -164,12 +164,12 @@ def settings(jobs: Jobs) -> tuple[int, int]:
 def test_a_cluster_elsewhere_keeps_its_settings_tells_its_losses_and_trains_again_when_it_is_back(distant):
     far, jobs = distant
     far.start("one", "two")
-    wait_until(lambda: slots(jobs) == 2, READY, "two workers")
+    wait_until(lambda: slots(jobs) == 2, PATIENCE, "two workers")
     failures, most = settings(jobs)
     assert failures > 0
     assert most > 1
     runs = [jobs.submit(request(1000), f"visitor {number}") for number in range(2)]
-    wait_until(lambda: all(run.epochs for run in runs), READY, "two train at once")
+    wait_until(lambda: all(run.epochs for run in runs), PATIENCE, "two train at once")
     assert runs[0].worker != runs[1].worker
     worker_process(runs[0]).kill()  # Dask would train again on another worker, as if nothing had been told
     until(runs[0], FAILED, seconds=2 * TOLD)
@@ -183,8 +183,8 @@ def test_a_cluster_elsewhere_keeps_its_settings_tells_its_losses_and_trains_agai
     for run in runs:
         assert checkpoint.open_bytes(run.weights, "run").recipe.epochs  # the last epoch is kept
     soon = jobs.submit(request(1), "too soon")
-    until(soon, FAILED, seconds=READY)
+    until(soon, FAILED, seconds=PATIENCE)
     assert "LATENTSCAPE_SCHEDULER" in soon.reason
     far.start("one")
-    wait_until(lambda: slots(jobs) == 1, READY, "the cluster again")
+    wait_until(lambda: slots(jobs) == 1, PATIENCE, "the cluster again")
     until(jobs.submit(request(1), "too soon"), DONE)

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import psutil
 import pytest
-from conftest import ROOT, free_port, wait_until
+from conftest import PATIENCE, ROOT, free_port, wait_until
 
 from latentscape.work import cluster, tasks, turns
 from latentscape.work import jobs as jobs_module
@@ -26,7 +26,6 @@ from vae_core.models.vae import VAEConfig
 from vae_core.watch import Watch
 
 pytestmark = pytest.mark.xdist_group("jobs")
-READY = 240  # seconds in which a cold cluster must answer: importing torch takes a minute on a busy machine
 
 
 def request(epochs: int = 3, **changes) -> dict:
@@ -44,7 +43,7 @@ def local():
     running.close()
 
 
-def until(run, *status: str, seconds: float = READY):
+def until(run, *status: str, seconds: float = PATIENCE):
     return wait_until(lambda: run.status in status, seconds, lambda: f"{status}, but it is {run.status} {run.reason}")
 
 
@@ -72,7 +71,7 @@ def test_a_run_ends_done_with_a_frame_an_epoch_and_a_checkpoint_that_opens(local
 def test_workers_are_not_profiled_by_dask(local):
     """A hundred samples a second of each would take a tenth of a core from a class."""
     client = local._cluster.client()
-    client.wait_for_workers(1, timeout=READY)
+    client.wait_for_workers(1, timeout=PATIENCE)
     told = client.run(lambda: __import__("dask").config.get("distributed.worker.profile.enabled"))
     assert told
     assert not any(told.values())
@@ -83,7 +82,7 @@ def test_a_run_on_own_pictures_trains_on_them_and_they_leave_the_worker_with_it(
     report = Report(1797, (), 0, 0, 0, 0, {})
     mine = Pictures(owner="me", name="mine.zip", upload="u", settings=Settings(), images=images, report=report)
     run = local.submit(request(400), "own", pictures=mine)
-    wait_until(lambda: run.epochs, READY, "an epoch")
+    wait_until(lambda: run.epochs, PATIENCE, "an epoch")
     assert mine.runs == {run.id}
     local.pause(run)
     until(run, PAUSED)
@@ -133,7 +132,7 @@ def test_a_map_does_not_turn_over_where_another_worker_goes_on(latent_dim):
 
 def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):
     run = local.submit(request(30, model={"latent_dim": 3}), "tab-2")
-    wait_until(lambda: run.epochs, READY, "a first epoch")
+    wait_until(lambda: run.epochs, PATIENCE, "a first epoch")
     local.pause(run)
     until(run, PAUSED)
     assert run.state is not None
@@ -155,7 +154,7 @@ def test_pausing_and_going_on_gives_the_losses_of_an_unbroken_training(local):
 
 def test_stop_frees_the_worker_within_two_seconds_and_keeps_what_was_learned(local):
     run = local.submit(request(1000), "tab-3")
-    wait_until(lambda: len(run.epochs) > 2, READY, "epochs")
+    wait_until(lambda: len(run.epochs) > 2, PATIENCE, "epochs")
     began = time.monotonic()
     local.stop(run)
     until(run, STOPPED, seconds=10)
@@ -195,7 +194,7 @@ def test_strangers_take_turns_and_train_what_they_would_have_trained_alone(local
                 turn_of.append(run.id)
         return all(run.status == DONE for run in runs)
 
-    wait_until(all_over, READY, lambda: [(run.status, run.reason, run.progress) for run in runs])
+    wait_until(all_over, PATIENCE, lambda: [(run.status, run.reason, run.progress) for run in runs])
     assert sorted(turn_of[:3]) == sorted(run.id for run in runs)  # each a first turn before anybody's second
     assert all(run.attempt >= 2 for run in runs)
     assert all(statuses <= {QUEUED, RUNNING, DONE} for statuses in seen.values())  # giving way is not a pause
@@ -213,7 +212,7 @@ def test_a_run_that_waits_for_its_next_turn_is_paused_and_stopped_at_once(local)
     first = local.submit(request(1000), "turn-1")
     until(first, RUNNING)
     second = local.submit(request(1000), "turn-2")
-    wait_until(lambda: first.status == QUEUED and first.epochs, READY, "the first run to give way")
+    wait_until(lambda: first.status == QUEUED and first.epochs, PATIENCE, "the first run to give way")
     local.pause(first)
     assert first.status == PAUSED
     assert first.state is not None
@@ -265,7 +264,7 @@ def test_what_cannot_be_trained_fails_with_its_sentence(local, changes, sentence
 
 def test_a_crashed_worker_is_told_within_five_seconds_and_replaced(local):
     run = local.submit(request(1000), "tab-5")
-    wait_until(lambda: run.epochs, READY, "an epoch")
+    wait_until(lambda: run.epochs, PATIENCE, "an epoch")
     worker_process(run).send_signal(signal.SIGKILL)
     until(run, FAILED, seconds=5)
     assert "ended unexpectedly" in run.reason
@@ -277,7 +276,7 @@ def test_a_crashed_worker_is_told_within_five_seconds_and_replaced(local):
 def test_a_worker_without_a_sign_of_life_is_replaced(local, monkeypatch):
     monkeypatch.setattr(tasks, "SILENCE_SECONDS", 4)
     run = local.submit(request(1000), "tab-6")
-    wait_until(lambda: run.epochs, READY, "an epoch")
+    wait_until(lambda: run.epochs, PATIENCE, "an epoch")
     worker_process(run).send_signal(signal.SIGSTOP)
     until(run, FAILED, seconds=10)
     assert "no sign of life for 4 s" in run.reason
@@ -315,7 +314,7 @@ def test_a_killed_server_leaves_no_process_behind(tmp_path):
     )
     server = subprocess.Popen([sys.executable, script], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     children = wait_until(
-        lambda: len(found := psutil.Process(server.pid).children(recursive=True)) >= 4 and found, READY, "a cluster"
+        lambda: len(found := psutil.Process(server.pid).children(recursive=True)) >= 4 and found, PATIENCE, "a cluster"
     )
     server.kill()
     server.wait(timeout=10)

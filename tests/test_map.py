@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import streamlit as st
 import torch
-from conftest import ROOT, wait_until
+from conftest import PATIENCE, ROOT, wait_until
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -56,7 +56,7 @@ def here(monkeypatch) -> Analyses:
 
 def settle(at: AppTest, here: Analyses) -> AppTest:
     """Run the page until nothing is being computed any more."""
-    wait_until(lambda: not any(known.active for known in here._known.values()), 120, "the analyses")
+    wait_until(lambda: not any(known.active for known in here._known.values()), PATIENCE, "the analyses")
     at.run()
     assert not at.exception
     return at

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, wait_until
+from conftest import PATIENCE, ROOT, wait_until
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -256,7 +256,7 @@ def test_the_curve_is_computed_on_request_with_a_band_for_every_method(page, mon
     monkeypatch.setattr(restore_curve, "SAMPLE", 5)
     monkeypatch.setitem(restore_curve.AMOUNTS, "dropout", (0.2, 0.8))
     page.run().button(key="restore_curve_start").click().run()
-    wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), 60, "the curve")
+    wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), PATIENCE, "the curve")
     page.run()
     assert not page.exception
     (found,) = computed.analyses()._known.values()
@@ -274,7 +274,7 @@ def test_a_curve_that_failed_says_why_and_can_be_asked_for_again(page, monkeypat
 
     monkeypatch.setattr(restore_curve.analysis_worker, "damage_curve", fail)
     page.run().button(key="restore_curve_start").click().run()
-    wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), 60, "the curve")
+    wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), PATIENCE, "the curve")
     page.run()
     assert [error.value for error in page.error] == ["It was not computed."]
     assert "There is no room." in [text.value for text in page.text]
@@ -290,7 +290,7 @@ def test_the_curve_is_of_the_models_that_are_chosen(page, monkeypatch):
             bring(page, mine=made("dae")[1])
         page.selectbox(key="restore_model_dae").select(chosen).run()
         page.button(key="restore_curve_start").click().run()
-        wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), 60, "the curve")
+        wait_until(lambda: all(not known.active for known in computed.analyses()._known.values()), PATIENCE, "the curve")
         found = list(computed.analyses()._known.values())[-1].result["points"]
         curves.append({point["method"]: point["psnr"] for point in found})
     assert {method for method in METHODS if curves[0][method] != curves[1][method]} == {"dae"}

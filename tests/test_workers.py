@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from conftest import wait_until
+from conftest import PATIENCE, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
-from test_jobs import READY, request, until
+from test_jobs import request, until
 
 from latentscape.work import cluster
 from latentscape.work.cluster import Cluster, training_workers, worker_environ
@@ -58,14 +58,14 @@ def test_a_machine_of_four_cores_trains_two_strangers_at_once_and_a_third_has_he
     jobs = Jobs(Cluster())
     try:
         first, second = (jobs.submit(request(1000), f"visitor {n}") for n in range(2))
-        wait_until(lambda: first.status == second.status == RUNNING, READY, lambda: (first.status, second.status))
+        wait_until(lambda: first.status == second.status == RUNNING, PATIENCE, lambda: (first.status, second.status))
         assert first.worker != second.worker
         assert jobs._cluster.training_slots() == 2
         done = len(first.epochs), len(second.epochs)
-        wait_until(lambda: len(first.epochs) > done[0] and len(second.epochs) > done[1], READY, "both train")
+        wait_until(lambda: len(first.epochs) > done[0] and len(second.epochs) > done[1], PATIENCE, "both train")
         assert (first.attempt, second.attempt) == (1, 1)  # nobody waits: nobody gives way
         sweep = jobs.submit_sweep([request(1)] * 3, "visitor 2")
-        wait_until(lambda: QUEUED in (first.status, second.status), READY, "one gives way")
+        wait_until(lambda: QUEUED in (first.status, second.status), PATIENCE, "one gives way")
         for run in sweep:
             until(run, DONE)
         for run in (first, second):
