@@ -102,7 +102,8 @@ def test_a_training_does_not_notice_that_the_analyses_nanny_died(both):
     nanny = part(jobs._cluster, "analysis")
     nanny.kill()
     workers = jobs._cluster._local.workers
-    wait_until(lambda: workers["analysis"].process.pid != nanny.pid, PATIENCE, "another nanny")
+    another = lambda: (worker := workers.get("analysis")) and worker.process and worker.process.pid != nanny.pid  # noqa: E731
+    wait_until(another, PATIENCE, "another nanny")
     done = len(run.epochs)
     wait_until(lambda: len(run.epochs) > done, PATIENCE, "another epoch")
     assert (run.status, run.attempt) == (RUNNING, 1)

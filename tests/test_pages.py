@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from latentscape.ui import own, picker
 from latentscape.ui.presets import PRESETS
 from latentscape.ui.train import view as train_view
+from latentscape.ui.words import ordinal
 from latentscape.work.belongings import Model
 from latentscape.work.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
 from vae_core import checkpoint, train
@@ -108,7 +109,7 @@ def test_who_waits_for_a_turn_is_told_when_it_comes_and_how_far_she_is(jobs, wei
     ("number", "word"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (22, "22nd")]
 )
 def test_places_are_ordinals(number, word):
-    assert train_view.ordinal(number) == word
+    assert ordinal(number) == word
 
 
 @pytest.mark.parametrize("page", ["", "train", "restore"])
