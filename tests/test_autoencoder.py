@@ -90,9 +90,9 @@ def test_pictures_of_every_shape_come_back_in_it(kind, shape):
     model = a_model(type(CONFIGS[kind])(shape, 8))
     x, mask = pictures(2, *shape), torch.ones(2, 1, *shape[1:], dtype=torch.bool)
     with torch.no_grad():
-        restored = model.restore(x, mask)
-    assert restored.shape == x.shape
-    assert 0 <= restored.min() <= restored.max() <= 1
+        made = model.restore(x, mask) if FAMILIES[kind].repairs else model.decode(model.codes(x))
+    assert made.shape == x.shape
+    assert 0 <= made.min() <= made.max() <= 1
 
 
 def test_folding_is_that_of_torch_also_where_a_batch_is_empty():

@@ -75,10 +75,6 @@ class Autoencoder(nn.Module):
         """Images in [0, 1] -> x_hat in [0, 1], each (B, C, H, W)."""
         return self.decode(self.encode(x))
 
-    def restore(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        """A damaged image (B, C, H, W) as this model sees it repaired; it is not told where the damage is."""
-        return self(image)
-
     def draw(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
         """What `forward` is called with in training."""
         return (x,)

@@ -35,6 +35,10 @@ class DenoisingConfig(AutoencoderConfig):
 class DenoisingAutoencoder(Autoencoder):
     """The same, shown damaged images and asked for the whole ones (Vincent et al. 2008)."""
 
+    def restore(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """A damaged image (B, C, H, W) as this model sees it repaired; it is not told where the damage is."""
+        return self(image)
+
     def draw(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
         """What `forward` is called with in training: damaged images."""
         return (corruption.parse(self.config.corruption)(x, generator).image,)

@@ -1,0 +1,70 @@
+"""What every family of models keeps, whatever it is: it can what it says, and the house asks that and not its name."""
+
+import ast
+from dataclasses import asdict
+
+import pytest
+import torch
+from conftest import ROOT
+
+from vae_core.models import FAMILIES, family_of
+
+HOUSE = [path for room in ("vae_core", "latentscape", "latent_pad", "pages") for path in sorted((ROOT / room).rglob("*.py"))]
+SHAPE = (1, 8, 8)
+
+
+def small(name: str):
+    return FAMILIES[name].config(image_shape=SHAPE, hidden=8)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_goes_by_the_name_of_its_settings(name):
+    family = FAMILIES[name]
+    assert family.name == family.config.kind == name
+    assert family_of(small(name).build()) is family
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_its_models_can_what_it_says(name):
+    family, model = FAMILIES[name], small(name).build().eval()
+    x = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(0))
+    drawn = model.draw(x, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        recon, kl = model.terms(x, drawn)
+        loss = model.loss(x, drawn, model(*drawn))
+        assert recon.shape == kl.shape == (3,)
+        assert loss.recon == pytest.approx(recon.mean().item(), rel=1e-5)
+        assert loss.kl == pytest.approx(kl.mean().item(), rel=1e-5, abs=1e-6)
+        assert hasattr(model, "codes") == family.encodes
+        assert hasattr(model, "decode") == family.decodes
+        assert hasattr(model, "restore") == family.repairs
+        if family.decodes:
+            images = model.decode(model.codes(x))
+            assert images.shape == x.shape
+            assert 0 <= images.min() <= images.max() <= 1
+        if family.needs_mask:
+            assert model.restore(x, torch.zeros(3, 1, *SHAPE[1:], dtype=torch.bool)).shape == x.shape
+    assert family.terms[0].name in ("loss", "recon")
+    assert not family.has_posterior or family.has_prior
+    assert (family.likelihood == "none") == (not family.has_prior)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_it_says_the_size_of_a_model_from_its_settings_alone(name):
+    family, config = FAMILIES[name], small(name)
+    for words in (family.size, family.network):
+        said = words.format(**asdict(config))
+        assert "8" in said or str(config.latent_dim) in said
+        assert "{" not in said
+
+
+@pytest.mark.parametrize("path", HOUSE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nobody_asks_for_the_class_or_the_name_of_a_model(path):
+    """But for its own file, for what works with one family alone, and for the settings that a form or a command starts from."""
+    classes = {"VAE", "Autoencoder", "DenoisingAutoencoder", "Restorer"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+            assert not classes & {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}, ast.unparse(node)
+        if isinstance(node, ast.Compare) and ast.unparse(node.left).split(".")[-1].strip("'\"])") == "kind":
+            words = {part.value for side in node.comparators for part in ast.walk(side) if isinstance(part, ast.Constant)}
+            assert not words & FAMILIES.keys(), ast.unparse(node)
