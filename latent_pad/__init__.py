@@ -191,7 +191,7 @@ def pad_decoder(checkpoint: "Checkpoint") -> PadDecoder:
     return remembered(("decoder", checkpoint.digest), lambda: _packed(checkpoint))
 
 
-OF_PIXELS = {"logits": "sigmoid", "signed": "signed", "unit": "none"}  # what a family's decoder says -> the last step
+OF_PIXELS = {"logits": "sigmoid", "signed": "signed"}  # what a family's decoder says -> the last step
 
 
 def _packed(checkpoint: "Checkpoint") -> PadDecoder:

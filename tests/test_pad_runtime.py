@@ -85,7 +85,7 @@ def unpack(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), np.float32)
 
 
-def worst_difference(ask, decoder: nn.Module, latent_dim: int, shape, half=False, output="sigmoid", count=100) -> float:
+def worst_difference(ask, decoder: nn.Module, latent_dim: int, shape, half=False, output="sigmoid", count=1000) -> float:
     """The largest difference of a pixel between the browser's decoder and torch's on `count` random z."""
     packed = pack_decoder(decoder, latent_dim, shape, half=half, output=output)
     z = 1.5 * torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(1))
@@ -125,7 +125,7 @@ def test_shipped_decoders_agree_inside_chromium(in_chromium, path):
     model = checkpoint.open_file(path)
     config = model.model.config
     shape, output = config.image_shape, "sigmoid" if model.has_prior else "signed"
-    difference = worst_difference(in_chromium, model.model.decoder, config.latent_dim, shape, model.half, output, count=1000)
+    difference = worst_difference(in_chromium, model.model.decoder, config.latent_dim, shape, model.half, output)
     assert difference < TOLERANCE
 
 

@@ -69,9 +69,7 @@ def terms(model: Model, images: Tensor, seed: int = 0) -> ELBOTerms:
 
 
 @torch.no_grad()
-def parts(
-    model: Model, images: Tensor, seed: int = 0, known: int = 0
-) -> Iterator[ELBOTerms]:
+def parts(model: Model, images: Tensor, seed: int = 0, known: int = 0) -> Iterator[ELBOTerms]:
     """`terms`, a few images at a time, from image number `known` on: the same numbers, and moments in between in which to tell
     how far it is, or to leave."""
     generator, size = torch.Generator().manual_seed(seed), at_once(model)

@@ -41,7 +41,7 @@ class Family:
     has_prior: bool  # whether codes can be drawn
     has_posterior: bool  # whether an image's code is a distribution
     likelihood: Literal["exact", "bound", "none"]
-    pixels: Literal["logits", "signed", "unit"]  # what the decoder says: a sigmoid makes it [0, 1]; in [-1, 1]; or in [0, 1]
+    pixels: Literal["logits", "signed"]  # what the decoder says: a sigmoid makes it [0, 1], or it is in [-1, 1]
     terms: tuple[Term, ...]  # the first is what is minimised
     repairs: bool = False
     needs_mask: bool = False  # whether repairing takes the mask of the damage

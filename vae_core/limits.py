@@ -14,7 +14,6 @@ def check_image_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     return tuple(shape)
 
 
-
 def check_weights(weights: int) -> None:
     """Raise BadInput where a model has more numbers in its matrices than a checkpoint may hold."""
     if weights > MAX_WEIGHTS:

@@ -73,7 +73,7 @@ class TrainConfig:
 class Step:
     """One batch. Losses in nats per image; `loss` is the objective (beta, warm-up and reduction applied).
 
-    Of an autoencoder without a prior, recon is what autoencoder.py says, and kl is 0."""
+    Of an autoencoder without a prior, recon is what without_prior.py says, and kl is 0."""
 
     epoch: int  # from 1
     batch: int  # from 1

@@ -5,8 +5,8 @@ model, a section) adds one entry to the browser's history. A point that is dragg
 nobody's doing change the present one.
 
 Streamlit would add an entry for every change of st.query_params, at whatever page the browser shows when it hears of it. Our
-first page keeps it from that (assets/history.js); a component writes the address, and is told which changes deserve an entry of
-their own (assets/address.js). st.query_params is what the browser asks with next.
+first page keeps it from that (server/assets/history.js); a component writes the address, and is told which changes deserve an
+entry of their own (assets/address.js). st.query_params is what the browser asks with next.
 """
 
 import secrets

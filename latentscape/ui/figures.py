@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 
 from latent_pad import marks
 from latentscape.ui.words import in_chart
+from vae_core.family import Term
 
 PLOT = {"displayModeBar": False}  # its buttons would cover the legend
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}  # above the plot
@@ -19,20 +20,19 @@ MOST_NAMED = 20  # classes that a map names; of more, only the point under the c
 LONGEST_ON_MAP = 12  # letters of a class that is named where its points are: longer names hide them and each other
 NO_CLASS = "test images"
 NAMED = "<extra>%{fullData.name}</extra>"  # beside the label under the cursor; written into it, a name could hold a field
-TERMS = (("loss", "loss (-ELBO)"), ("recon", "recon"), ("kl", "KL"))
 
 
-def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int, prior: bool = True) -> go.Figure:
-    """Three panels: the negative ELBO and its two terms, as trained (line) and on the test set (line with markers).
+def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int, terms: tuple[Term, ...]) -> go.Figure:
+    """A panel a term of the family, as trained (line) and on the test set (line with markers).
 
-    Without a prior there is one panel: the loss is the reconstruction.
+    Of a VAE they are the negative ELBO and its two terms, of a model without a prior the reconstruction, which is its loss.
+
     `curve` holds (position in epochs, recon, kl) of training batches; `epochs` the records of train.Epoch.
     """
-    terms = TERMS if prior else TERMS[1:2]
     points = np.array(curve, dtype=float).reshape(-1, 3)
     trained = {"loss": points[:, 1] + points[:, 2], "recon": points[:, 1], "kl": points[:, 2]}
-    data, layout = [], _panels(tuple(title for _, title in terms))
-    for number, (term, _) in enumerate(terms, start=1):
+    data, layout = [], _panels(tuple(term.title for term in terms))
+    for number, term in enumerate((term.name for term in terms), start=1):
         axis = str(number) if number > 1 else ""
         tested = [record[f"test_{term}"] for record in epochs]
         data.append({

@@ -1,6 +1,5 @@
 """The request that a training is made of, from the values of a form and the visitor's own pictures."""
 
-
 from latentscape.ui.own import mine
 from latentscape.work.belongings import Pictures
 from vae_core import data

@@ -63,7 +63,7 @@ class Run:
     state: bytes | None = None  # of a run that left its worker: what the next one starts from
     directions: np.ndarray | None = None  # and those of its map, (2, L)
     worker: str | None = None
-    pictures: Any = None  # a visitor's own that it trains on, an belongings.Pictures, until it is over
+    pictures: Any = None  # a visitor's own that it trains on, a belongings.Pictures, until it is over
     about: dict = field(default_factory=dict)  # what the worker said when it started
     curve: list[list[float]] = field(default_factory=list)  # position in epochs, recon, kl: nats per image
     epochs: list[dict] = field(default_factory=list)

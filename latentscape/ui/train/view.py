@@ -108,7 +108,7 @@ def _body(jobs: Jobs, run: Run) -> None:
     with st.container(key="train_loss"):
         figure = run.drawings.get(
             "losses", len(run.curve), run.progress, len(run.epochs),
-            make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, _has_prior(run)),
+            make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, FAMILIES[run.request["kind"]].terms),
         )  # fmt: skip
         st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
     if run.owner != visitor():
