@@ -4,6 +4,7 @@ import os
 import time
 
 import numpy as np
+import psutil
 import pytest
 from conftest import PATIENCE, free_port, wait_until
 
@@ -109,6 +110,19 @@ def test_a_process_that_dies_is_an_answer_and_the_next_one_works(local):
 
     assert "ended unexpectedly" in until(local.ask(("model", "crash"), "tab-1", task), FAILED).reason
     assert until(local.ask(("model", "after"), "tab-1", double(), np.ones(2)), DONE).result["values"].tolist() == [2, 2]
+
+
+def test_a_nanny_that_dies_just_before_the_question_is_replaced_though_nobody_asks_again(local, monkeypatch):
+    on, ensure = local._cluster, local._cluster.ensure_analysis
+
+    def then_it_dies():
+        ensure()
+        before = on.addresses()
+        psutil.Process(on._local.workers["analysis"].process.pid).kill()
+        wait_until(lambda: before - on.addresses(), PATIENCE, "the worker has left")
+
+    monkeypatch.setattr(on, "ensure_analysis", then_it_dies)
+    assert until(local.ask(("model", "orphan"), "tab-1", double(), np.ones(2)), DONE).result["values"].tolist() == [2, 2]
 
 
 def test_an_error_of_ours_is_not_shown_to_the_visitor(local):

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
 START_SECONDS = 60  # in which a worker that was asked for must be there
 REPLACE_SECONDS = 20  # in which a killed worker must have left the cluster
-
+MEND_SECONDS = 0.5  # between two looks for workers that must be started again
 ANSWER_SECONDS = 10  # in which a scheduler must say who its workers are
 MOST_WORKERS = 8
 TRAIN_MEMORY, ANALYSIS_MEMORY = 0.6, 0.3  # shares of the machine's
@@ -99,6 +99,7 @@ class Cluster:
             try:
                 if not self.address:
                     self._local = _start_local()
+                    threading.Thread(target=self._keep, args=(self._local,), name="latentscape-cluster", daemon=True).start()
                 self._client = Client(self.address or self._local, timeout=CONNECT_SECONDS, set_as_default=False)
                 for topic in self._handlers:
                     self._subscribe(topic)
@@ -148,22 +149,9 @@ class Cluster:
         self.client()
         if self.address and not self._workers_with("analysis"):
             raise BadInput("The cluster has no worker with the resource analysis; start one to compute projections.")
-        self.mend()
         with self._lock:
             if self._local is not None:
                 dask_private.add_worker(self._local, "analysis", _analysis_spec())
-
-    def mend(self) -> None:
-        """Start those workers of a local cluster again whose nanny has died, and so cannot do it."""
-        if self._local is None:
-            return
-        with self._lock:
-            local = self._local
-            ended = dask_private.ended(local) if local else []
-            if not ended or not self.connected:
-                return
-            log.warning("nannies have died; starting again: %s", ", ".join(map(str, ended)))
-            dask_private.start_again(local, ended)
 
     def replace_worker(self, address: str) -> None:
         """Kill the worker process at `address`, whatever it is doing, and wait until the cluster knows; its nanny starts a
@@ -180,6 +168,20 @@ class Cluster:
         """Disconnect, and end a local cluster's processes."""
         with self._lock:
             self._drop()
+
+    def _keep(self, local: SpecCluster) -> None:
+        """Runs in a thread as long as `local` is the cluster: start those workers again whose nanny has died, and so cannot do
+        it. (A nanny ends by itself where its worker dies before it has heard that the worker runs.)"""
+        while self._local is local:
+            try:
+                with self._lock:
+                    ended = dask_private.ended(local) if self._local is local and self.connected else []
+                    if ended:
+                        log.warning("nannies have died; starting again: %s", ", ".join(map(str, ended)))
+                        dask_private.start_again(local, ended)
+            except Exception as error:
+                log.exception("the cluster's workers", exc_info=error)
+            time.sleep(MEND_SECONDS)
 
     def _subscribe(self, topic: str) -> None:
         handler = self._handlers[topic]

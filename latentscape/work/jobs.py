@@ -259,7 +259,6 @@ class Jobs:
             self._wake.clear()
             try:
                 self._tasks.give_up(self._give_up)
-                self._cluster.mend()
                 self._dispatch()
                 self._take_turns()
                 for run in self.store.forget_unseen():
