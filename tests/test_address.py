@@ -10,7 +10,9 @@ from test_pages import finished_run, open_app
 from latentscape.server import streamlit_private
 from latentscape.ui import address
 from latentscape.ui.explore.plane import COMPONENTS
-from latentscape.ui.presets import PRESETS
+from latentscape.ui.presets import KIND_OF, PLAIN, PRESETS, form_settings, values_of
+from vae_core.models import FAMILIES
+from vae_core.settings import Setting
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
 PAGE = """
@@ -287,10 +289,10 @@ def test_a_link_to_train_fills_the_form(jobs, monkeypatch, shared, at_first, sta
     assert said(at) == state
     preset = next((name for name in PRESETS if name.lower() == state.get("preset")), at_first)
     assert at.selectbox(key="train_preset").value == preset
-    assert at.selectbox(key="train_kind").value == state.get("kind", PRESETS[preset][1].get("kind", "vae"))
+    assert at.selectbox(key="train_kind").value == state.get("kind", KIND_OF[preset])
 
 
-def test_back_on_train_keeps_what_was_typed_since_the_same_start(jobs, monkeypatch, go_back):
+def test_back_on_train_fills_the_form_as_it_was(jobs, monkeypatch, go_back):
     monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
     at = open_app("train")
     at.selectbox(key="train_preset").select("Textbook").run()
@@ -298,7 +300,57 @@ def test_back_on_train_keeps_what_was_typed_since_the_same_start(jobs, monkeypat
     at.button(key="train_start").click().run()
     (run,) = jobs.store.all()
     jobs.stop(run)
-    go_back(at, preset="textbook")
-    assert (at.number_input(key="train_epochs").value, at.number_input(key="train_latent_dim").value) == (3, 20)
-    go_back(at)
-    assert (at.number_input(key="train_epochs").value, at.number_input(key="train_latent_dim").value) == (10, 2)
+    typed = {name: value for name, value in said(at).items() if name != "run"}
+    assert typed == {"preset": "textbook", "epochs": "3"}
+    for state, form in (({"preset": "textbook"}, (10, 20)), ({}, (10, 2)), (typed, (3, 20))):
+        go_back(at, **state)
+        assert said(at) == state
+        assert (at.number_input(key="train_epochs").value, at.number_input(key="train_latent_dim").value) == form
+
+
+OTHERWISE = {bool: lambda each, usual: not usual, int: lambda each, usual: int(each.high), float: lambda each, usual: each.high}
+
+
+def otherwise(each: Setting, usual):
+    """Another value of a setting than the usual one."""
+    if each.choices or each.suggested:
+        return next(value for value in each.choices or each.suggested if value != usual)
+    return OTHERWISE[each.kind](each, usual)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_every_setting_of_a_training_is_in_its_address(jobs, monkeypatch, kind):
+    monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
+    usual = values_of("Watch a map form") if kind == "vae" else PLAIN
+    values = {name: otherwise(each, usual[name]) for name, each in form_settings(kind).items()}
+    state = {each.word: each.spell(values[name]) for name, each in form_settings(kind).items()} | {"data": "digits"}
+    state |= {} if kind == "vae" else {"kind": kind}
+    at = open_app("train", **state)
+    assert said(at) == state
+    assert {name: at.session_state[f"train_{name}"] for name in values} == values
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("nonsense", ["-1", "1e400", "nan", "x" * 300, "<b>", "true "])
+def test_a_setting_that_cannot_be_is_said_and_is_as_usual(jobs, monkeypatch, kind, nonsense):
+    monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
+    settings = {each.word: nonsense for each in form_settings(kind).values()}
+    own = {} if kind == "vae" else {"kind": kind}
+    at = open_app("train", **own, **settings, data=nonsense)
+    assert said(at) == own
+    (complaint,) = [box.value for box in at.text if "\n" in box.value]
+    assert len(complaint.splitlines()) == len(settings) + 1
+    assert "what there is not" in at.info[0].value
+    at.selectbox(key="train_preset").select("Textbook").run()
+    assert not at.info  # read, and gone on
+
+
+@pytest.mark.parametrize("page", ["explore", "map", "sweep", "train"])
+def test_what_an_address_asks_for_in_vain_is_said_without_its_words(no_analyses, jobs, page):
+    """Whoever made the link may have written anything."""
+    names = ["checkpoint", "plane", "picture", "z", "show", "image", "section", "walk", "beside", "colour", "preset", "kind"]
+    for name in names:
+        at = open_at(page, **{name: "Call 555-0100 now"})
+        known = name in said(open_at(page)) or any("what there is not" in box.value for box in at.info)
+        assert known or name not in said(at)
+        assert not any("555" in repr(node) for node in (*at.text, *at.info, *at.markdown, *at.caption))

@@ -2,7 +2,7 @@
 
 from test_pages import open_app
 
-from latentscape.ui.presets import FOR_A_CLASS, PLAIN, PRESETS
+from latentscape.ui.presets import FOR_A_CLASS, values_of
 from latentscape.ui.request import request_of
 from vae_core import data, evaluate, train
 from vae_core.models.vae import VAEConfig
@@ -13,12 +13,12 @@ def test_a_shared_server_offers_it_first_and_a_person_alone_the_finer_map(jobs, 
         monkeypatch.setenv("LATENTSCAPE_SHARED", shared)
         at = open_app("train")
         assert at.selectbox(key="train_preset").value == preset
-        assert at.number_input(key="train_epochs").value == (PLAIN | PRESETS[preset][1])["epochs"]
+        assert at.number_input(key="train_epochs").value == values_of(preset)["epochs"]
 
 
 def test_its_map_has_formed():
     """Ten nearest neighbours on the plane tell two of three digits at least (by chance one of ten)."""
-    request = request_of(PLAIN | PRESETS[FOR_A_CLASS][1])
+    request = request_of(values_of(FOR_A_CLASS))
     mnist = data.load("mnist")
     state = train.start(VAEConfig(**request["model"]), mnist, train.TrainConfig(**request["training"]))
     for _ in train.fit(state, mnist):

@@ -13,12 +13,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from latentscape.ui import own, picker
-from latentscape.ui.presets import PRESETS
+from latentscape.ui.presets import KIND_OF, PRESETS
 from latentscape.ui.train import view as train_view
 from latentscape.ui.words import ordinal
 from latentscape.work.belongings import Model
 from latentscape.work.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
-from vae_core import checkpoint, train
+from vae_core import checkpoint, train, train_cli
 from vae_core.models import FAMILIES
 
 
@@ -181,21 +181,21 @@ def test_every_preset_fills_the_form_with_a_request_that_is_accepted(jobs, prese
     request = run.request
     assert FAMILIES[request["kind"]].config(**request["model"]).kind == request["kind"]
     assert train.TrainConfig(**request["training"])
-    changed = PRESETS[preset][1]
+    changed = {"kind": KIND_OF[preset]} | PRESETS[preset].changes
     assert {k: v for k, v in (request | request["model"] | request["training"]).items() if k in changed} == changed
 
 
-@pytest.mark.parametrize("preset", ["Watch it collapse", "Sharp", "Denoise", "Restore"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_the_command_shown_trains_the_same_model(jobs, preset):
-    from vae_core.train_cli import _parser
-
     at = open_app("train")
     at.selectbox(key="train_preset").select(preset).run()
     at.button(key="train_start").click().run()
     request = jobs.store.all()[0].request
-    parsed = vars(_parser().parse_args(request["command"].split()[3:]))
-    asked = request["model"] | request["training"] | {"data": request["data"], "kind": request["kind"]}
-    assert {name: parsed[name] for name in asked} == asked
+    parsed = train_cli._parser().parse_args(request["command"].split()[3:])
+    assert (parsed.data, parsed.kind) == (request["data"], request["kind"])
+    assert train_cli._model(parsed, (1, 28, 28)) == FAMILIES[request["kind"]].config(**request["model"])
+    training = {name: getattr(parsed, name) for name in request["training"]}
+    assert train.TrainConfig(**training) == train.TrainConfig(**request["training"])
 
 
 def test_an_unknown_run_is_told_and_forgotten(jobs):

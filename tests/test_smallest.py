@@ -21,8 +21,9 @@ from vae_core.corruption import KINDS as CORRUPTIONS
 from vae_core.data import ImageSet, image_set
 from vae_core.errors import BadInput
 from vae_core.models import FAMILIES
-from vae_core.models.vae import LIKELIHOODS, VAEConfig
+from vae_core.models.vae import VAEConfig
 from vae_core.networks import ARCHITECTURES
+from vae_core.settings import settings_of
 from vae_core.watch import Watch
 
 torch.set_num_threads(1)
@@ -38,7 +39,8 @@ def small_set(shape: tuple[int, int, int], training: int, test: int) -> ImageSet
 # Shapes, batches.
 
 vaes = st.fixed_dictionaries({
-    "architecture": st.sampled_from(list(ARCHITECTURES)), "likelihood": st.sampled_from(LIKELIHOODS),
+    "architecture": st.sampled_from(list(ARCHITECTURES)),
+    "likelihood": st.sampled_from(list(settings_of(VAEConfig)["likelihood"].choices)),
     "latent_dim": st.integers(1, 2), "hidden": st.just(8), "depth": st.just(1),
 })  # fmt: skip
 damaged = st.fixed_dictionaries({"hidden": st.just(8), "corruption": st.sampled_from(list(CORRUPTIONS))})

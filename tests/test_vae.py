@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from vae_core.errors import BadInput
+from vae_core.errors import BadInput, in_range
 from vae_core.models.vae import (
     ARCHITECTURES,
     VAE,
     VAEConfig,
-    in_range,
     iwae_bound,
     kl_per_image,
     recon_per_image,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vae_core.errors import BadInput, in_range, shortly
+from vae_core.settings import setting
 
 BLANK = 0.5  # what a hole holds: mid-grey, the zero of pixels in [-1, 1]
 
@@ -218,6 +219,16 @@ def parse(text: str) -> Corruption:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"A corruption is written like dropout:0.5, not {shortly(text)}.") from error
+
+
+def damage_to_undo(default: str):
+    """The setting of a model that learns to undo a damage, as `parse` reads it."""
+    return setting(
+        default, "corruption", "Damage to undo",
+        "Every training image is damaged anew whenever it is used. Others can be typed, as in dropout:0.9.", parse=parse,
+        suggested=("dropout:0.5", "dropout:0.25", "salt-pepper:0.1", "gaussian:0.3", "block:10", "stroke", "half", "mixed"),
+        place="first",
+    )  # fmt: skip
 
 
 def merge(one: Tensor, other: Tensor, share: float | None = 0.5) -> Tensor:

@@ -1,9 +1,11 @@
 """What a family of models is: plain data. Whoever handles models asks what a family can, and never its name."""
 
-from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
+
+from vae_core.settings import settings_of
 
 
 class Loss(NamedTuple):
@@ -21,6 +23,15 @@ class Term(NamedTuple):
     title: str
     about: str = ""
     unit: str = "nats"
+
+
+class Preset(NamedTuple):
+    """What a training may start from: what it is for, and the settings that differ from the plain ones."""
+
+    name: str
+    about: str
+    changes: dict[str, Any]  # of the family, of the training, and of the data set: its name
+    suits: Literal["", "a class", "own pictures"] = ""  # what it is offered for without being asked
 
 
 @dataclass(frozen=True)
@@ -43,10 +54,11 @@ class Family:
     likelihood: Literal["exact", "bound", "none"]
     pixels: Literal["logits", "signed"]  # what the decoder says: a sigmoid makes it [0, 1], or it is in [-1, 1]
     terms: tuple[Term, ...]  # the first is what is minimised
+    presets: tuple[Preset, ...]
     repairs: bool = False
     needs_mask: bool = False  # whether repairing takes the mask of the damage
     page: str = "Explore"  # where its models are looked at
 
     def has(self, setting: str) -> bool:
         """Whether a model of this family has such a setting: beta, corruption, ..."""
-        return setting in {field.name for field in fields(self.config)}
+        return setting in settings_of(self.config)

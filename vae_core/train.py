@@ -28,45 +28,58 @@ from torch import Tensor
 from vae_core import checkpoint, disentanglement, evaluate
 from vae_core.augment import flip_and_shift
 from vae_core.data import ImageSet, to_float
-from vae_core.errors import BadInput, in_range, shortly
+from vae_core.errors import BadInput, shortly
 from vae_core.models import FAMILIES, Config, Model, family_of
+from vae_core.settings import check, listed, setting
 
-SCHEDULES = ("one-cycle", "constant")
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16")
+DEVICES = {"auto": "the best one here", "cpu": "CPU", "cuda": "CUDA", "mps": "Metal"}
+
+
+def _check_device(device: object) -> None:
+    if not isinstance(device, str) or (device not in DEVICES and device.partition(":")[0] != "cuda"):  # cuda:1
+        raise BadInput(f"There is no device called {shortly(device)}; choose {listed(DEVICES)}.")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How to train. Raises BadInput on values out of range; None means the architecture's own default."""
 
-    epochs: int = 10  # 1 to 1,000
-    batch_size: int | None = None  # images a step over all devices together, 1 to 16,384
-    lr: float | None = None  # the highest learning rate of the schedule, up to 1
-    schedule: str = "one-cycle"
-    kl_warmup: float = 0.0  # epochs over which beta grows from 0 to its value, 0 to 1,000
-    seed: int = 0  # 0 to 2^31 - 1
-    device: str = "auto"
-    precision: str = "auto"
-    flip: bool = False  # mirror half of the images, left to right, anew in each epoch
-    shift: int = 0  # move each by up to so many pixels, 0 to 8
+    epochs: int = setting(
+        10, "number of epochs", "Epochs", "Passes over the training images.", low=1, high=1000, place="first"
+    )
+    batch_size: int | None = setting(
+        None, "batch size", "Batch size", "Images a step of the optimiser, over all devices together.", low=1, high=16_384,
+        unit="images",
+    )
+    lr: float | None = setting(
+        None, "learning rate", "Learning rate", "The highest rate of the schedule.", low=1e-8, high=1, step=1e-3
+    )
+    schedule: str = setting(
+        "one-cycle", "schedule", "Schedule", "One cycle warms up, then cools down; constant is what tutorials use.",
+        choices={"one-cycle": "one-cycle", "constant": "constant"},
+    )
+    flip: bool = setting(False, "flip", "Flip", "Half of the images are mirrored left to right, anew each time.")
+    shift: int = setting(
+        0, "shift", "Shift (pixels)", "Each image is moved by up to so many pixels, anew each time.", low=0, high=8,
+        unit="pixels",
+    )
+    kl_warmup: float = setting(
+        0.0, "KL warm-up", "KL warm-up (epochs)", "Epochs over which beta grows from 0.", low=0, high=1000, step=1.0,
+        unit="epochs", needs="beta",
+    )
+    seed: int = setting(
+        0, "seed", "Seed", "Same seed, same machine: same losses.", low=0, high=2**31 - 1, place="first"
+    )
+    device: str = setting(
+        "auto", "device", "Device", "Where it computes.", choices=DEVICES, parse=_check_device, place="command"
+    )
+    precision: str = setting(
+        "auto", "precision", "Precision", "bf16 where the hardware multiplies in it.",
+        choices={"auto": "auto", "fp32": "float32", "bf16": "bfloat16"}, place="command",
+    )
 
     def __post_init__(self):
-        in_range("number of epochs", self.epochs, 1, 1000, whole=True)
-        in_range("KL warm-up", self.kl_warmup, 0, 1000)
-        in_range("seed", self.seed, 0, 2**31 - 1, whole=True)
-        in_range("shift", self.shift, 0, 8, whole=True)
-        if not isinstance(self.flip, bool):
-            raise BadInput(f"Flip is either true or false, not {shortly(self.flip)}.")
-        if self.batch_size is not None:
-            in_range("batch size", self.batch_size, 1, 16_384, whole=True)
-        if self.lr is not None:
-            in_range("learning rate", self.lr, 1e-8, 1)
-        for name, value, choices in (
-            ("schedule", self.schedule, SCHEDULES), ("device", self.device, DEVICES), ("precision", self.precision, PRECISIONS)
-        ):  # fmt: skip
-            if value not in choices and not (name == "device" and value.partition(":")[0] == "cuda"):  # cuda:1
-                raise BadInput(f"There is no {name} called {value!r}; choose one of {', '.join(choices)}.")
+        check(self)
 
 
 @dataclass(frozen=True)

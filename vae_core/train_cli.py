@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,15 +15,12 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
-from vae_core import array_file, checkpoint, corruption, data, folder
+from vae_core import array_file, checkpoint, data, folder
 from vae_core.arrays import COMMON, Untold
 from vae_core.errors import BadInput, shortly
 from vae_core.models import FAMILIES, Config
-from vae_core.models.vae import ARCHITECTURES
+from vae_core.settings import Setting, settings_of
 from vae_core.train import (
-    DEVICES,
-    PRECISIONS,
-    SCHEDULES,
     Diverged,
     Epoch,
     Tested,
@@ -45,8 +42,6 @@ UNSAID = object()
 MINUS = re.compile(r"-[\d.][^=]*\.\..*")
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 LONGEST = 4000  # letters of the command that a recipe keeps
-MODEL_OPTIONS = ("architecture", "latent_dim", "hidden", "depth", "beta", "binarize", "reduction", "likelihood", "corruption")
-TRAINING_OPTIONS = ("batch_size", "lr", "schedule", "kl_warmup", "seed", "device", "precision", "flip", "shift")
 READING_OPTIONS = {  # of people's own pictures
     "folder:": ("image_size", "fit", "split_seed", "split", "class_level"), "file:": ("split_seed", "pixels", "layout"),
 }  # fmt: skip
@@ -103,29 +98,11 @@ def _parser() -> argparse.ArgumentParser:
         "--layout", metavar="SHAPE", help="of a picture in a row of a file's array, as in 28x20, 3x32x32 or 32x32x3"
     )
     parser.add_argument("--kind", default="vae", help=", ".join(FAMILIES))
-    parser.add_argument("--architecture", help=f"vae: {', '.join(ARCHITECTURES)}")
-    parser.add_argument("--latent-dim", type=int, metavar="L", help="vae: size of the code")
-    parser.add_argument(
-        "--hidden", type=int, metavar="UNITS", help="width: hidden layers (ae, dae: the code; restorer: channels)"
-    )
-    parser.add_argument("--depth", type=int, metavar="N", help="vae, restorer: hidden layers or blocks")
-    parser.add_argument("--beta", type=float, help="vae: weight of the KL term")
-    parser.add_argument("--corruption", metavar="SPEC", help=f"dae, restorer: {', '.join(corruption.KINDS)}, as in dropout:0.5")
-    parser.add_argument("--kl-warmup", type=float, default=0.0, metavar="EPOCHS", help="epochs over which beta grows from 0")
-    parser.add_argument("--binarize", action="store_true", help="vae: draw pixels as 0 or 1, for true nats")
-    parser.add_argument("--reduction", help="vae: sum, or mean: the famous mistake that makes the posterior collapse")
-    parser.add_argument("--likelihood", help="vae: bernoulli, or gaussian with one learned variance")
-    parser.add_argument("--flip", action="store_true", help="mirror half of the images left to right, anew in each epoch")
-    parser.add_argument("--shift", type=int, default=0, metavar="PIXELS", help="move each image by up to so many pixels")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument(
-        "--batch-size", type=int, metavar="N", help="images a step over all devices (default: the architecture's)"
-    )
-    parser.add_argument("--lr", type=float, help="highest learning rate (default: the architecture's)")
-    parser.add_argument("--schedule", default="one-cycle", help=", ".join(SCHEDULES))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto", help=", ".join(DEVICES))
-    parser.add_argument("--precision", default="auto", help=", ".join(PRECISIONS))
+    for name, owners in _model_settings().items():
+        _add(parser, next(iter(owners.values())), _who_has(owners), None)
+        assert len({each.kind for each in owners.values()}) == 1, name
+    for each in settings_of(TrainConfig).values():
+        _add(parser, each, each.about, each.default)
     parser.add_argument(
         "--out", type=typed_path, required=True, metavar="FOLDER", help="where checkpoint and state are written"
     )
@@ -137,6 +114,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace the run in --out")
     parser.add_argument("--json", action="store_true", help="one JSON object a line per epoch on stdout, no progress bar")
     return parser
+
+
+def _model_settings() -> dict[str, dict[str, Setting]]:
+    """Every setting that a family's models have: its field -> the families that have it, and how."""
+    known: dict[str, dict[str, Setting]] = {}
+    for family in FAMILIES.values():
+        for name, each in settings_of(family.config).items():
+            known.setdefault(name, {})[family.name] = each
+    return known
+
+
+def _who_has(owners: dict[str, Setting]) -> str:
+    """What a setting means to the families that have it, in words."""
+    meant: dict[str, list[str]] = {}
+    for kind, each in owners.items():
+        meant.setdefault(each.about, []).append(kind)
+    return " ".join(f"{', '.join(kinds)}: {about}" for about, kinds in meant.items())
+
+
+def _add(parser: argparse.ArgumentParser, each: Setting, about: str, default: object) -> None:
+    """The option of one setting. Its bounds are looked at where the config is made, which says them in a sentence."""
+    option = "--" + each.field.replace("_", "-")
+    if each.kind is bool:
+        parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=about)
+        return
+    words = each.choices or each.suggested
+    parser.add_argument(
+        option, type=each.kind, default=default, metavar=(each.unit or each.field.rsplit("_")[-1]).upper(),
+        help=f"{about} ({', '.join(words)})" if words else about,
+    )  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -283,10 +290,7 @@ def _fresh(arguments: argparse.Namespace, images: data.ImageSet) -> TrainState:
     """A run from its beginning. Nothing that is there already is lost without --overwrite."""
     out: Path = arguments.out
     model = _model(arguments, images.image_shape)
-    config = TrainConfig(
-        arguments.epochs, arguments.batch_size, arguments.lr, arguments.schedule, arguments.kl_warmup, arguments.seed,
-        arguments.device, arguments.precision, arguments.flip, arguments.shift,
-    )  # fmt: skip
+    config = TrainConfig(**{name: getattr(arguments, name) for name in settings_of(TrainConfig)})
     state = start(model, images, config, _weights(arguments.init, model))
     if not arguments.overwrite and any((out / name).exists() for name in ("state.safetensors", "checkpoint.safetensors")):
         raise BadInput(f"{out} already holds a run; give --resume to go on with it or --overwrite to replace it.")
@@ -328,7 +332,7 @@ def _differs(name: str, own: object, value: object) -> bool:
     """Whether an option says otherwise than the run that is resumed. More epochs are no difference."""
     if name == "epochs":
         return value < own
-    if name not in ("kind", *MODEL_OPTIONS, *TRAINING_OPTIONS) or value == "auto":
+    if name not in ("kind", *_model_settings(), *settings_of(TrainConfig)) or value == "auto":
         return False
     return own.partition(":")[0] != value.partition(":")[0] if name == "device" else own != value
 
@@ -354,12 +358,11 @@ def _model(arguments: argparse.Namespace, image_shape: tuple[int, int, int]) -> 
     """The settings of the model; an option that its kind does not have is refused."""
     if arguments.kind not in FAMILIES:
         raise BadInput(f"There is no kind of model called {shortly(arguments.kind)}; choose one of {', '.join(FAMILIES)}.")
-    options = {name: getattr(arguments, name) for name in MODEL_OPTIONS}
-    given = {name: value for name, value in options.items() if value is not None and value is not False}
-    known = {field.name for field in fields(FAMILIES[arguments.kind].config)}
-    if strangers := given.keys() - known:
-        raise BadInput(f"A model of the kind {arguments.kind} has no {_options(sorted(strangers))}; leave it out.")
-    return FAMILIES[arguments.kind].config(image_shape=image_shape, **given)
+    family = FAMILIES[arguments.kind]
+    given = {name: value for name in _model_settings() if (value := getattr(arguments, name)) is not None}
+    if strangers := [name for name in sorted(given) if not family.has(name)]:
+        raise BadInput(f"A model of the kind {arguments.kind} has no {_options(strangers)}; leave it out.")
+    return family.config(image_shape=image_shape, **given)
 
 
 def _weights(path: Path | None, model: Config) -> dict | None:

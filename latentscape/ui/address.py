@@ -16,9 +16,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from latentscape.once import once
 from latentscape.server import streamlit_private
+from vae_core.errors import BadInput
+from vae_core.settings import Setting
 
 RECENT = 20  # addresses of a page that the browser may still send with a press, although a newer one is on its way to it
 T = TypeVar("T")
@@ -29,8 +32,12 @@ class Word(NamedTuple):
 
     name: str
     say: Callable[[], str | None]  # the state as a word; None at its default, which is left out
-    mean: Callable[[str], None]  # put the state to what a word means; to its default where it is "" or names nothing here
+    mean: Callable[[str], None]  # put the state to what a word means, "" to its default; raises BadInput where it means nothing
     moves: bool = False  # under a hand that drags: its changes add no entry
+
+
+class Partly(BadInput):
+    """A part of a word names nothing; the rest was put."""
 
 
 @dataclass
@@ -45,6 +52,8 @@ class _Visit:
     said: dict[str, str] | None = None  # what we wrote last
     filling: bool = True  # whether what differs when it is written next was not the visitor's doing
     entry: dict = field(default_factory=lambda: {"change": "", "before": {}})  # the latest that was added
+    refused: list[str] = field(default_factory=list)  # what was asked for that is nothing, until the visitor goes on
+    complaint: DeltaGenerator | None = None  # where that is said in this run
 
 
 def of_widget(name: str, key: str, find: Callable[[str], T | None], spell: Callable[[T], str] = str, default=None) -> Word:
@@ -55,7 +64,9 @@ def of_widget(name: str, key: str, find: Callable[[str], T | None], spell: Calla
         return None if value == default else spell(value)
 
     def mean(word: str) -> None:
-        found = find(word)
+        found = find(word) if word else None
+        if word and found is None:
+            raise unknown(name)
         st.session_state[key] = default if found is None else found
 
     return Word(name, say, mean)
@@ -64,6 +75,24 @@ def of_widget(name: str, key: str, find: Callable[[str], T | None], spell: Calla
 def of_choice(name: str, key: str, options: Mapping[str, object], default) -> Word:
     """The word of a widget that chooses among `options`: word -> value."""
     return of_widget(name, key, options.get, {value: word for word, value in options.items()}.get, default)
+
+
+def of_setting(each: Setting, key: str, default) -> Word:
+    """The word of the widget of a setting."""
+
+    def say() -> str | None:
+        value = st.session_state.get(key, default)
+        return None if value == default else "" if value is None else each.spell(value)
+
+    def mean(word: str) -> None:
+        st.session_state[key] = each.read(word) if word else default
+
+    return Word(each.word, say, mean)
+
+
+def unknown(name: str) -> BadInput:
+    """What `mean` raises for a word that names nothing. It does not say the word: whoever made the link may mean ill."""
+    return BadInput(f"The {name} that the address names is not here; the usual one is shown.")
 
 
 def whole_numbers(words: Sequence[str], low: int, high: int, count: int) -> list[int] | None:
@@ -98,7 +127,7 @@ def read_one(word: Word) -> None:
     visit: _Visit = st.session_state["address"]
     arrived = visit.arrived or {}
     if word.name in arrived:
-        word.mean(arrived[word.name])
+        _put(word, arrived[word.name], visit)
         del arrived[word.name]
 
 
@@ -111,8 +140,23 @@ def read(words: Iterable[Word]) -> None:
     arrived = visit.arrived
     for word in words if arrived is not None else ():
         if visit.whole or word.name in arrived:
-            word.mean(arrived.get(word.name, ""))
+            _put(word, arrived.get(word.name, ""), visit)
     visit.arrived = None
+    visit.complaint = st.empty()
+    if visit.refused:
+        with visit.complaint.container():
+            st.info("The address asks for what there is not.", icon=":material/link_off:")
+            st.text("\n".join(visit.refused))
+
+
+def _put(word: Word, spelled: str, visit: _Visit) -> None:
+    try:
+        word.mean(spelled)
+    except BadInput as error:
+        if str(error) not in visit.refused:  # a run that is broken off reads it again
+            visit.refused.append(str(error))
+        if not isinstance(error, Partly):
+            word.mean("")
 
 
 def pass_over() -> None:
@@ -132,6 +176,8 @@ def write(words: Sequence[Word]) -> None:
     if said != visit.said:
         if not visit.filling and _meant(visit.said, words) != _meant(said, words):
             visit.entry = {"change": secrets.token_hex(8), "before": visit.said}
+            visit.refused.clear()
+            visit.complaint.empty()
         visit.said = said
         visit.recent.append(said)
     visit.filling = False

@@ -172,6 +172,7 @@ def _linked(name: str) -> None:
         st.session_state["checkpoint"] = name
     elif name:
         address.pass_over()
+        raise address.unknown("model")
 
 
 MODEL = address.Word("checkpoint", lambda: st.session_state["checkpoint"], _linked)

@@ -1,45 +1,47 @@
-"""What a training starts from: the plain settings, presets that differ from them, and what suits a visitor's own pictures."""
+"""What a training starts from: the plain settings, the presets of the families, and what suits a visitor's own pictures."""
 
 import numpy as np
 import streamlit as st
 
 from latentscape.server.hosted import shared_server
 from latentscape.work.belongings import Pictures
+from vae_core.family import Preset
+from vae_core.models import FAMILIES
+from vae_core.settings import Setting, settings_of
+from vae_core.train import TrainConfig
 
-PLAIN = {
-    "data": "mnist", "kind": "vae",
-    "architecture": "residual", "latent_dim": 2, "beta": 1.0, "hidden": None, "depth": None, "epochs": 10,
-    "batch_size": None, "lr": None, "seed": 0, "schedule": "one-cycle", "kl_warmup": 0.0, "binarize": False, "reduction": "sum",
-    "corruption": None, "likelihood": "bernoulli", "flip": False, "shift": 0,
-}  # fmt: skip
-FOR_A_CLASS = "First map in ten seconds"
-PRESETS = {  # name -> what it is for, and what differs from PLAIN
-    "Watch a map form": ("Two latent dimensions, one to three minutes on two cores: the plane itself is the map.", {}),
-    FOR_A_CLASS: (
-        "For a class that shares a server: a small network and two passes. The digits part, if less finely.",
-        {"hidden": 128, "epochs": 2, "batch_size": 256, "lr": 2e-2},
-    ),
-    "Textbook": ("The network of the tutorials: 784-400-20, Adam at 0.001, ten epochs.",
-                 {"architecture": "mlp", "latent_dim": 20, "batch_size": 128, "lr": 1e-3, "schedule": "constant"}),
-    "Sharp": ("Twenty dimensions and the residual network: much lower loss in the same time.",
-              {"latent_dim": 20, "epochs": 18}),
-    "Best 2-D": ("The recipe of the shipped mnist-2d: about ten minutes on two cores.",
-                 {"depth": 2, "lr": 2e-3, "epochs": 50}),
-    "Colour": ("Drawn shapes whose six factors are known, a convolutional network, and a beta that keeps the factors apart.",
-               {"data": "shapes", "architecture": "conv", "latent_dim": 6, "beta": 4.0}),
-    "Own pictures": ("The pictures that you brought (MNIST, if you did not), convolutions, and 32 dimensions.",
-                     {"architecture": "conv", "latent_dim": 32}),
-    "Watch it collapse": ("The famous mistake: the reconstruction averaged over pixels, the KL summed. See the KL die.",
-                          {"architecture": "mlp", "epochs": 3, "reduction": "mean"}),
-    "Autoencoder": ("The course's network without a prior, 784-30-784 with tanh: thirty numbers, and holes between them.",
-                    {"kind": "ae", "hidden": 30, "lr": 1e-3, "schedule": "constant"}),
-    "Denoise": ("The course's 784-500-784, shown images that lost half their pixels and asked for the whole ones.",
-                {"kind": "dae", "hidden": 500, "corruption": "dropout:0.5", "lr": 1e-3, "schedule": "constant"}),
-    "Restore": ("A small U-Net that is told where the damage is: about two minutes an epoch on two cores, and worth it.",
-                {"kind": "restorer", "epochs": 3}),
-}  # fmt: skip
-OWN = "Own pictures"
+TRAINING = {name: each for name, each in settings_of(TrainConfig).items() if each.place != "command"}
+FIRST = {"data": "mnist", "kind": "vae", "architecture": "residual", "latent_dim": 2}  # otherwise than a family by itself
+PRESETS: dict[str, Preset] = {preset.name: preset for family in FAMILIES.values() for preset in family.presets}
+KIND_OF = {preset.name: family.name for family in FAMILIES.values() for preset in family.presets}
+FOR_A_CLASS = next(name for name, preset in PRESETS.items() if preset.suits == "a class")
+OWN = next(name for name, preset in PRESETS.items() if preset.suits == "own pictures")
 SEEN, BATCH = 150_000, 64  # images of a training on own pictures: in all, and a step
+
+
+def form_settings(kind: str) -> dict[str, Setting]:
+    """What a form asks of a training of this kind of model, by field: of the model, then of the training."""
+    own = settings_of(FAMILIES[kind].config)
+    return own | {name: each for name, each in TRAINING.items() if not each.needs or each.needs in own}
+
+
+def _plain() -> dict:
+    """The first value of each field of the form: a family's own; None where families differ, which stands for their own."""
+    defaults: dict[str, set] = {}
+    for kind in FAMILIES:
+        for name, each in form_settings(kind).items():
+            defaults.setdefault(name, set()).add(each.default)
+    return {name: values.pop() if len(values) == 1 else None for name, values in defaults.items()} | FIRST
+
+
+PLAIN = _plain()
+
+
+def values_of(preset: str) -> dict:
+    """All values of the form that starts from this preset; from none, the plain ones."""
+    if preset not in PRESETS:
+        return dict(PLAIN)
+    return PLAIN | {"kind": KIND_OF[preset]} | PRESETS[preset].changes
 
 
 def preset_at_first() -> str:
@@ -52,7 +54,7 @@ def choose_pictures(pictures: Pictures) -> None:
     st.session_state["train_preset"] = OWN
     images = len(pictures.images.train_images)
     suits = {"data": pictures.id, "epochs": epochs_for(images), "batch_size": BATCH if images >= BATCH else None}
-    for field, value in (PLAIN | PRESETS[OWN][1] | suits).items():
+    for field, value in (values_of(OWN) | suits).items():
         st.session_state[f"train_{field}"] = value
 
 

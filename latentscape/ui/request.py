@@ -1,6 +1,7 @@
 """The request that a training is made of, from the values of a form and the visitor's own pictures."""
 
 from latentscape.ui.own import mine
+from latentscape.ui.presets import TRAINING, form_settings
 from latentscape.work.belongings import Pictures
 from vae_core import data
 from vae_core.array_file import is_array_file
@@ -8,8 +9,6 @@ from vae_core.checkpoint import safe_name
 from vae_core.models import FAMILIES
 from vae_core.train import TrainConfig
 from vae_core.train_cli import command_line
-
-TRAINING_FIELDS = ("epochs", "batch_size", "lr", "schedule", "kl_warmup", "seed", "flip", "shift")
 
 
 def data_titles() -> dict[str, str]:
@@ -29,7 +28,7 @@ def request_of(values: dict, pictures: Pictures | None = None) -> dict:
     """
     family = FAMILIES[values["kind"]]
     model = {name: value for name, value in values.items() if family.has(name) and value is not None}
-    training = {field: values[field] for field in TRAINING_FIELDS}
+    training = {field: values[field] for field in TRAINING}
     shape, name, read = {}, values["data"], {}
     if pictures is not None:
         shape, name = {"image_shape": pictures.images.image_shape}, data.own_name(pictures.images.name)
@@ -61,11 +60,13 @@ def _read_as(pictures: Pictures) -> dict:
 
 def command_of(asked: dict, title: str) -> str:
     """The shell command that runs the same training."""
-    words = []
+    words, settings = [], form_settings(asked["kind"])
     for field, value in asked.items():
         flag = "--" + field.replace("_", "-")
         if value is True:
             words.append(flag)
+        elif value is False and field in settings and settings[field].default is True:
+            words.append(f"--no-{flag.removeprefix('--')}")
         elif value is not None and value is not False:
             words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
     return command_line([*words, "--out", f"runs/{safe_name(title)}"])

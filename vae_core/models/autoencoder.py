@@ -11,13 +11,19 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from vae_core.errors import in_range
-from vae_core.family import Family, Loss
+from vae_core.family import Family, Loss, Preset
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import Architecture
+from vae_core.settings import check, setting
 from vae_core.without_prior import TERMS, signed, unsigned, without_prior
 
 COURSE = Architecture("Linear, tanh, linear, tanh (the course's)", hidden=30, depth=1, lr=1e-3, batch_size=256)
+
+
+def code_size(default: int):
+    """The setting of a hidden layer that is the code."""
+    about = "Units of the hidden layer: the size of the code."
+    return setting(default, "hidden width", "Width", about, low=1, high=4096, unit="units")
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,11 @@ class AutoencoderConfig:
     kind: ClassVar[str] = "ae"
     defaults: ClassVar[Architecture] = COURSE
     image_shape: tuple[int, int, int] = (1, 28, 28)  # (C, H, W)
-    hidden: int = COURSE.hidden  # size of the code, 1 to 4096; 500 is the course's over-complete one
+    hidden: int = code_size(COURSE.hidden)  # 500 is the course's over-complete one
 
     def __post_init__(self):
         object.__setattr__(self, "image_shape", check_image_shape(self.image_shape))
-        in_range("hidden width", self.hidden, 1, 4096, whole=True)
+        check(self)
         check_weights(2 * math.prod(self.image_shape) * self.hidden)
 
     @property
@@ -116,4 +122,11 @@ FAMILY = Family(
     likelihood="none",
     pixels="signed",
     terms=TERMS,
+    presets=(
+        Preset(
+            "Autoencoder",
+            "The course's network without a prior, 784-30-784 with tanh: thirty numbers, and holes between them.",
+            {"hidden": 30, "lr": 1e-3, "schedule": "constant"},
+        ),
+    ),
 )

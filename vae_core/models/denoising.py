@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vae_core import corruption
-from vae_core.family import Family
-from vae_core.models.autoencoder import Autoencoder, AutoencoderConfig
+from vae_core.family import Family, Preset
+from vae_core.models.autoencoder import Autoencoder, AutoencoderConfig, code_size
 from vae_core.without_prior import TERMS
 
 
@@ -20,12 +20,8 @@ class DenoisingConfig(AutoencoderConfig):
     """The same network, trained to undo a corruption."""
 
     kind: ClassVar[str] = "dae"
-    hidden: int = 500
-    corruption: str = "dropout:0.5"  # as corruption.parse reads it
-
-    def __post_init__(self):
-        super().__post_init__()
-        corruption.parse(self.corruption)
+    hidden: int = code_size(500)
+    corruption: str = corruption.damage_to_undo("dropout:0.5")
 
     def build(self) -> "DenoisingAutoencoder":
         """The model, with its first weights drawn from torch's global random state."""
@@ -58,4 +54,10 @@ FAMILY = Family(
     likelihood="none",
     pixels="signed",
     terms=TERMS,
+    presets=(
+        Preset(
+            "Denoise", "The course's 784-500-784, shown images that lost half their pixels and asked for the whole ones.",
+            {"hidden": 500, "corruption": "dropout:0.5", "lr": 1e-3, "schedule": "constant"},
+        ),
+    ),
 )

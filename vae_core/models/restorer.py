@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vae_core import corruption
-from vae_core.errors import in_range
-from vae_core.family import Family, Loss
+from vae_core.family import Family, Loss, Preset
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import Architecture
+from vae_core.settings import check, setting
 from vae_core.without_prior import TERMS, signed, unsigned, without_prior
 
 UNET = Architecture("Small U-Net that is told the mask", hidden=32, depth=1, lr=3e-3, batch_size=64, clip=50.0)
@@ -30,15 +30,16 @@ class RestorerConfig:
     kind: ClassVar[str] = "restorer"
     defaults: ClassVar[Architecture] = UNET
     image_shape: tuple[int, int, int] = (1, 28, 28)  # (C, H, W)
-    hidden: int = UNET.hidden  # channels at half the resolution, twice as many at a quarter; 8 to 128
-    depth: int = UNET.depth  # residual blocks at each of its four stages, 1 to 4
-    corruption: str = "mixed"  # what it learns to repair, as corruption.parse reads it
+    hidden: int = setting(
+        UNET.hidden, "hidden width", "Width", "Channels at half the resolution, twice as many at a quarter.", low=8, high=128,
+        unit="channels",
+    )
+    depth: int = setting(UNET.depth, "depth", "Depth", "Residual blocks at each of its four stages.", low=1, high=4)
+    corruption: str = corruption.damage_to_undo("mixed")
 
     def __post_init__(self):
         object.__setattr__(self, "image_shape", check_image_shape(self.image_shape))
-        in_range("hidden width", self.hidden, 8, 128, whole=True)
-        in_range("depth", self.depth, 1, 4, whole=True)
-        corruption.parse(self.corruption)
+        check(self)
         blocks = 2 * self.depth * 2 * 9 * (self.hidden**2 + (2 * self.hidden) ** 2)
         check_weights(blocks + 2 * MIX * 2 * self.hidden * math.prod(self.folded))
 
@@ -174,4 +175,10 @@ FAMILY = Family(
     likelihood="none",
     pixels="signed",
     terms=TERMS,
+    presets=(
+        Preset(
+            "Restore", "A small U-Net that is told where the damage is: about two minutes an epoch on two cores, and worth it.",
+            {"epochs": 3},
+        ),
+    ),
 )

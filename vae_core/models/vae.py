@@ -15,13 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vae_core import networks
-from vae_core.errors import BadInput, in_range, shortly
-from vae_core.family import Family, Loss, Term
+from vae_core.errors import BadInput
+from vae_core.family import Family, Loss, Preset, Term
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import ARCHITECTURES, Architecture
+from vae_core.settings import check, setting
 
-REDUCTIONS = ("sum", "mean")
-LIKELIHOODS = ("bernoulli", "gaussian")
 LOWEST_LOG_SIGMA = -6.0  # half a step of 8-bit pixels: constant images would drive it to minus infinity
 FIRST_LOG_SIGMA = -1.5  # about the spread of pixels in natural pictures
 
@@ -31,37 +30,46 @@ class VAEConfig:
     """Everything that fixes the model and its objective. Raises BadInput on values out of range."""
 
     kind: ClassVar[str] = "vae"
-    architecture: str = "mlp"
+    architecture: str = setting(
+        "mlp", "architecture", "Architecture", "How the encoder and the decoder are built.", place="first",
+        choices={name: built.title for name, built in ARCHITECTURES.items()},
+    )
     image_shape: tuple[int, int, int] = (1, 28, 28)  # (C, H, W)
-    latent_dim: int = 20  # 1 to 256
-    hidden: int | None = None  # units of a hidden layer, or channels, 8 to 4096; None: the architecture's own
-    depth: int | None = None  # mlp: hidden layers each way; residual, conv: blocks each way; 1 to 12
-    beta: float = 1.0  # weight of the KL term, 0 to 1000
-    binarize: bool = False  # draw each pixel as 0 or 1 anew whenever it is used: then the loss is a true likelihood
-    reduction: str = "sum"  # "mean" averages the reconstruction over pixels, the famous mistake: collapse
-    likelihood: str = "bernoulli"  # of a pixel given z; or "gaussian", around the same mean, with one learned variance for all
+    latent_dim: int = setting(
+        20, "latent dimension", "Latent size",
+        "Numbers that the encoder may keep of an image. With 2, the map is the space itself.", low=1, high=256, place="first",
+        short="latent",
+    )
+    hidden: int | None = setting(
+        None, "hidden width", "Width", "Units of a hidden layer, or channels.", low=8, high=4096, unit="units"
+    )
+    depth: int | None = setting(None, "depth", "Depth", "Hidden layers, or residual blocks, each way.", low=1, high=12)
+    beta: float = setting(
+        1.0, "beta", "Beta", "Weight of the KL term. 1 is the ELBO; more orders the space and blurs the pictures.", low=0,
+        high=1000, step=0.5, place="first",
+    )
+    reduction: str = setting(
+        "sum", "reduction", "Reconstruction term", "Averaging over pixels makes the KL outweigh it several hundred times.",
+        choices={"sum": "Sum over pixels (right)", "mean": "Mean over pixels (the famous mistake)"},
+    )
+    likelihood: str = setting(
+        "bernoulli", "likelihood", "Likelihood",
+        "Gaussian gives a density in nats and bits per dimension; grey cross-entropy is none.",
+        choices={"bernoulli": "Bernoulli (grey BCE)", "gaussian": "Gaussian, its variance learned"},
+    )
+    binarize: bool = setting(
+        False, "binarise", "Black and white pixels",
+        "Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.",
+    )
 
     def __post_init__(self):
-        if self.architecture not in ARCHITECTURES:
-            raise BadInput(
-                f"There is no architecture called {shortly(self.architecture)}; choose one of {', '.join(ARCHITECTURES)}."
-            )
-        if self.reduction not in REDUCTIONS:
-            raise BadInput(f"There is no reduction called {shortly(self.reduction)}; choose sum or mean.")
-        if self.likelihood not in LIKELIHOODS:
-            raise BadInput(f"There is no likelihood called {shortly(self.likelihood)}; choose bernoulli or gaussian.")
+        check(self)
         defaults = ARCHITECTURES[self.architecture]
         object.__setattr__(self, "hidden", defaults.hidden if self.hidden is None else self.hidden)
         object.__setattr__(self, "depth", defaults.depth if self.depth is None else self.depth)
         object.__setattr__(self, "image_shape", check_image_shape(self.image_shape))
-        if not isinstance(self.binarize, bool):
-            raise BadInput(f"Binarise is either true or false, not {shortly(self.binarize)}.")
         if self.binarize and self.likelihood != "bernoulli":
             raise BadInput("Black and white pixels have a Bernoulli likelihood, not a Gaussian one; choose one of the two.")
-        in_range("latent dimension", self.latent_dim, 1, 256, whole=True)
-        in_range("hidden width", self.hidden, 8, 4096, whole=True)
-        in_range("depth", self.depth, 1, 12, whole=True)
-        in_range("beta", self.beta, 0, 1000)
         check_weights(self.weights)
 
     def build(self) -> "VAE":
@@ -227,5 +235,40 @@ FAMILY = Family(
         Term("loss", "loss (-ELBO)"),
         Term("recon", "recon", "Missing of the image after the code: -log p(x|z), one z drawn."),
         Term("kl", "KL", "What the code tells about the image beyond the prior."),
+    ),
+    presets=(
+        Preset(
+            "Watch a map form", "Two latent dimensions, one to three minutes on two cores: the plane itself is the map.", {}
+        ),
+        Preset(
+            "First map in ten seconds",
+            "For a class that shares a server: a small network and two passes. The digits part, if less finely.",
+            {"hidden": 128, "epochs": 2, "batch_size": 256, "lr": 2e-2}, suits="a class",
+        ),
+        Preset(
+            "Textbook", "The network of the tutorials: 784-400-20, Adam at 0.001, ten epochs.",
+            {"architecture": "mlp", "latent_dim": 20, "batch_size": 128, "lr": 1e-3, "schedule": "constant"},
+        ),
+        Preset(
+            "Sharp", "Twenty dimensions and the residual network: much lower loss in the same time.",
+            {"latent_dim": 20, "epochs": 18},
+        ),
+        Preset(
+            "Best 2-D", "The recipe of the shipped mnist-2d: about ten minutes on two cores.",
+            {"depth": 2, "lr": 2e-3, "epochs": 50},
+        ),
+        Preset(
+            "Colour",
+            "Drawn shapes whose six factors are known, a convolutional network, and a beta that keeps the factors apart.",
+            {"data": "shapes", "architecture": "conv", "latent_dim": 6, "beta": 4.0},
+        ),
+        Preset(
+            "Own pictures", "The pictures that you brought (MNIST, if you did not), convolutions, and 32 dimensions.",
+            {"architecture": "conv", "latent_dim": 32}, suits="own pictures",
+        ),
+        Preset(
+            "Watch it collapse", "The famous mistake: the reconstruction averaged over pixels, the KL summed. See the KL die.",
+            {"architecture": "mlp", "epochs": 3, "reduction": "mean"},
+        ),
     ),
 )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from latentscape.ui.address import Word, of_choice, of_widget, whole_numbers
+from latentscape.ui.address import Word, of_choice, of_widget, unknown, whole_numbers
 from latentscape.ui.codes import Codes
 from latentscape.ui.explore import plane as explore_plane
 from latentscape.ui.explore.pads import ALONE, LAYERS
@@ -26,14 +26,14 @@ SHORT = 64  # dimensions whose coordinates are written in full
 
 def words(model: Checkpoint, known: Codes | None, sections: Mapping[str, str]) -> list[Word]:
     """sections: the word for each section -> its name on the page, the one that is open by default first."""
-    count = len(known.images) if known else 0
+    count, latent_dim = len(known.images) if known else 0, model.model.config.latent_dim
     names = list(choices())
     return [
         MODEL,
-        Word("plane", _say_plane, lambda word: _mean_plane(word, model.model.config.latent_dim, count)),
+        Word("plane", _say_plane, lambda word: _mean_plane(word, latent_dim, count)),
         of_choice("show", "explore_layers", {layer: layer for layer in LAYERS}, "both"),
         of_widget("image", "explore_image", lambda word: (whole_numbers([word], 0, count - 1, 1) or [None])[0]),
-        Word("z", lambda: _spelled(_place(FIRST)), _mean_point, moves=True),
+        Word("z", lambda: _spelled(_place(FIRST)), lambda word: _mean_point(word, latent_dim), moves=True),
         of_choice("section", "explore_section", sections, next(iter(sections.values()))),
         Word("walk", lambda: _say_walk(sections), lambda word: _mean_walk(word, count)),
         of_choice("beside", "explore_model", {name: name for name in names}, ALONE),
@@ -62,17 +62,24 @@ def _mean_plane(word: str, latent_dim: int, count: int) -> None:
         state["explore_plane"] = IMAGES
         for name, index in zip("ABC", corners, strict=True):
             state[f"explore_corner_{name}"] = index
+    elif word:
+        raise unknown("plane")
 
 
-def _mean_point(word: str) -> None:
+def _mean_point(word: str, latent_dim: int) -> None:
     point = _point(word)
+    if word and (point is None or len(point) != latent_dim):
+        raise unknown("point")
     explore_plane.arrive(FIRST, point)
     if point:  # else the marker goes to the image's code
         st.session_state["explore_subject"] = st.session_state.get("explore_image")
 
 
 def _mean_second(word: str) -> None:
-    explore_plane.arrive(SECOND, _point(word))
+    point = _point(word)
+    if word and point is None:
+        raise unknown("point")
+    explore_plane.arrive(SECOND, point)
     st.session_state.pop("explore_beside_digest", None)
 
 
@@ -90,6 +97,8 @@ def _mean_walk(word: str, count: int) -> None:
     if (ends := whole_numbers(ends, 0, count - 1, 2)) and path in PATHS:
         state["explore_from"], state["explore_to"] = ends
         state["explore_path"] = PATHS[path]
+    elif word:
+        raise unknown("walk")
 
 
 def _is_beside() -> bool:

@@ -6,7 +6,7 @@
 
 import streamlit as st
 
-from latentscape.ui.address import Word, of_choice, whole_numbers
+from latentscape.ui.address import Word, of_choice, unknown, whole_numbers
 from latentscape.ui.codes import Codes
 from latentscape.ui.map.projection import AXES, MOST_SEEDS, PCA, TSNE, Choice
 from latentscape.ui.map.words import shades
@@ -37,11 +37,11 @@ def _say_picture(latent_dim: int) -> str:
 
 
 def _mean_picture(word: str, latent_dim: int) -> None:
-    kind, *numbers = word.split("-")
-    if kind not in KINDS:
-        kind, numbers = "components" if latent_dim > 2 else "axes", []
-    st.session_state["map_method"] = KINDS[kind]
+    kind, *numbers = (word or ("components" if latent_dim > 2 else "axes")).split("-")
     first, most = (1, latent_dim) if kind == "axes" else (0, MOST_SEEDS - 1)
-    if found := whole_numbers(numbers, first, most, len(NUMBERS[kind])):
-        for key, number in zip(NUMBERS[kind], found, strict=True):
-            st.session_state[key] = number - first
+    found = whole_numbers(numbers, first, most, len(NUMBERS.get(kind, ())))
+    if kind not in KINDS or (numbers and not found):
+        raise unknown("picture")
+    st.session_state["map_method"] = KINDS[kind]
+    for key, number in zip(NUMBERS[kind], found or (), strict=bool(found)):
+        st.session_state[key] = number - first

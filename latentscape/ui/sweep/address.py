@@ -7,7 +7,7 @@ be trained next, not what is shown.
 
 import streamlit as st
 
-from latentscape.ui.address import Word
+from latentscape.ui.address import Partly, Word
 from latentscape.ui.picker import choices
 from latentscape.ui.sweep.form import MOST
 from latentscape.ui.sweep.view import MOST_MODELS, WITH_BETA, beside_at_first
@@ -33,5 +33,9 @@ def _say_models() -> str | None:
 
 def _mean_models(word: str) -> None:
     available = choices(WITH_BETA)
-    names = [name for name in dict.fromkeys(word.split(",")) if name in available][:MOST_MODELS]
+    asked = [] if word in ("", NONE) else list(dict.fromkeys(word.split(",")))
+    names = [name for name in asked if name in available][:MOST_MODELS]
     st.session_state["sweep_models"] = names if names or word == NONE else beside_at_first()
+    if any(name not in available for name in asked):
+        shown = "the others are shown" if names else "the usual ones are shown"
+        raise Partly(f"Not every model that the address names is here, or has a beta; {shown}.")

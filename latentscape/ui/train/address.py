@@ -1,13 +1,18 @@
-"""Train's address: the training that is shown, by its link to look, and what the form starts from.
+"""Train's address: the training that is shown, by its link to look, and what the form starts from and is set to.
 
     /train?run=VIEW
-    /train?preset=textbook&kind=ae
+    /train?preset=textbook&kind=vae&latent=2&beta=4
+
+A setting that the address leaves out is that of the preset, or where the kind of model is another, the plain one.
 """
+
+from collections.abc import Iterator
 
 import streamlit as st
 
-from latentscape.ui.address import Word
-from latentscape.ui.presets import PRESETS, preset_at_first
+from latentscape.ui.address import Word, of_setting, of_widget, unknown
+from latentscape.ui.presets import KIND_OF, PLAIN, PRESETS, form_settings, preset_at_first, values_of
+from latentscape.ui.request import data_titles
 from latentscape.ui.train.form import apply_preset, kind_at_first, kind_chosen
 from vae_core.checkpoint import safe_name
 from vae_core.models import FAMILIES
@@ -15,12 +20,17 @@ from vae_core.models import FAMILIES
 BY_WORD = {safe_name(name): name for name in PRESETS}
 
 
-def words() -> list[Word]:
-    return [
-        Word("run", lambda: st.session_state.get("run"), _mean_run),
-        Word("preset", _say_preset, _mean_preset),
-        Word("kind", _say_kind, _mean_kind),
-    ]
+def words() -> Iterator[Word]:
+    """The training, the preset and the kind of model; then, for it depends on these, each setting of the form."""
+    yield Word("run", lambda: st.session_state.get("run"), _mean_run)
+    yield Word("preset", _say_preset, _mean_preset)
+    yield Word("kind", _say_kind, _mean_kind)
+    preset, kind = st.session_state["train_preset"], st.session_state["train_kind"]
+    usual = values_of(preset) if kind == KIND_OF[preset] else PLAIN
+    titles = data_titles()
+    yield of_widget("data", "train_data", lambda word: word if word in titles else None, str, usual["data"])
+    for name, each in form_settings(kind).items():
+        yield of_setting(each, f"train_{name}", usual[name])
 
 
 def _mean_run(word: str) -> None:
@@ -34,6 +44,8 @@ def _say_preset() -> str | None:
 
 def _mean_preset(word: str) -> None:
     """A form that starts from it already keeps what was changed in it since."""
+    if word and word not in BY_WORD:
+        raise unknown("preset")
     name = BY_WORD.get(word, preset_at_first())
     if name != st.session_state.get("train_preset", preset_at_first()):
         st.session_state["train_preset"] = name
@@ -46,7 +58,9 @@ def _say_kind() -> str | None:
 
 
 def _mean_kind(word: str) -> None:
-    kind = word if word in FAMILIES else kind_at_first()
+    if word and word not in FAMILIES:
+        raise unknown("kind of model")
+    kind = word or kind_at_first()
     if kind != st.session_state.get("train_kind", kind_at_first()):
         st.session_state["train_kind"] = kind
         kind_chosen()

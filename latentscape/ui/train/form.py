@@ -4,22 +4,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from latentscape.ui.own import mine
-from latentscape.ui.presets import OWN, PLAIN, PRESETS, choose_pictures, preset_at_first
+from latentscape.ui.presets import OWN, PLAIN, PRESETS, choose_pictures, form_settings, preset_at_first, values_of
 from latentscape.ui.request import data_titles, own_pictures, request_of
 from latentscape.ui.words import refused
 from latentscape.work.belongings import Pictures
 from latentscape.work.runs import ACTIVE, PAUSED
 from vae_core.errors import BadInput
 from vae_core.models import FAMILIES
-from vae_core.models.vae import ARCHITECTURES, LIKELIHOODS, REDUCTIONS
-from vae_core.train import SCHEDULES
+from vae_core.settings import Setting
 
-DAMAGES = ("dropout:0.5", "dropout:0.25", "salt-pepper:0.1", "gaussian:0.3", "block:10", "stroke", "half", "mixed")
-LIKELIHOOD_LABELS = {"bernoulli": "Bernoulli (grey BCE)", "gaussian": "Gaussian, its variance learned"}
-REDUCTION_LABELS = {"sum": "Sum over pixels (right)", "mean": "Mean over pixels (the famous mistake)"}
-
+KEEP = {"persist_state": "session"}
+OWN_VALUE = "the network's own"
+NARROW = 14  # letters that half a form's width has room for
 
 def _key(field: str) -> str:
     return f"train_{field}"
@@ -30,13 +29,14 @@ def fill_in() -> None:
     if "train_preset" not in st.session_state:
         st.session_state["train_preset"] = preset_at_first()
         apply_preset()
+    for field, value in PLAIN.items():
+        st.session_state.setdefault(_key(field), value)
 
 
 def apply_preset() -> None:
     """Put the values of the chosen preset into the form."""
     preset = st.session_state.get("train_preset")
-    _, changes = PRESETS.get(preset, ("", {}))
-    for field, value in (PLAIN | changes).items():
+    for field, value in values_of(preset).items():
         st.session_state[_key(field)] = value
     if preset == OWN and (sets := mine()):
         choose_pictures(sets[-1])
@@ -44,7 +44,7 @@ def apply_preset() -> None:
 
 def kind_at_first() -> str:
     """The kind of model of the chosen preset."""
-    return (PLAIN | PRESETS[st.session_state.get("train_preset") or preset_at_first()][1])["kind"]
+    return values_of(st.session_state.get("train_preset") or preset_at_first())["kind"]
 
 
 def kind_chosen() -> None:
@@ -67,130 +67,81 @@ def settings_form(status: str | None, start: Callable[[Press], None], resume: Ca
     Train and Step start a training with the form's values if they fit; with a paused run, Step is for that run. `start` and
     `resume` are called before the rest is drawn: they draw the page anew, or say why not.
     """
-    busy = status in (*ACTIVE, PAUSED)
-    for field, value in PLAIN.items():
-        st.session_state.setdefault(_key(field), value)
-    keep = {"persist_state": "session"}
     titles = data_titles()
     if st.session_state[_key("data")] not in titles:
         st.info("The pictures that were chosen are no longer here: bring them again on Your pictures.")
         st.session_state[_key("data")] = PLAIN["data"]
-    preset = st.selectbox("Start from", list(PRESETS), key="train_preset", on_change=apply_preset, **keep)
-    st.caption(PRESETS[preset][0])
+    preset = st.selectbox("Start from", list(PRESETS), key="train_preset", on_change=apply_preset, **KEEP)
+    st.caption(PRESETS[preset].about)
     kind = st.selectbox(
-        "Model", list(FAMILIES), format_func=lambda name: FAMILIES[name].title, key=_key("kind"), on_change=kind_chosen, **keep,
+        "Model", list(FAMILIES), format_func=lambda name: FAMILIES[name].title, key=_key("kind"), on_change=kind_chosen, **KEEP,
         help="Only the variational one has a prior to draw new pictures from.",
-    )  # fmt: skip
-    has = FAMILIES[kind].has
+    )
+    settings = form_settings(kind).values()
     answer = st.container()
     with st.form("train_form", border=True):
-        left, right = st.columns([1.7, 1])
-        train = left.form_submit_button(
-            "Train", key="train_start", type="primary", width="stretch", disabled=busy, icon=":material/play_arrow:"
-        )
-        step = right.form_submit_button(
-            "Step", key="train_step", width="stretch", disabled=status in ACTIVE, help="One epoch, then pause."
-        )
-        if step and status == PAUSED:
-            resume()
-        elif (train or step) and not busy:
-            with answer:
-                _press(start, step)
+        _buttons(status, start, resume, answer)
         st.selectbox(
-            "Data set", list(titles), format_func=titles.get, key=_key("data"), **keep,
+            "Data set", list(titles), format_func=titles.get, key=_key("data"), **KEEP,
             help="MNIST, Digits and Shapes are here, and what you brought to Your pictures; the others are fetched once where "
             "the network allows.",
-        )  # fmt: skip
-        if has("architecture"):
-            st.selectbox(
-                "Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, **keep,
-                key=_key("architecture"), help="How the encoder and the decoder are built.",
-            )  # fmt: skip
-        if has("corruption"):
-            st.selectbox(
-                "Damage to undo", DAMAGES, key=_key("corruption"), accept_new_options=True, **keep,
-                placeholder="the model's own",
-                help="Every training image is damaged anew whenever it is used. Others can be typed, as in dropout:0.9.",
-            )  # fmt: skip
-        left, right = st.columns(2)
-        if has("latent_dim"):
-            left.number_input(
-                "Latent size", 1, 256, key=_key("latent_dim"), **keep,
-                help="Numbers that the encoder may keep of an image. With 2, the map is the space itself.",
-            )  # fmt: skip
-        if has("beta"):
-            right.number_input(
-                "Beta", 0.0, 1000.0, step=0.5, key=_key("beta"), **keep,
-                help="Weight of the KL term. 1 is the ELBO; more orders the space and blurs the pictures.",
-            )  # fmt: skip
-        left.number_input("Epochs", 1, 1000, key=_key("epochs"), **keep, help="Passes over the training images.")
-        right.number_input("Seed", 0, 2**31 - 1, key=_key("seed"), **keep, help="Same seed, same machine: same losses.")
+        )
+        _controls([each for each in settings if each.place == "first"])
         with st.expander("More settings"):
+            _controls([each for each in settings if each.place == "more"])
+
+
+def _buttons(
+    status: str | None, start: Callable[[Press], None], resume: Callable[[], None], answer: DeltaGenerator
+) -> None:
+    busy = status in (*ACTIVE, PAUSED)
+    left, right = st.columns([1.7, 1])
+    train = left.form_submit_button(
+        "Train", key="train_start", type="primary", width="stretch", disabled=busy, icon=":material/play_arrow:"
+    )
+    step = right.form_submit_button(
+        "Step", key="train_step", width="stretch", disabled=status in ACTIVE, help="One epoch, then pause."
+    )
+    if step and status == PAUSED:
+        resume()
+    elif (train or step) and not busy:
+        with answer:
+            _press(start, step)
+
+
+def _controls(settings: list[Setting]) -> None:
+    """A control for each: two in a row, but for those that need the width for their words."""
+    columns = iter(())
+    for each in settings:
+        if _is_wide(each):
+            columns = iter(())
+            _control(st, each)
+            continue
+        place = next(columns, None)
+        if place is None:
             left, right = st.columns(2)
-            own = "the network's own"
-            left.number_input(
-                "Width", 1, 4096, key=_key("hidden"), placeholder=own, **keep,
-                help="Units of a hidden layer; of an autoencoder without a prior, the size of its code.",
-            )  # fmt: skip
-            if has("depth"):
-                right.number_input(
-                    "Depth",
-                    1,
-                    12,
-                    key=_key("depth"),
-                    placeholder=own,
-                    **keep,
-                    help="Hidden layers, or residual blocks, each way.",
-                )
-            left.number_input(
-                "Batch size", 1, 16_384, key=_key("batch_size"), placeholder=own, **keep, help="Images a step of the optimiser."
-            )
-            right.number_input(
-                "Learning rate",
-                1e-6,
-                1.0,
-                step=1e-3,
-                format="%.4g",
-                key=_key("lr"),
-                placeholder=own,
-                **keep,
-                help="The highest rate of the schedule.",
-            )
-            left.selectbox(
-                "Schedule",
-                SCHEDULES,
-                key=_key("schedule"),
-                **keep,
-                help="One cycle warms up, then cools down; constant is what tutorials use.",
-            )
-            left.number_input(
-                "Shift (pixels)",
-                0,
-                8,
-                key=_key("shift"),
-                **keep,
-                help="Each image is moved by up to so many pixels, anew each time.",
-            )
-            right.toggle(
-                "Flip", key=_key("flip"), **keep, help="Half of the images are mirrored left to right, anew each time."
-            )
-            if has("beta"):
-                right.number_input(
-                    "KL warm-up (epochs)", 0.0, 1000.0, step=1.0, key=_key("kl_warmup"), **keep,
-                    help="Epochs over which beta grows from 0.",
-                )  # fmt: skip
-                st.selectbox(
-                    "Reconstruction term", REDUCTIONS, format_func=REDUCTION_LABELS.get, key=_key("reduction"), **keep,
-                    help="Averaging over pixels makes the KL outweigh it several hundred times.",
-                )  # fmt: skip
-                st.selectbox(
-                    "Likelihood", LIKELIHOODS, format_func=LIKELIHOOD_LABELS.get, key=_key("likelihood"), **keep,
-                    help="Gaussian gives a density in nats and bits per dimension; grey cross-entropy is none.",
-                )  # fmt: skip
-                st.toggle(
-                    "Black and white pixels", key=_key("binarize"), **keep,
-                    help="Draw each pixel as 0 or 1: then the loss is a true likelihood, in true nats.",
-                )  # fmt: skip
+            place, columns = left, iter((right,))
+        _control(place, each)
+
+
+def _is_wide(each: Setting) -> bool:
+    words = [*(each.choices or {}).values(), *each.suggested]
+    return bool(each.suggested) or max(map(len, words), default=0) > NARROW or (each.kind is bool and len(each.label) > NARROW)
+
+
+def _control(place: DeltaGenerator, each: Setting) -> None:
+    """The widget of one setting. Empty stands for the family's own value."""
+    asked = {"key": _key(each.field), "help": each.about, **KEEP}
+    if each.choices is not None:
+        place.selectbox(each.label, list(each.choices), format_func=each.choices.get, **asked)
+    elif each.suggested:
+        place.selectbox(each.label, each.suggested, accept_new_options=True, placeholder="the model's own", **asked)
+    elif each.kind is bool:
+        place.toggle(each.label, **asked)
+    else:
+        low, high = each.kind(each.low), each.kind(each.high)
+        shown = {"format": "%.4g"} if each.kind is float and each.high <= 1 else {}
+        place.number_input(each.label, low, high, step=each.step, placeholder=OWN_VALUE, **shown, **asked)
 
 
 def _press(start: Callable[[Press], None], step: bool) -> None:
