@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.tutorial import train_tutorial
-from vae_core import data, train
+from vae_core import data, devices, train
 from vae_core.models.vae import VAEConfig
 
 TARGET = 105.56  # nats: test loss of the tutorial after its ten epochs, as measured when the project began
@@ -41,7 +41,7 @@ def main() -> None:
     middle = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
     threads = torch.get_num_threads()
     print(
-        f"machine: {processor()}, {threads} threads, torch {torch.__version__}, {train.choose_precision('auto', 'cpu')}; "
+        f"machine: {processor()}, {threads} threads, torch {torch.__version__}, {devices.choose_precision('auto', 'cpu')}; "
         f"medians of {len(rounds)} rounds"
     )
     print(f"tutorial: {middle['tutorial_seconds']:.1f} s for 10 epochs, test loss {middle['tutorial_loss']:.2f} nats")
@@ -61,7 +61,7 @@ def one_round(folder: Path, mnist, seed: int) -> dict[str, float]:
     tutorial = list(train_tutorial(folder, 10, seed))
     tutorial_seconds, tutorial_loss = tutorial[-1]
     soon = ours(mnist, "mlp", seed, **SOON)
-    reached = next((e for e in soon if e.test_loss <= TARGET), None)
+    reached = next((e for e in soon if e.test["loss"] <= TARGET), None)
     same = ours(mnist, "mlp", seed, epochs=2, batch_size=128, lr=1e-3)
     tutorial_rate = len(mnist.train_images) * 2 / tutorial[1][0]
     pace = ours(mnist, "residual", seed, epochs=1)[-1].seconds
@@ -71,13 +71,13 @@ def one_round(folder: Path, mnist, seed: int) -> dict[str, float]:
         "tutorial_seconds": tutorial_seconds,
         "tutorial_loss": tutorial_loss,
         "soon_seconds": (reached or soon[-1]).seconds,
-        "soon_loss": (reached or soon[-1]).test_loss,
+        "soon_loss": (reached or soon[-1]).test["loss"],
         "sooner": next(s for s, loss in tutorial if loss <= TARGET or s == tutorial_seconds) / reached.seconds
         if reached
         else 0.0,
         "images_ratio": len(mnist.train_images) * 2 / same[-1].seconds / tutorial_rate,
         "residual_seconds": within[-1].seconds,
-        "residual_loss": min(e.test_loss for e in within),
+        "residual_loss": min(e.test["loss"] for e in within),
     }
 
 

@@ -60,17 +60,17 @@ def test_the_plain_one_is_the_courses_network():
 
 def test_the_loss_is_the_courses_mean_squared_error_times_half_the_pixels():
     x, x_hat = pictures(4, 1, 8, 8), pictures(8, 1, 8, 8)[4:]
-    terms = a_model(CONFIGS["ae"]).loss(x, (x,), x_hat)
+    loss = a_model(CONFIGS["ae"]).loss(x, (x,), x_hat)
     courses = torch.nn.MSELoss()(2 * x_hat - 1, 2 * x - 1)
-    assert terms.loss.item() == pytest.approx(courses.item() * 64 / 2, rel=1e-5)
-    assert (terms.recon, terms.kl) == (terms.loss, 0)
+    assert loss.objective.item() == pytest.approx(courses.item() * 64 / 2, rel=1e-5)
+    assert loss.terms == {"loss": loss.objective}
 
 
 def test_a_gaussian_of_variance_one_gives_the_same_nats_but_for_its_constant():
     x, x_hat = pictures(4, 1, 8, 8), pictures(8, 1, 8, 8)[4:]
     normal = torch.distributions.Normal(2 * x_hat - 1, 1.0)
     nats = -normal.log_prob(2 * x - 1).flatten(1).sum(1) - 64 * 0.5 * np.log(2 * np.pi)
-    torch.testing.assert_close(a_model(CONFIGS["ae"]).recon_per_image(x, (x,), x_hat), nats, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(a_model(CONFIGS["ae"]).error(x, (x,), x_hat), nats, rtol=1e-4, atol=1e-4)
 
 
 def test_the_restorer_is_judged_where_pixels_are_damaged_and_nowhere_else():
@@ -78,10 +78,10 @@ def test_the_restorer_is_judged_where_pixels_are_damaged_and_nowhere_else():
     mask = pictures(12, 1, 8, 8)[8:] < 0.3
     by_hand = [sum(0.5 * (2 * (a - b)) ** 2 for a, b, m in zip(*map(torch.flatten, triple), strict=True) if m)
                for triple in zip(x, x_hat, mask, strict=True)]  # fmt: skip
-    got = model.recon_per_image(x, (x, mask), x_hat)
+    got = model.error(x, (x, mask), x_hat)
     torch.testing.assert_close(got, torch.stack(by_hand))
     changed = torch.where(mask, x_hat, 0.0)
-    assert torch.equal(got, model.recon_per_image(x, (x, mask), changed))
+    assert torch.equal(got, model.error(x, (x, mask), changed))
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 9, 14), (1, 1, 1), (4, 5, 2)])
@@ -175,11 +175,11 @@ def test_a_bad_setting_is_refused_with_one_sentence(config, values):
 @kinds
 def test_training_lowers_the_test_loss(kind):
     state = a_run(kind, epochs=25, lr=5e-3)
-    before = evaluate.terms(state.model, tiny_set().test_images).recon.mean().item()
+    before = evaluate.terms(state.model, tiny_set().test_images)["loss"].mean().item()
     epochs = [record for record in fit(state, tiny_set()) if isinstance(record, Epoch)]
-    assert epochs[-1].test_loss < 0.6 * before
-    assert {(record.test_kl, record.train_kl) for record in epochs} == {(0.0, 0.0)}
-    assert epochs[-1].test_loss == evaluate.terms(state.model, tiny_set().test_images).recon.mean().item()
+    assert epochs[-1].test["loss"] < 0.6 * before
+    assert {*epochs[0].test, *epochs[0].train} == {"loss"}  # there is no prior, and no KL
+    assert epochs[-1].test["loss"] == evaluate.terms(state.model, tiny_set().test_images)["loss"].mean().item()
 
 
 @kinds
@@ -208,7 +208,7 @@ def test_a_saved_model_opens_as_it_was(kind):
     opened = checkpoint.open_bytes(weights, "tiny")
     assert (opened.recipe.kind, opened.recipe.config["hidden"]) == (kind, CONFIGS[kind].hidden)
     assert opened.model.config == CONFIGS[kind]
-    loss = evaluate.terms(opened.model, tiny_set().test_images).loss.mean().item()
+    loss = evaluate.terms(opened.model, tiny_set().test_images)["loss"].mean().item()
     assert loss == pytest.approx(recipe.metrics["test_loss"], abs=0.05)
 
 
@@ -233,7 +233,7 @@ def test_a_model_that_can_be_set_up_is_never_too_large_to_be_opened(config):
 def test_judging_leaves_the_model_as_it_was(kind):
     state = a_run(kind)
     before = copy.deepcopy(weights_of(state))
-    one, other = (evaluate.terms(state.model, tiny_set().test_images, seed=3).recon for _ in range(2))
+    one, other = (evaluate.terms(state.model, tiny_set().test_images, seed=3)["loss"] for _ in range(2))
     assert torch.equal(one, other)
     assert same_weights(before, weights_of(state))
     assert torch.isfinite(one).all()

@@ -15,7 +15,7 @@ IMAGES = torch.rand(7, 1, 6, 5, generator=torch.Generator().manual_seed(3))
 def test_the_energy_of_an_autoencoder_is_its_loss_of_each_image(monkeypatch):
     monkeypatch.setattr(energy, "BATCH", 3)
     model = AutoencoderConfig((1, 6, 5), 4).build()
-    expected = torch.stack([model.loss(x[None], (x[None],), model(x[None])).recon for x in IMAGES])
+    expected = torch.stack([model.loss(x[None], (x[None],), model(x[None])).objective for x in IMAGES])
     torch.testing.assert_close(energy.energies(model, IMAGES), expected.detach())
 
 

@@ -30,11 +30,12 @@ def test_its_models_can_what_it_says(name):
     x = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(0))
     drawn = model.draw(x, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        recon, kl = model.terms(x, drawn)
+        terms = model.terms(x, drawn)
         loss = model.loss(x, drawn, model(*drawn))
-        assert recon.shape == kl.shape == (3,)
-        assert loss.recon == pytest.approx(recon.mean().item(), rel=1e-5)
-        assert loss.kl == pytest.approx(kl.mean().item(), rel=1e-5, abs=1e-6)
+        assert tuple(terms) == tuple(loss.terms) == family.measured
+        for name, values in terms.items():
+            assert values.shape == (3,)
+            assert loss.terms[name] == pytest.approx(values.mean().item(), rel=1e-5, abs=1e-6)
         assert hasattr(model, "codes") == family.encodes
         assert hasattr(model, "decode") == family.decodes
         assert hasattr(model, "restore") == family.repairs
@@ -44,7 +45,8 @@ def test_its_models_can_what_it_says(name):
             assert 0 <= images.min() <= images.max() <= 1
         if family.needs_mask:
             assert model.restore(x, torch.zeros(3, 1, *SHAPE[1:], dtype=torch.bool)).shape == x.shape
-    assert family.terms[0].name in ("loss", "recon")
+    assert family.terms[0].name == "loss"
+    assert {part for term in family.terms for part in term.of} <= set(family.measured)
     assert not family.has_posterior or family.has_prior
     assert (family.likelihood == "none") == (not family.has_prior)
 

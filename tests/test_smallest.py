@@ -68,7 +68,7 @@ def test_every_model_trains_on_every_shape_and_batch(shape, model, training, bat
         Watch(state.model, images).frame()
         _, recipe = train.finish(state, images, "small", "train")
     assert len(steps) == math.ceil(training / config.batch_size)
-    assert math.isfinite(steps[-1].test_loss)
+    assert math.isfinite(steps[-1].test["loss"])
     assert all(map(math.isfinite, recipe.metrics.values()))
     assert all(tensor.isfinite().all() for tensor in state.model.state_dict().values())
 
@@ -81,7 +81,7 @@ def test_a_last_batch_of_one_small_image_trains_the_course_network(side, trainin
     model = VAEConfig("conv-course", images.image_shape, latent_dim=2, hidden=8)
     state = train.start(model, images, train.TrainConfig(epochs=2, batch_size=batch, device="cpu", precision="fp32"))
     before = {name: value.clone() for name, value in state.model.named_parameters()}
-    assert all(math.isfinite(record.test_loss) for record in train.fit(state, images) if isinstance(record, train.Epoch))
+    assert all(math.isfinite(record.test["loss"]) for record in train.fit(state, images) if isinstance(record, train.Epoch))
     assert any(not torch.equal(value, before[name]) for name, value in state.model.named_parameters())
 
 

@@ -18,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_core import checkpoint, evaluate, train
+from vae_core import checkpoint, devices, evaluate, train
 from vae_core.data import ImageSet, load, to_float
 from vae_core.errors import BadInput
 from vae_core.models import FAMILIES, vae
@@ -50,7 +50,9 @@ def a_run(data: ImageSet | None = None, model: dict | None = None, kind: str = "
 
 def told(record: Step | Epoch) -> dict:
     """A record without what the clock put into it."""
-    return {name: value for name, value in dataclasses.asdict(record).items() if name not in ("seconds", "images_per_second")}
+    flat = record.flat() if isinstance(record, Epoch) else dict(vars(record))
+    flat |= {f"its_{name}": value for name, value in flat.pop("terms", {}).items()}
+    return {name: value for name, value in flat.items() if name not in ("seconds", "images_per_second")}
 
 
 def all_of(state: train.TrainState, data: ImageSet | None = None) -> list[dict]:
@@ -78,8 +80,8 @@ def test_training_lowers_the_test_loss_and_sorts_the_digits(architecture):
     epochs = [record for record in fit(state, digits) if isinstance(record, Epoch)]
     codes, test_codes = (evaluate.encode(state.model, images)[0] for images in (digits.train_images, digits.test_images))
     assert before > 44  # 64 ln 2 = 44.4 is what knowing nothing costs
-    assert epochs[-1].test_loss < 30
-    assert epochs[-1].test_loss < epochs[0].test_loss
+    assert epochs[-1].test["loss"] < 30
+    assert epochs[-1].test["loss"] < epochs[0].test["loss"]
     assert evaluate.knn_accuracy(codes, digits.train_labels, test_codes, digits.test_labels) > 0.7
 
 
@@ -88,7 +90,7 @@ def test_mean_reduction_collapses_the_kl():
     kl, active = {}, {}
     for reduction in ("sum", "mean"):
         state = a_run(digits, {"reduction": reduction, "latent_dim": 4, "hidden": 64}, epochs=15, lr=5e-3)
-        kl[reduction] = list(fit(state, digits))[-1].test_kl
+        kl[reduction] = list(fit(state, digits))[-1].test["kl"]
         active[reduction] = evaluate.active_units(evaluate.encode(state.model, digits.test_images)[0])
     assert kl["sum"] > 1.5
     assert kl["mean"] < 0.05
@@ -100,8 +102,8 @@ def test_a_larger_beta_buys_a_smaller_kl_with_a_worse_reconstruction():
     for beta in (0.1, 1.0, 5.0):
         *_, end = fit(a_run(load("digits"), {"beta": beta, "latent_dim": 4, "hidden": 64}, epochs=8, lr=5e-3), load("digits"))
         ends.append(end)
-    assert ends[0].test_kl > ends[1].test_kl > ends[2].test_kl
-    assert ends[0].test_recon < ends[1].test_recon < ends[2].test_recon
+    assert ends[0].test["kl"] > ends[1].test["kl"] > ends[2].test["kl"]
+    assert ends[0].test["recon"] < ends[1].test["recon"] < ends[2].test["recon"]
 
 
 # What is told.
@@ -135,9 +137,9 @@ def test_an_epoch_tells_the_means_over_all_images_also_where_the_last_batch_is_s
     x = to_float(tiny_set().train_images)
     record = next(r for r in fit(state, tiny_set()) if isinstance(r, Epoch))
     recon = recon_per_image(bias.view(1, 1, 8, 8).expand(300, 1, 8, 8), x).mean().item()
-    assert record.train_recon == pytest.approx(recon, abs=1e-3)
-    assert record.train_kl == pytest.approx(2 * 0.5 * 0.25, abs=1e-4)
-    assert record.train_loss == pytest.approx(recon + 0.25, abs=1e-3)
+    assert record.train["recon"] == pytest.approx(recon, abs=1e-3)
+    assert record.train["kl"] == pytest.approx(2 * 0.5 * 0.25, abs=1e-4)
+    assert record.train["loss"] == pytest.approx(recon + 0.25, abs=1e-3)
 
 
 def test_an_epoch_tells_the_elbo_of_the_model_as_it_stands():
@@ -145,9 +147,9 @@ def test_an_epoch_tells_the_elbo_of_the_model_as_it_stands():
     for record in fit(state, tiny_set()):
         if isinstance(record, Epoch):
             terms = evaluate.elbo_terms(state.model, tiny_set().test_images, seed=4)
-            assert record.test_recon == terms.recon.mean().item()
-            assert record.test_kl == terms.kl.mean().item()
-            assert record.test_loss == record.test_recon + record.test_kl  # beta left out
+            assert record.test["recon"] == terms.recon.mean().item()
+            assert record.test["kl"] == terms.kl.mean().item()
+            assert record.test["loss"] == record.test["recon"] + record.test["kl"]  # beta left out
 
 
 def test_a_step_tells_the_objective_with_beta_and_reduction_in_it():
@@ -155,7 +157,7 @@ def test_a_step_tells_the_objective_with_beta_and_reduction_in_it():
         for record in fit(a_run(model=changes), tiny_set()):
             if isinstance(record, Step):
                 beta = changes.get("beta", 1)
-                assert record.loss == pytest.approx(record.recon / divisor + beta * record.kl, rel=1e-5)
+                assert record.loss == pytest.approx(record.terms["recon"] / divisor + beta * record.terms["kl"], rel=1e-5)
 
 
 @pytest.mark.parametrize("warmup", [0.4, 1.0, 2.5, 100.0])
@@ -164,7 +166,7 @@ def test_beta_grows_in_a_straight_line_over_the_warm_up(warmup):
     for record in fit(state, tiny_set()):
         if isinstance(record, Step):
             beta = 4.0 * min(1.0, ((record.epoch - 1) * 5 + record.batch) / (warmup * 5))
-            assert record.loss == pytest.approx(record.recon + beta * record.kl, rel=1e-5)
+            assert record.loss == pytest.approx(record.terms["recon"] + beta * record.terms["kl"], rel=1e-5)
 
 
 def test_binarised_training_draws_every_pixel_anew(monkeypatch):
@@ -366,7 +368,7 @@ def test_the_optimiser_gets_the_rate_of_its_step():
     state = a_run(lr=1e-2)
     rates = []
     for _ in fit(state, tiny_set()):
-        rates.append(state.optimizer.param_groups[0]["lr"])
+        rates.append(state.optimizers["model"].param_groups[0]["lr"])
     assert rates == [learning_rate(step, 15, state.config) for step in range(15)]
     assert max(rates) == pytest.approx(1e-2, rel=0.05)
 
@@ -386,7 +388,7 @@ def test_a_pass_is_the_plain_loop_of_the_tutorials():
         loss = (torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="none").sum((1, 2, 3)) + kl).mean()
         if batch < 4:
             assert records[batch].loss == pytest.approx(loss.item(), rel=1e-4)
-            assert records[batch].kl == pytest.approx(kl.mean().item(), rel=1e-3)
+            assert records[batch].terms["kl"] == pytest.approx(kl.mean().item(), rel=1e-3)
         loss.backward()
         optimizer.step()
     for name, tensor in reference.model.state_dict().items():
@@ -442,14 +444,14 @@ def test_huge_weights_stop_the_run_and_are_left():
 def test_a_run_whose_last_step_spoils_the_model_is_no_success():
     """The loss before the step was finite, the model after it is not: no Epoch may tell numbers that are none."""
     state = a_run(epochs=1, batch_size=300)
-    step = state.optimizer.step
+    step = state.optimizers["model"].step
 
     def spoil():
         step()
         with torch.no_grad():
             state.model.encoder[-1].bias.fill_(1000.0)  # exp(logvar) leaves the range of a float
 
-    state.optimizer.step = spoil
+    state.optimizers["model"].step = spoil
     running = fit(state, tiny_set())
     with pytest.raises(Diverged) as caught:
         next(running)
@@ -544,7 +546,7 @@ def test_a_device_that_is_absent_is_refused_in_one_sentence(monkeypatch, device)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(BadInput, match=f"There is no {device} device on this machine; choose cpu or auto"):
         a_run(device=device)
-    assert train.choose_device("auto") == "cpu"
+    assert devices.choose_device("auto") == "cpu"
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
@@ -578,12 +580,12 @@ def test_a_run_saved_on_a_gpu_goes_on_where_there_is_none(monkeypatch):
 def test_auto_precision_is_bf16_only_where_the_hardware_has_it(monkeypatch):
     for capabilities, expected in (({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx2": True}, "fp32")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda c=capabilities: c)
-        assert train.choose_precision("auto", "cpu") == expected
-        assert train.choose_precision("fp32", "cpu") == "fp32"
-        assert train.choose_precision("bf16", "cpu") == "bf16"
+        assert devices.choose_precision("auto", "cpu") == expected
+        assert devices.choose_precision("fp32", "cpu") == "fp32"
+        assert devices.choose_precision("bf16", "cpu") == "bf16"
     for capability, expected in (((8, 0), "bf16"), ((9, 0), "bf16"), ((7, 5), "fp32")):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_, c=capability: c)
-        assert train.choose_precision("auto", "cuda:0") == expected
+        assert devices.choose_precision("auto", "cuda:0") == expected
 
 
 def test_bf16_learns_nearly_what_fp32_learns():
@@ -693,9 +695,9 @@ def test_finishing_gives_a_checkpoint_of_the_model_as_it_stands():
     assert opened.recipe.title == "A title"
     assert opened.recipe.data.digest == tiny_set().digest
     assert len(opened.recipe.epochs) == 3
-    assert opened.recipe.metrics["test_loss"] == pytest.approx(state.epochs[-1].test_loss, rel=1e-6)
+    assert opened.recipe.metrics["test_loss"] == pytest.approx(state.epochs[-1].test["loss"], rel=1e-6)
     terms = evaluate.elbo_terms(opened.model, tiny_set().test_images, state.config.seed)
-    assert terms.loss.mean().item() == pytest.approx(state.epochs[-1].test_loss, abs=0.05)
+    assert terms.loss.mean().item() == pytest.approx(state.epochs[-1].test["loss"], abs=0.05)
     x_hat, expected = (model.decode(torch.zeros(1, 2)) for model in (opened.model, state.model))
     torch.testing.assert_close(x_hat, expected, rtol=0, atol=5e-3)
 
@@ -737,12 +739,12 @@ def test_who_stops_while_a_model_is_judged_gets_it_at_once_and_no_number_of_othe
         assert next(asked, None) is None  # asked, and not again once it said yes
         assert len(calls) <= len(answers)
         assert set(recipe.metrics) == {"seconds"}  # these weights were not judged
-        assert recipe.epochs[-1]["test_loss"] == ends[0].test_loss  # and this one was, after its epoch
+        assert recipe.epochs[-1]["test_loss"] == ends[0].test["loss"]  # and this one was, after its epoch
     for record in running:
         if isinstance(record, Epoch):
             break
     recipe = train.finish(state, tiny_set(), "t", "c", stopped=lambda: True)[1]
-    assert recipe.metrics["test_loss"] == record.test_loss  # of these very weights
+    assert recipe.metrics["test_loss"] == record.test["loss"]  # of these very weights
 
 
 @pytest.mark.parametrize("quick", [False, True])
@@ -761,9 +763,9 @@ PROGRAM = """
 import json, os, sys
 import torch, torch.distributed as dist
 torch.set_num_threads(1)
-from dataclasses import asdict, replace
+from dataclasses import replace
 from vae_core.data import load
-from vae_core.train import Diverged, TrainConfig, fit, start
+from vae_core.train import Diverged, Epoch, TrainConfig, fit, start
 from vae_core.train_cli import leave
 from vae_core.models import FAMILIES
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=int(sys.argv[3]), world_size=2)
@@ -774,7 +776,8 @@ results = []
 for kind, model, training in json.loads(sys.argv[1]):
     records = []
     try:
-        records += [asdict(r) for r in fit(start(FAMILIES[kind].config(**model), tiny, TrainConfig(**training)), tiny)]
+        for r in fit(start(FAMILIES[kind].config(**model), tiny, TrainConfig(**training)), tiny):
+            records.append(r.flat() if isinstance(r, Epoch) else vars(r) | {f"its_{n}": v for n, v in r.terms.items()})
     except Diverged as error:
         records.append(str(error))
     results.append(records)
@@ -813,7 +816,7 @@ def test_two_processes_tell_the_losses_of_one(tmp_path):
             process.kill()
     assert [process.returncode for process in processes] == [0, 0], outputs[0][1][-2000:]
     first, second = (json.loads(out) for out, _ in outputs)
-    losses = ("loss", "recon", "kl", "train_loss", "train_recon", "train_kl", "test_loss", "test_recon", "test_kl")
+    losses = ("loss", *(f"{part}_{term}" for part in ("its", "train", "test") for term in ("loss", "recon", "kl")))
     for name, run, seen, other in zip(SHARED, runs, first, second, strict=True):
         alone = all_of(run)
         assert len(seen) == len(other) == len(alone), f"{name}: {seen[-1]}"

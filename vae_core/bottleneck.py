@@ -23,13 +23,12 @@ def trained_errors(
     """
     part = replace(data, train_images=data.train_images[:images], train_labels=data.train_labels[:images])
     for size in sizes:
-        state = train.start(
-            AutoencoderConfig(data.image_shape, size), part, TrainConfig(epochs, BATCH, RATE, seed=seed, device="cpu")
-        )
+        config = TrainConfig(epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed, device="cpu")
+        state = train.start(AutoencoderConfig(data.image_shape, size), part, config)
         for _ in train.fit(state, part):
             if stopped():
                 return
-        yield size, state.epochs[-1].test_recon
+        yield size, state.epochs[-1].test["loss"]
 
 
 @torch.no_grad()

@@ -48,7 +48,7 @@ def elbo_terms(model: VAE, images: Tensor, seed: int = 0) -> ELBOTerms:
 
     The draws are made on the CPU for all images at once, so that device and batch size do not change them.
     """
-    return terms(model, images, seed)
+    return ELBOTerms(**terms(model, images, seed))
 
 
 def bits_per_dimension(nats: float, pixels: int) -> float:
@@ -60,16 +60,17 @@ def bits_per_dimension(nats: float, pixels: int) -> float:
     return nats / (pixels * math.log(2)) + math.log2(255)
 
 
-def terms(model: Model, images: Tensor, seed: int = 0) -> ELBOTerms:
-    """What a training tells of test images, uint8 (N, C, H, W): the two terms; an autoencoder without a prior has kl 0.
+def terms(model: Model, images: Tensor, seed: int = 0) -> dict[str, Tensor]:
+    """The measured terms of each test image, (N,) by name, for uint8 images (N, C, H, W).
 
     Denoisers and restorers are judged on images damaged as in their training, the same ones for the same seed.
     """
-    return ELBOTerms(*map(torch.cat, zip(*parts(model, images, seed), strict=True)))
+    told = list(parts(model, images, seed))
+    return {name: torch.cat([part[name] for part in told]) for name in family_of(model).measured}
 
 
 @torch.no_grad()
-def parts(model: Model, images: Tensor, seed: int = 0, known: int = 0) -> Iterator[ELBOTerms]:
+def parts(model: Model, images: Tensor, seed: int = 0, known: int = 0) -> Iterator[dict[str, Tensor]]:
     """`terms`, a few images at a time, from image number `known` on: the same numbers, and moments in between in which to tell
     how far it is, or to leave."""
     generator, size = torch.Generator().manual_seed(seed), at_once(model)
@@ -83,7 +84,8 @@ def parts(model: Model, images: Tensor, seed: int = 0, known: int = 0) -> Iterat
             drawn = model.draw(x, generator)
         for first in range(max(known - start, 0), len(x), size):
             some = slice(first, first + size)
-            yield ELBOTerms(*(term.cpu() for term in model.eval().terms(x[some], tuple(part[some] for part in drawn))))
+            told = model.eval().terms(x[some], tuple(part[some] for part in drawn))
+            yield {name: values.cpu() for name, values in told.items()}
 
 
 def at_once(model: Model) -> int:

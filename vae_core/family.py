@@ -1,27 +1,31 @@
 """What a family of models is: plain data. Whoever handles models asks what a family can, and never its name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from torch import Tensor
 
 from vae_core.settings import settings_of
 
+T = TypeVar("T")
+
 
 class Loss(NamedTuple):
-    """Scalars in nats per image, averaged over the batch; `loss` is what is minimised, recon + kl is -ELBO."""
+    """Of a batch: what is minimised, a scalar, and the family's measured terms, scalars averaged over the batch."""
 
-    loss: Tensor
-    recon: Tensor
-    kl: Tensor
+    objective: Tensor
+    terms: dict[str, Tensor]
 
 
 class Term(NamedTuple):
-    """A number that a training tells: its name in records, and for people its title and what it means."""
+    """A number that a training tells, per image: its name in records, and what it is called and means for people."""
 
     name: str
-    title: str
-    about: str = ""
+    title: str  # over its curve
+    label: str  # beside its value on the test set
+    about: str
+    of: tuple[str, ...] = ()  # it is the sum of these terms; else it is measured
     unit: str = "nats"
 
 
@@ -38,8 +42,9 @@ class Preset(NamedTuple):
 class Family:
     """One kind of model. `config` checks its settings and builds it; each file of vae_core/models ends with one of these.
 
-    A model has `draw(x, generator)`, `forward(*drawn)`, `loss(x, drawn, outputs, warm)` and `terms(x, drawn)`; one that encodes
-    has `codes(x)`, one that decodes `decode(codes)`, one that repairs `restore(image, mask)`.
+    A model has `draw(x, generator)`, `forward(*drawn)`, `loss(x, drawn, outputs, warm)`, a Loss, and `terms(x, drawn)`, the
+    measured terms of each image, (B,); one that encodes has `codes(x)`, one that decodes `decode(codes)`, one that repairs
+    `restore(image, mask)`.
     """
 
     name: str  # in recipes, commands and addresses
@@ -53,7 +58,7 @@ class Family:
     has_posterior: bool  # whether an image's code is a distribution
     likelihood: Literal["exact", "bound", "none"]
     pixels: Literal["logits", "signed"]  # what the decoder says: a sigmoid makes it [0, 1], or it is in [-1, 1]
-    terms: tuple[Term, ...]  # the first is what is minimised
+    terms: tuple[Term, ...]  # the first is the one to go by
     presets: tuple[Preset, ...]
     repairs: bool = False
     needs_mask: bool = False  # whether repairing takes the mask of the damage
@@ -62,3 +67,13 @@ class Family:
     def has(self, setting: str) -> bool:
         """Whether a model of this family has such a setting: beta, corruption, ..."""
         return setting in settings_of(self.config)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The names of the terms that are measured, in their order; the others are sums of these."""
+        return tuple(term.name for term in self.terms if not term.of)
+
+    def told(self, measured: Sequence[T]) -> dict[str, T]:
+        """All terms by name, from the measured ones: numbers, or arrays of one shape."""
+        values = dict(zip(self.measured, measured, strict=True))
+        return {term.name: sum(values[part] for part in term.of) if term.of else values[term.name] for term in self.terms}

@@ -45,7 +45,6 @@ LONGEST = 4000  # letters of the command that a recipe keeps
 READING_OPTIONS = {  # of people's own pictures
     "folder:": ("image_size", "fit", "split_seed", "split", "class_level"), "file:": ("split_seed", "pixels", "layout"),
 }  # fmt: skip
-PRINTED = ("epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second")
 
 
 class Parser(argparse.ArgumentParser):
@@ -201,6 +200,9 @@ def _train(arguments: argparse.Namespace, said: dict, command: str) -> int:
     if before:  # the run is what began it, and what lengthened it
         command = before.command if state.config.epochs == before.training.get("epochs") else f"{before.command} && {command}"
     watch = Watch(state.model, images) if main_process else None
+    first = state.family.terms[0]  # of the others only what they are on the test set is told
+    printed = {"epoch", f"train_{first.name}", "seconds", "images_per_second"}
+    printed |= {f"test_{term.name}" for term in state.family.terms}
     stop: list[int] = []  # signals: finish the batch, keep everything
     handlers = {number: signal.signal(number, lambda number, _: stop.append(number)) for number in STOPPING}
     bar = tqdm(
@@ -211,10 +213,10 @@ def _train(arguments: argparse.Namespace, said: dict, command: str) -> int:
             if not isinstance(record, Tested):
                 bar.update()
             if isinstance(record, Epoch):
-                bar.set_postfix_str(f"epoch {record.epoch}, test {record.test_loss:.2f} nats")
+                bar.set_postfix_str(f"epoch {record.epoch}, test {record.test[first.name]:.2f} {first.unit}")
                 if main_process:
                     if arguments.json:
-                        print(json.dumps({name: getattr(record, name) for name in PRINTED}), flush=True)
+                        print(json.dumps({name: value for name, value in record.flat().items() if name in printed}), flush=True)
                     state.save(out)
                     save_grids(out, record.epoch, watch)
             if _agreed(stop, state.config.device):

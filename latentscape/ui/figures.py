@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from latent_pad import marks
 from latentscape.ui.words import in_chart
-from vae_core.family import Term
+from vae_core.family import Family
 
 PLOT = {"displayModeBar": False}  # its buttons would cover the legend
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}  # above the plot
@@ -22,17 +22,15 @@ NO_CLASS = "test images"
 NAMED = "<extra>%{fullData.name}</extra>"  # beside the label under the cursor; written into it, a name could hold a field
 
 
-def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int, terms: tuple[Term, ...]) -> go.Figure:
+def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int, family: Family) -> go.Figure:
     """A panel a term of the family, as trained (line) and on the test set (line with markers).
 
-    Of a VAE they are the negative ELBO and its two terms, of a model without a prior the reconstruction, which is its loss.
-
-    `curve` holds (position in epochs, recon, kl) of training batches; `epochs` the records of train.Epoch.
+    `curve` holds (position in epochs, each measured term) of training batches; `epochs` the records of train.Epoch, flat.
     """
-    points = np.array(curve, dtype=float).reshape(-1, 3)
-    trained = {"loss": points[:, 1] + points[:, 2], "recon": points[:, 1], "kl": points[:, 2]}
-    data, layout = [], _panels(tuple(term.title for term in terms))
-    for number, term in enumerate((term.name for term in terms), start=1):
+    points = np.array(curve, dtype=float).reshape(-1, 1 + len(family.measured))
+    trained = family.told(points[:, 1:].T)
+    data, layout = [], _panels(tuple(term.title for term in family.terms))
+    for number, term in enumerate((term.name for term in family.terms), start=1):
         axis = str(number) if number > 1 else ""
         tested = [record[f"test_{term}"] for record in epochs]
         data.append({

@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 
 import numpy as np
 from distributed import Event, get_worker
@@ -150,7 +149,7 @@ def _train(
 
     if saved is None:
         show("frame", epoch=0)
-    curve = Curve(state.batches)
+    curve = Curve(state.batches, state.family.measured)
     shown, pause = time.monotonic(), FRAME_SECONDS
     first = saved is None  # the next picture is the first
     for record in train.fit(state, data):
@@ -165,7 +164,7 @@ def _train(
                 first, pause = False, max(FRAME_SECONDS, (shown - now) / FRAME_SHARE)
         elif isinstance(record, train.Epoch):
             weights = train.finish(state, data, request["title"], request["command"], quick=True)[0]
-            show("epoch", state.finished, record=asdict(record), curve=curve.take(), rate=record.images_per_second,
+            show("epoch", state.finished, record=record.flat(), curve=curve.take(), rate=record.images_per_second,
                  left=_left(state, record.seconds), epoch=record.epoch, weights=weights)  # fmt: skip
             shown = now
             if stop_after is not None and record.epoch >= stop_after:
@@ -198,13 +197,13 @@ def _left(state, seconds: float) -> float:
 class Curve:
     """The training losses between two messages, averaged so that an epoch has about CURVE_POINTS points."""
 
-    def __init__(self, batches: int):
-        self.every = max(1, batches // CURVE_POINTS)
-        self.group: list[tuple[float, float, float]] = []  # position in epochs, recon, kl
+    def __init__(self, batches: int, names: tuple[str, ...]):
+        self.every, self.names = max(1, batches // CURVE_POINTS), names
+        self.group: list[tuple[float, ...]] = []  # position in epochs, the measured terms
         self.points: list[list[float]] = []
 
     def add(self, step) -> None:
-        self.group.append((_epochs(step), step.recon, step.kl))
+        self.group.append((_epochs(step), *(step.terms[name] for name in self.names)))
         if len(self.group) >= self.every:
             self.points.append(np.mean(self.group, axis=0).tolist())
             self.group = []

@@ -15,7 +15,7 @@ from vae_core.family import Family, Loss, Preset
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import Architecture
 from vae_core.settings import check, setting
-from vae_core.without_prior import TERMS, signed, unsigned, without_prior
+from vae_core.without_prior import TERMS, mean_error, signed, unsigned
 
 COURSE = Architecture("Linear, tanh, linear, tanh (the course's)", hidden=30, depth=1, lr=1e-3, batch_size=256)
 
@@ -85,18 +85,17 @@ class Autoencoder(nn.Module):
         """What `forward` is called with in training."""
         return (x,)
 
-    def recon_per_image(self, clean: Tensor, drawn: tuple[Tensor, ...], x_hat: Tensor) -> Tensor:
+    def error(self, clean: Tensor, drawn: tuple[Tensor, ...], x_hat: Tensor) -> Tensor:
         """Half the squared error summed over pixels, (B,) nats."""
         return 0.5 * (signed(x_hat.float()) - signed(clean)).square().flatten(1).sum(1)
 
-    def terms(self, clean: Tensor, drawn: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """Reconstruction and KL of each image, (B,) nats twice, from what `draw` returned. There is no prior: kl is 0."""
-        recon = self.recon_per_image(clean, drawn, self(*drawn))
-        return recon, torch.zeros_like(recon)
+    def terms(self, clean: Tensor, drawn: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The error of each image, (B,) nats, from what `draw` returned."""
+        return {"loss": self.error(clean, drawn, self(*drawn))}
 
     def loss(self, clean: Tensor, drawn: tuple[Tensor, ...], x_hat: Tensor, warm: float = 1.0) -> Loss:
-        """The objective, from what `draw` and `forward` returned. There is no prior: kl is 0."""
-        return without_prior(self.recon_per_image(clean, drawn, x_hat))
+        """The objective, from what `draw` and `forward` returned."""
+        return mean_error(self.error(clean, drawn, x_hat))
 
 
 def kernels(model: Autoencoder) -> Tensor:

@@ -16,7 +16,7 @@ from vae_core.family import Family, Loss, Preset
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import Architecture
 from vae_core.settings import check, setting
-from vae_core.without_prior import TERMS, signed, unsigned, without_prior
+from vae_core.without_prior import TERMS, mean_error, signed, unsigned
 
 UNET = Architecture("Small U-Net that is told the mask", hidden=32, depth=1, lr=3e-3, batch_size=64, clip=50.0)
 VIEWS = ((0, 0, 2), (0, 1, 1), (0, -1, 1), (1, 0, 1), (-1, 0, 1))  # pixels down, pixels to the right, weight
@@ -129,19 +129,18 @@ class Restorer(nn.Module):
         """What `forward` is called with in training: damaged images and their masks."""
         return tuple(corruption.parse(self.config.corruption)(x, generator))
 
-    def recon_per_image(self, clean: Tensor, drawn: tuple[Tensor, ...], x_hat: Tensor) -> Tensor:
+    def error(self, clean: Tensor, drawn: tuple[Tensor, ...], x_hat: Tensor) -> Tensor:
         """Half the squared error summed over damaged pixels, (B,) nats: the others are known and kept."""
         error = (signed(x_hat.float()) - signed(clean)) * drawn[1]
         return 0.5 * error.square().flatten(1).sum(1)
 
-    def terms(self, clean: Tensor, drawn: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """Reconstruction and KL of each image, (B,) nats twice, from what `draw` returned. There is no prior: kl is 0."""
-        recon = self.recon_per_image(clean, drawn, self(*drawn))
-        return recon, torch.zeros_like(recon)
+    def terms(self, clean: Tensor, drawn: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The error of each image, (B,) nats, from what `draw` returned."""
+        return {"loss": self.error(clean, drawn, self(*drawn))}
 
     def loss(self, clean: Tensor, drawn: tuple[Tensor, ...], x_hat: Tensor, warm: float = 1.0) -> Loss:
-        """The objective, from what `draw` and `forward` returned. There is no prior: kl is 0."""
-        return without_prior(self.recon_per_image(clean, drawn, x_hat))
+        """The objective, from what `draw` and `forward` returned."""
+        return mean_error(self.error(clean, drawn, x_hat))
 
 
 def _folded(x: Tensor) -> Tensor:

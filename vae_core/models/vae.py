@@ -8,7 +8,7 @@ All losses are in nats per image: summed over pixels and channels, averaged over
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -146,15 +146,17 @@ class VAE(nn.Module):
             x = torch.bernoulli(x.cpu(), generator=generator).to(x.device)
         return x, torch.randn(len(x), self.config.latent_dim, generator=generator).to(x.device)
 
-    def terms(self, clean: Tensor, drawn: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """Reconstruction and KL of each image, (B,) nats twice, from what `draw` returned."""
+    def terms(self, clean: Tensor, drawn: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Reconstruction and KL of each image, (B,) nats each, from what `draw` returned."""
         logits, mu, logvar = self(*drawn)
-        return recon_per_image(logits, drawn[0], self.log_sigma), kl_per_image(mu, logvar).sum(1)
+        return {"recon": recon_per_image(logits, drawn[0], self.log_sigma), "kl": kl_per_image(mu, logvar).sum(1)}
 
     def loss(self, clean: Tensor, drawn: tuple[Tensor, ...], outputs: tuple[Tensor, ...], warm: float = 1.0) -> Loss:
         """The objective, from what `draw` and `forward` returned; beta is multiplied by `warm`."""
         logits, mu, logvar = (output.float() for output in outputs)
-        return vae_loss(logits, drawn[0], mu, logvar, self.config.beta * warm, self.config.reduction, self.log_sigma)
+        beta = self.config.beta * warm
+        loss, recon, kl = vae_loss(logits, drawn[0], mu, logvar, beta, self.config.reduction, self.log_sigma)
+        return Loss(loss, {"recon": recon, "kl": kl})
 
 
 def reparameterize(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
@@ -184,10 +186,18 @@ def kl_per_image(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
 
 
+class VAELoss(NamedTuple):
+    """Scalars in nats per image, averaged over the batch; `loss` is what is minimised, recon + kl is -ELBO."""
+
+    loss: Tensor
+    recon: Tensor
+    kl: Tensor
+
+
 def vae_loss(
     logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0, reduction: str = "sum",
     log_sigma: Tensor | None = None,
-) -> Loss:  # fmt: skip
+) -> VAELoss:
     """recon + beta * kl over a batch: logits and x (B, C, H, W), mu and logvar (B, L); Gaussian pixels with log_sigma.
 
     With reduction="mean" the reconstruction inside `loss` is averaged over pixels while the KL stays summed: the KL
@@ -200,7 +210,7 @@ def vae_loss(
         recon = pixel_nats(logits, x, log_sigma).sum() / batch
     kl = kl_per_image(mu, logvar).sum() / batch
     pixels = x.shape[1:].numel()
-    return Loss(recon / (pixels if reduction == "mean" else 1) + beta * kl, recon, kl)
+    return VAELoss(recon / (pixels if reduction == "mean" else 1) + beta * kl, recon, kl)
 
 
 def iwae_bound(model: VAE, x: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
@@ -232,9 +242,13 @@ FAMILY = Family(
     likelihood="bound",
     pixels="logits",
     terms=(
-        Term("loss", "loss (-ELBO)"),
-        Term("recon", "recon", "Missing of the image after the code: -log p(x|z), one z drawn."),
-        Term("kl", "KL", "What the code tells about the image beyond the prior."),
+        Term(
+            "loss", "loss (-ELBO)", "Test loss",
+            "-ELBO = reconstruction + KL, lower is better. The ELBO, the evidence lower bound, is at most the log-probability "
+            "that the model gives an image.", of=("recon", "kl"),
+        ),
+        Term("recon", "recon", "Reconstruction", "What painting the image again from its code costs."),
+        Term("kl", "KL", "KL", "What the code tells about the image; near 0 it tells nothing."),
     ),
     presets=(
         Preset(

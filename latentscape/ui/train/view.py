@@ -18,6 +18,7 @@ from latentscape.work.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED
 from vae_core import checkpoint
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
+from vae_core.family import Family
 from vae_core.models import FAMILIES
 from vae_core.watch import grids
 
@@ -35,13 +36,6 @@ What you will see, about once a second:
 Afterwards drag the *Replay* slider to see it happen again, and keep the model to explore it.
 """
 AFTER = "Per test image, after the last epoch; a nat is 1.44 bits."
-NUMBERS = (  # of the test set: label, name in the record of an epoch, help
-    ("Test loss", "test_loss", f"-ELBO = reconstruction + KL, lower is better. The ELBO, the evidence lower bound, is at most "
-     f"the log-probability that the model gives an image. {AFTER}"),
-    ("Reconstruction", "test_recon", f"What painting the image again from its code costs. {AFTER}"),
-    ("KL", "test_kl", f"What the code tells about the image; near 0 it tells nothing. {AFTER}"),
-)  # fmt: skip
-WITHOUT_PRIOR = (("Test loss", "test_loss", f"The error of what the model returns, lower is better. {AFTER}"),)
 COLLAPSED = 0.1  # nats of KL below which the code says nothing
 
 
@@ -108,7 +102,7 @@ def _body(jobs: Jobs, run: Run) -> None:
     with st.container(key="train_loss"):
         figure = run.drawings.get(
             "losses", len(run.curve), run.progress, len(run.epochs),
-            make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, FAMILIES[run.request["kind"]].terms),
+            make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, _family(run)),
         )  # fmt: skip
         st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
     if run.owner != visitor():
@@ -187,16 +181,17 @@ def _share(run: Run) -> None:
 
 def _numbers(run: Run) -> None:
     last = run.epochs[-1] if run.epochs else {}
-    shown = NUMBERS if _has_prior(run) else WITHOUT_PRIOR
-    columns = st.columns(len(shown) + 2)
-    for column, (label, name, about) in zip(columns, shown, strict=False):
-        column.metric(label, f"{last[name]:.1f} nats" if name in last else "–", help=about)
+    terms = _family(run).terms
+    columns = st.columns(len(terms) + 2)
+    for column, term in zip(columns, terms, strict=False):
+        value = f"{last[f'test_{term.name}']:.1f} {term.unit}" if last else "–"
+        column.metric(term.label, value, help=f"{term.about} {AFTER}")
     columns[-2].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
     columns[-1].metric("Time left", duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
 
 
-def _has_prior(run: Run) -> bool:
-    return FAMILIES[run.request["kind"]].has_prior
+def _family(run: Run) -> Family:
+    return FAMILIES[run.request["kind"]]
 
 
 def _replay(jobs: Jobs, run: Run) -> Frame | None:
@@ -234,7 +229,7 @@ def _pictures(run: Run, frame: Frame) -> None:
     if left is not None:
         with left, st.container(key="train_map"):
             _map(run, frame, when)
-    damaged = FAMILIES[run.request["kind"]].has("corruption")
+    damaged = _family(run).has("corruption")
     with right:
         with st.container(key="train_reconstructions"):
             st.markdown(
@@ -247,7 +242,7 @@ def _pictures(run: Run, frame: Frame) -> None:
                 width="stretch" if left is not None else 600,
                 alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
             )
-        if not _has_prior(run):
+        if not _family(run).has_prior:
             return
         with st.container(key="train_samples"):
             st.markdown("**Samples**: the same 21 draws from the prior")
