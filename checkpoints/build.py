@@ -24,6 +24,8 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a seco
                           "--schedule constant"),
     "mnist-ae-30": ("Under-complete autoencoder, 784-30-784 with tanh: the course's",
                     "--data mnist --kind ae --hidden 30 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
+    "mnist-linear-2d": ("Linear autoencoder in 2 dimensions: the plane of PCA",
+                        "--data mnist --kind linear --hidden 2 --epochs 20 --batch-size 256 --lr 3e-3"),
     "mnist-ae-500": ("Over-complete autoencoder, 784-500-784 with tanh: the course's",
                      "--data mnist --kind ae --hidden 500 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
     "mnist-dae-500": ("Denoising autoencoder, 784-500-784 with tanh, half the pixels dropped: the course's",

@@ -1,7 +1,8 @@
 """A torch decoder -> the list of steps that the browser's runtime (assets/decoder.js) carries out.
 
 The steps come from the modules themselves, so that an architecture is described once, in Python. A step names its
-tensors by the prefix they have in the decoder's state dict. What the runtime lacks raises `Unsupported` with the reason.
+tensors by the prefix they have in the decoder's state dict. A module of one's own whose output is its input plus something says
+by `added` what: names of its parts and of functions. What the runtime lacks raises `Unsupported` with the reason.
 """
 
 from torch import nn
@@ -39,8 +40,10 @@ def decoder_plan(decoder: nn.Module, prefix: str = "") -> list[dict]:
             return [{"op": "flatten"}]
         case nn.Dropout() | nn.Identity():
             return []  # nothing at evaluation
-    if type(decoder).__name__ == "ResidualBlock":  # vae_core's, known by name: this package does not import the science
-        inside = [("norm", None), (None, "silu"), ("linear1", None), (None, "silu"), ("linear2", None)]
-        steps = [{"op": op} if op else decoder_plan(getattr(decoder, part), f"{prefix}{part}.")[0] for part, op in inside]
-        return [{"op": "residual", "steps": steps}]
+    if isinstance(added := getattr(decoder, "added", None), tuple):  # x + these, one after the other
+        steps = [
+            [{"op": part}] if part in ACTIVATIONS.values() else decoder_plan(getattr(decoder, part), f"{prefix}{part}.")
+            for part in added
+        ]
+        return [{"op": "residual", "steps": [step for several in steps for step in several]}]
     raise Unsupported(f"the browser's runtime has no {type(decoder).__name__} layer of this kind")

@@ -66,6 +66,8 @@ def pack_decoder(
     """
     if output not in OUTPUTS:
         raise ValueError(f"The output must be one of {', '.join(OUTPUTS)}, not {output!r}.")
+    if not isinstance(decoder, nn.Sequential):
+        decoder = nn.Sequential(decoder)  # so that its tensors have names
     try:
         steps = decoder_plan(decoder)
     except Unsupported as reason:

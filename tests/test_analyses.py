@@ -117,12 +117,17 @@ def test_a_nanny_that_dies_just_before_the_question_is_replaced_though_nobody_as
 
     def then_it_dies():
         ensure()
-        before = on.addresses()
+        before = wait_until(lambda: on._workers_with("analysis"), PATIENCE, "the worker is there")
         psutil.Process(on._local.workers["analysis"].process.pid).kill()
-        wait_until(lambda: before - on.addresses(), PATIENCE, "the worker has left")
+        wait_until(lambda: not on.addresses() & set(before), PATIENCE, "the worker has left")
 
     monkeypatch.setattr(on, "ensure_analysis", then_it_dies)
     assert until(local.ask(("model", "orphan"), "tab-1", double(), np.ones(2)), DONE).result["values"].tolist() == [2, 2]
+
+
+def test_a_cluster_that_fails_in_another_way_is_an_answer(local, monkeypatch):
+    monkeypatch.setattr(local._cluster, "ensure_analysis", lambda: [].pop())
+    assert "log describes" in until(local.ask(("model", "elsewhere"), "tab-1", double(), np.ones(2)), FAILED).reason
 
 
 def test_an_error_of_ours_is_not_shown_to_the_visitor(local):

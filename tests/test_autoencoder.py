@@ -14,7 +14,7 @@ from vae_core.corruption import BLANK, parse
 from vae_core.data import to_float
 from vae_core.errors import BadInput
 from vae_core.models import FAMILIES
-from vae_core.models.autoencoder import AutoencoderConfig, kernels, templates
+from vae_core.models.autoencoder import AutoencoderConfig
 from vae_core.models.denoising import DenoisingConfig
 from vae_core.models.restorer import RestorerConfig, _folded, _unfolded
 from vae_core.train import Epoch, fit, from_bytes
@@ -142,13 +142,13 @@ def test_the_denoiser_is_shown_damaged_pictures_and_asked_for_the_whole_ones():
 
 def test_kernels_are_the_rows_of_the_first_layer_and_templates_the_columns_of_the_last():
     model = a_model(CONFIGS["ae"])
-    assert kernels(model).shape == templates(model).shape == (6, 1, 8, 8)
+    assert model.kernels().shape == model.templates().shape == (6, 1, 8, 8)
     unit = torch.zeros(1, 1, 8, 8)
     unit[0, 0, 3, 5] = 1.0
     before = model.encoder[0](unit.flatten(1)) - model.encoder[0].bias
-    torch.testing.assert_close(kernels(model)[:, 0, 3, 5], before[0].detach())
+    torch.testing.assert_close(model.kernels()[:, 0, 3, 5], before[0].detach())
     painted = model.decoder[0](torch.eye(6)) - model.decoder[0].bias
-    torch.testing.assert_close(templates(model).flatten(1), painted.detach())
+    torch.testing.assert_close(model.templates().flatten(1), painted.detach())
 
 
 BAD = [

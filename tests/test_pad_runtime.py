@@ -17,6 +17,7 @@ import latent_pad
 from latent_pad import Plane, pack_decoder
 from latent_pad.decoder_plan import Unsupported, decoder_plan
 from vae_core import checkpoint
+from vae_core.models import FAMILIES, restorer
 from vae_core.models.vae import VAE, VAEConfig
 
 TESTS = Path(__file__).parent
@@ -136,7 +137,19 @@ def test_the_pad_decodes_to_the_pictures_that_the_model_decodes_to(in_js, path):
     packed = latent_pad._packed(model)
     z = torch.randn(5, packed.latent_dim, generator=torch.Generator().manual_seed(2))
     answer = in_js("decode", {"parcel": base64.b64encode(packed.parcel.payload).decode(), "z": pack(z)})
-    np.testing.assert_allclose(unpack(answer["images"]), model.model.decode(z).flatten(), atol=TOLERANCE)
+    pictures = unpack(answer["images"]).clip(0, 1)  # as the screen does
+    np.testing.assert_allclose(pictures, model.model.decode(z).flatten(), atol=TOLERANCE)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.decodes])
+def test_the_pad_decodes_what_a_model_of_any_family_decodes(in_js, name):
+    model = shaken(FAMILIES[name].config(image_shape=(3, 8, 9), hidden=8).build())
+    opened = checkpoint.Checkpoint(name, model, None, name, half=False)
+    packed = latent_pad._packed(opened)
+    z = torch.randn(5, packed.latent_dim, generator=torch.Generator().manual_seed(2))
+    answer = in_js("decode", {"parcel": base64.b64encode(packed.parcel.payload).decode(), "z": pack(z)})
+    np.testing.assert_allclose(unpack(answer["images"]).clip(0, 1), model.decode(z).flatten(), atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
@@ -193,7 +206,9 @@ def test_every_float16_and_bfloat16_is_read_as_it_is(in_js):
 
 
 @pytest.mark.parametrize(
-    "layer", [nn.Softplus(), nn.Conv2d(1, 1, 3), nn.ConvTranspose2d(2, 2, 3, groups=2), nn.LayerNorm((2, 2)), nn.GRU(2, 2)]
+    "layer",
+    [nn.Softplus(), nn.Conv2d(1, 1, 3), nn.ConvTranspose2d(2, 2, 3, groups=2), nn.LayerNorm((2, 2)), nn.GRU(2, 2),
+     restorer.ResidualBlock(4)],
 )
 def test_a_layer_that_the_runtime_lacks_is_named(layer):
     with pytest.raises(Unsupported, match=type(layer).__name__):

@@ -44,7 +44,7 @@ class Family:
 
     A model has `draw(x, generator)`, `forward(*drawn)`, `loss(x, drawn, outputs, warm)`, a Loss, and `terms(x, drawn)`, the
     measured terms of each image, (B,); one that encodes has `codes(x)`, one that decodes `decode(codes)`, one that repairs
-    `restore(image, mask)`.
+    `restore(image, mask)`; one that begins better where it knows the mean of the training images has `begin_at(mean)`.
     """
 
     name: str  # in recipes, commands and addresses

@@ -43,6 +43,8 @@ ARCHITECTURES = {
 class ResidualBlock(nn.Module):
     """x + W2 silu(W1 silu(norm(x))): starts as the identity, so that depth costs nothing at first."""
 
+    added = ("norm", "silu", "linear1", "silu", "linear2")  # what the browser adds to x: parts by name, and functions
+
     def __init__(self, width: int):
         super().__init__()
         self.norm = nn.LayerNorm(width)

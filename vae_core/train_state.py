@@ -117,9 +117,12 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: di
         )
     with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global state: leave it as it was
         torch.manual_seed(config.seed)
-        model = model_config.build().to(config.device)
+        model = model_config.build()
     if weights is not None:
         model.load_state_dict(weights)
+    elif hasattr(model, "begin_at"):
+        model.begin_at(data.train_images.sum(0, dtype=torch.int64) / (255 * len(data.train_images)))
+    model.to(config.device)
     noise = torch.Generator().manual_seed(config.seed)  # on the CPU: the same draws on every device
     batches = math.ceil(len(data.train_images) / config.batch_size)
     return TrainState(model, config, data.digest, _optimizers(model, config), noise, batches=batches, data_name=data.name)

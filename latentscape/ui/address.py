@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from latentscape.once import once
 from latentscape.server import streamlit_private
@@ -53,7 +52,7 @@ class _Visit:
     filling: bool = True  # whether what differs when it is written next was not the visitor's doing
     entry: dict = field(default_factory=lambda: {"change": "", "before": {}})  # the latest that was added
     refused: list[str] = field(default_factory=list)  # what was asked for that is nothing, until the visitor goes on
-    complaint: DeltaGenerator | None = None  # where that is said in this run
+    complaint: object = None  # where that is said in this run
 
 
 def of_widget(name: str, key: str, find: Callable[[str], T | None], spell: Callable[[T], str] = str, default=None) -> Word:

@@ -28,6 +28,7 @@ WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped
 MAX_WAITING = 30
 MAX_KEPT = 64  # results; a t-SNE of 10,000 points is 80 kB
 CLUSTER_LOST = "The cluster was lost. Try again."
+OUR_ERROR = "The analysis stopped on an error that the server's log describes."
 AWAY_SECONDS = 60  # without a look: the viewer's tab is closed
 
 
@@ -147,6 +148,10 @@ class Analyses:
         except BadInput as error:
             self._end(analysis, FAILED, str(error))
             return
+        except Exception as error:
+            log.exception("analysis", exc_info=error)
+            self._end(analysis, FAILED, OUR_ERROR)
+            return
         future.add_done_callback(lambda done: self._on_finished(analysis, done))
 
     def _end(self, analysis: Analysis, status: str, reason: str = "") -> None:
@@ -192,7 +197,7 @@ class Analyses:
             result, reason = None, CLUSTER_LOST
         except Exception as error:
             log.exception("analysis", exc_info=error)
-            result, reason = None, "The analysis stopped on an error that the server's log describes."
+            result, reason = None, OUR_ERROR
         with self._lock:
             self._futures.pop(analysis.id, None)
             if analysis.active:

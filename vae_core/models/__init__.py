@@ -1,10 +1,10 @@
 """The families of models, one a file."""
 
 from vae_core.family import Family
-from vae_core.models import autoencoder, denoising, restorer, vae
+from vae_core.models import autoencoder, denoising, linear, restorer, vae
 
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in (vae.FAMILY, autoencoder.FAMILY, denoising.FAMILY, restorer.FAMILY)
+    family.name: family for family in (vae.FAMILY, autoencoder.FAMILY, linear.FAMILY, denoising.FAMILY, restorer.FAMILY)
 }
 Config = vae.VAEConfig | autoencoder.AutoencoderConfig | restorer.RestorerConfig
 Model = vae.VAE | autoencoder.Autoencoder | restorer.Restorer

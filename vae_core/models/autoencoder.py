@@ -97,15 +97,13 @@ class Autoencoder(nn.Module):
         """The objective, from what `draw` and `forward` returned."""
         return mean_error(self.error(clean, drawn, x_hat))
 
+    def kernels(self) -> Tensor:
+        """What each hidden unit looks at: the rows of the first layer as images, (d, C, H, W). Of any size and sign."""
+        return self.encoder[0].weight.detach().view(-1, *self.config.image_shape)
 
-def kernels(model: Autoencoder) -> Tensor:
-    """What each hidden unit looks at: the rows of the first layer as images, (d, C, H, W). May be of any size and sign."""
-    return model.encoder[0].weight.detach().view(-1, *model.config.image_shape)
-
-
-def templates(model: Autoencoder) -> Tensor:
-    """What each hidden unit paints: the columns of the last layer as images, (d, C, H, W)."""
-    return model.decoder[0].weight.detach().T.reshape(-1, *model.config.image_shape)
+    def templates(self) -> Tensor:
+        """What each hidden unit paints: the columns of the last layer as images, (d, C, H, W)."""
+        return self.decoder[0].weight.detach().T.reshape(-1, *self.config.image_shape)
 
 
 FAMILY = Family(

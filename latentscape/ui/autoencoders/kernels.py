@@ -13,7 +13,6 @@ from vae_core import energy
 from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import Corruption
 from vae_core.evaluate import is_active
-from vae_core.models.autoencoder import kernels, templates
 
 SHOWN, ACROSS = 30, 6  # units of a model on one page
 IMAGES = 8
@@ -52,7 +51,7 @@ def _kernels(name: str, model: Checkpoint, start: int) -> None:
     dead = ~is_active(codes(model))
     first = min(start, max(len(dead) - SHOWN, 0))
     st.markdown(f"**{heading(name)}** · {int(dead.sum())} dead")
-    for what, weights in (("Encoder", kernels(model.model)), ("Decoder", templates(model.model))):
+    for what, weights in (("Encoder", model.model.kernels()), ("Decoder", model.model.templates())):
         scale, part = weights.abs().max().item(), slice(first, first + SHOWN)
         make = partial(_picture, weights[part], scale, dead[part])
         picture = remembered(("kernels", model.digest, what, first), make)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from latentscape.ui.own import mine
 from latentscape.ui.presets import OWN, PLAIN, PRESETS, choose_pictures, form_settings, preset_at_first, values_of
@@ -91,9 +90,8 @@ def settings_form(status: str | None, start: Callable[[Press], None], resume: Ca
             _controls([each for each in settings if each.place == "more"])
 
 
-def _buttons(
-    status: str | None, start: Callable[[Press], None], resume: Callable[[], None], answer: DeltaGenerator
-) -> None:
+def _buttons(status: str | None, start: Callable[[Press], None], resume: Callable[[], None], answer) -> None:
+    """`answer` is the container where a refusal is said."""
     busy = status in (*ACTIVE, PAUSED)
     left, right = st.columns([1.7, 1])
     train = left.form_submit_button(
@@ -129,8 +127,8 @@ def _is_wide(each: Setting) -> bool:
     return bool(each.suggested) or max(map(len, words), default=0) > NARROW or (each.kind is bool and len(each.label) > NARROW)
 
 
-def _control(place: DeltaGenerator, each: Setting) -> None:
-    """The widget of one setting. Empty stands for the family's own value."""
+def _control(place, each: Setting) -> None:
+    """The widget of one setting in a container. Empty stands for the family's own value."""
     asked = {"key": _key(each.field), "help": each.about, **KEEP}
     if each.choices is not None:
         place.selectbox(each.label, list(each.choices), format_func=each.choices.get, **asked)
