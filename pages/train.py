@@ -26,7 +26,7 @@ shown = run.view_id if run is not None else None  # a copied address looks, and 
 if shown != token:
     st.session_state["run"] = shown
     address.fill_in()
-address.write(list(train_address.words()))  # before the form: after st.rerun, what is drawn tells the state its own default
+words = address.as_they_stand(train_address.words())
 
 
 def start(press: Press) -> None:
@@ -46,5 +46,6 @@ def resume() -> None:
 settings, view = st.columns([1, 2.6], gap="medium")
 with settings:
     settings_form(run.status if run is not None and controls else None, start, resume)
+address.write(words)
 with view:
     run_view(jobs(), run, controls)

@@ -168,6 +168,12 @@ def fill_in() -> None:
     st.session_state["address"].filling = True
 
 
+def as_they_stand(words: Iterable[Word]) -> list[Word]:
+    """Words that say later what they would say now: of a widget that is drawn after st.rerun, the state tells its own default
+    until the browser answers."""
+    return [word._replace(say=lambda spelled=word.say(): spelled) for word in words]
+
+
 def write(words: Sequence[Word]) -> None:
     """Say in the address what the page shows now."""
     visit: _Visit = st.session_state["address"]
