@@ -91,7 +91,7 @@ def measure(page: Page, url: str, rounds: int, when: str) -> None:
             f"{name}{when}: {middle['rate']:.1f} decoded frames a second, gap p95 {middle['p95']:.1f} ms, longest "
             f"{middle['worst']:.0f} ms, {middle['messages']:.1f} messages a second",
             flush=True,
-        )  # fmt: skip
+        )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a seco
                           "--data shapes --architecture conv --latent-dim 6 --epochs 16"),
     "shapes-conv": ("Coloured shapes in 6 dimensions, beta 4: the best of three seeds",
                     "--data shapes --architecture conv --latent-dim 6 --beta 4 --epochs 16 --seed 1"),
-}  # fmt: skip
+}
 
 
 def build(name: str) -> None:

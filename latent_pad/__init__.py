@@ -145,7 +145,7 @@ def latent_pad(
         "colours": list(COLOURS),
         "shapes": list(SHAPES),
         "fallback": _picture(decode(z), decoder.image_shape) if by_server else None,
-    }  # fmt: skip
+    }
     for parcel in (decoder.parcel, points and points.parcel, points and points.pictures):
         if parcel:
             remembered(("parcel", parcel.digest), lambda parcel=parcel: shelf.put(parcel))  # while somebody may ask for it
@@ -165,7 +165,7 @@ def _standing(key: str, plane: Plane, position: tuple[float, float] | None, hear
     elif memory["plane"] != plane.identity or asked not in (None, memory["asked"]):
         memory = {
             "plane": plane.identity, "asked": asked, "at": asked or (0.0, 0.0), "number": number, "moves": memory["moves"] + 1,
-        }  # fmt: skip
+        }
     elif asked is None:
         memory = memory | {"asked": None}
     st.session_state[f"{key}--moved"] = memory

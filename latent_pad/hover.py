@@ -57,7 +57,7 @@ def hover_pictures(sprite: Sprite, chart: str, first: int = 0, *, key: str) -> N
     """
     header = json.dumps(
         {"chart": chart, "first": first, "count": sprite.count, "tile": sprite.tile, "columns": sprite.columns}
-    ).encode()  # fmt: skip
+    ).encode()
     _component()(key=key, data=len(header).to_bytes(4, "little") + header + sprite.payload)
 
 

@@ -76,7 +76,7 @@ def pack_decoder(
     tensors = {
         name: tensor.detach().to("cpu", dtype).contiguous()
         for name, tensor in decoder.state_dict().items() if tensor.is_floating_point()
-    }  # fmt: skip
+    }
     if sum(tensor.nbytes for tensor in tensors.values()) > MAX_DECODER:
         return PadDecoder(latent_dim, image_shape, None, f"it is larger than {MAX_DECODER // 2**20} MB")
     plan = steps + OUTPUTS[output]

@@ -137,13 +137,13 @@ class Server:
 
     def __init__(
         self, script: Path, log: Path, base: str = "", by_uvicorn_from: Path | None = None, port: int = 0, **environment: str
-    ):  # fmt: skip
+    ):
         """Started by `streamlit run`, or from some folder as any server of ASGI apps starts it; on a free port, or this one."""
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}{base}"
         python = [sys.executable, "-m"]
         command = [*python, "streamlit", "run", str(script), "--server.address", "127.0.0.1", "--server.port", str(self.port),
-                   "--server.baseUrlPath", base]  # fmt: skip
+                   "--server.baseUrlPath", base]
         if by_uvicorn_from:
             command = [*python, "uvicorn", f"{script.stem}:app", "--app-dir", str(script.parent), "--port", str(self.port)]
         self._log = log.open("w")

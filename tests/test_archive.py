@@ -36,7 +36,7 @@ def with_zip64(source: bytes, length: int | None = None, count: int | None = Non
 @pytest.mark.parametrize("comment", [b"", b"made by a camera"])
 def test_zip64_records_on_a_small_zip_are_read(lost, comment):
     source = with_zip64(zipped({f"a/{i}.png": picture(i) for i in range(4)} | {f"b/{i}.png": picture(9 + i) for i in range(4)}),
-                        lost=lost, comment=comment)  # fmt: skip
+                        lost=lost, comment=comment)
     images, report = read_pictures(source, 8)
     assert (report.read, report.skipped, images.classes) == (8, (), ("a", "b"))
 
@@ -103,7 +103,7 @@ def test_backslashes_and_empty_folders_are_folders_and_nobody_complains():
     by_unix = zipfile.ZipInfo("pets/made by unix")
     by_unix.external_attr = 0o40755 << 16
     source = zipped([*files.items(), ("pets\\", b""), ("pets\\cat\\", b""), ("pets/empty/", b""), ("./", b""), (by_dos, b""),
-                     (by_unix, b"")])  # fmt: skip
+                     (by_unix, b"")])
     images, report = read_pictures(source, 8)
     assert images.classes == ("cat", "dog")
     assert (report.read, report.skipped, report.beside) == (12, (), {})

@@ -174,7 +174,7 @@ def test_rows_that_are_a_square_need_no_telling_and_others_do():
     for rows, layout, expected in (
         (BYTES.reshape(40, 120), "12x10", BYTES[:, None]), (COLOUR.reshape(20, 243), "3x9x9", COLOUR),
         (COLOUR.transpose(0, 2, 3, 1).reshape(20, 243), "9x9x3", COLOUR),
-    ):  # fmt: skip
+    ):
         untold = refused(lambda rows=rows: made(rows), "say the layout")
         assert (untold.asked, layout in untold.choices) == ("layout", True)
         np.testing.assert_array_equal(made(rows, layout=layout), expected)
@@ -195,7 +195,7 @@ WRONG = {
     "no picture": np.zeros((0, 28, 28)), "complex": np.zeros((3, 8, 8), complex), "objects": np.array([None, {}]),
     "ragged": [[[1, 2]], [[3]]], "a label in the row": np.zeros((5, 785), np.uint8), "a prime": np.zeros((5, 787), np.uint8),
     "times": np.zeros((3, 8, 8), "datetime64[s]"), "a record": np.zeros((3, 8, 8), [("a", "u1")]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -227,7 +227,7 @@ def test_values_that_no_pixels_have_are_refused():
     shape=st.lists(st.integers(0, 12), max_size=5),
     kind=st.sampled_from(["?", "u1", "i1", ">u2", "i4", "u8", "f2", "f4", ">f8"]), low=st.floats(-1e6, 1e6),
     width=st.floats(0, 1e6), pixels=st.sampled_from([None, "0..1", "-1..1", "0..65535"]),
-)  # fmt: skip
+)
 def test_any_array_becomes_bytes_or_a_sentence(shape, kind, low, width, pixels):
     with np.errstate(all="ignore"):
         array = (low + width * np.random.default_rng(0).random(shape)).astype(kind)
@@ -278,7 +278,7 @@ def test_a_file_is_read_whole_and_split_by_a_seed(form, tmp_path):
         "npz": (npz(images=square, labels=LABELS), "my digits.npz"), "npy": (npy(square), "my digits.NPY"),
         "npz packed": (npz(True, images=square, labels=LABELS), "my digits.npz"), "path": (None, "my digits.npz"),
         "csv": (table(square, f"label,{pixel_names(100)}", LABELS), "my digits.csv"),
-    }[form]  # fmt: skip
+    }[form]
     if form == "path":
         np.savez(tmp_path / name, images=square, labels=LABELS)
     images, report = read_arrays(raw or tmp_path / name, name if raw else None)
@@ -315,7 +315,7 @@ def test_words_numbers_and_columns_are_labels_and_one_class_is_none():
         (np.array([b"cat", b"dog"])[LABELS % 2], ("cat", "dog")),
         (LABELS * 5.0 - 10, ("-10", "-5", "0", "5")), (LABELS[:, None].astype(np.uint8), ("0", "1", "2", "3")),
         (LABELS > 1, ("False", "True")), (LABELS * 0, ()), (np.array(["9", "10"])[LABELS % 2], ("9", "10")),
-    ):  # fmt: skip
+    ):
         images, report = read_arrays(npz(images=BYTES, labels=labels), "x.npz")
         assert images.classes == classes
         assert len(report.balance) == len(classes)
@@ -327,7 +327,7 @@ BAD_LABELS = {
     "too few": LABELS[:39], "too many": np.arange(41), "fractions": LABELS + 0.5, "not finite": LABELS * np.nan,
     "one": np.array(3), "one hot": np.eye(4)[LABELS], "none": np.zeros(0),
     "complex": LABELS * 1j, "times": LABELS.astype("datetime64[s]"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", BAD_LABELS)
@@ -363,7 +363,7 @@ def test_nothing_is_ever_unpickled(tmp_path):
     for raw, name in (
         (npy(alive, allow_pickle=True), "x.npy"), (npz(images=alive), "x.npz"), (npz(images=BYTES, labels=alive), "x.npz"),
         (pickle.dumps(alive), "x.npy"), (pickle.dumps(alive), "x.npz"), (pickle.dumps(alive), "x.csv"),
-    ):  # fmt: skip
+    ):
         refused(lambda raw=raw, name=name: read_arrays(raw, name))
     assert "pickle" in str(refused(lambda: read_arrays(pickle.dumps(alive), "x.npy")))
     assert "pickle" in str(refused(lambda: read_arrays(npz(images=alive), "x.npz")))
@@ -401,7 +401,7 @@ FAULTY = {
     "small.npz": npz(images=np.zeros((9, 7, 7))), "large.npz": npz(images=np.zeros((9, 65, 65))),
     "clear.npz": npz(images=np.zeros((9, 16, 16, 4), np.uint8)), "picture.png": b"\x89PNG", "pictures.zip": WHOLE,
     "empty.csv": b"", "blank.csv": b"\n \n", "names.csv": b"label,pixel0,pixel1\n", "labels.csv": b"label\n1\n2\n3\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FAULTY)
@@ -462,7 +462,7 @@ TABLES = {
     "by Windows": b"\xef\xbb\xbf" + table(SQUARE, f"label,{NAMES}", LABELS).replace(b"\n", b"\r\n"),
     "quoted": table(SQUARE, f'"label",{NAMES}', [f'"{label}"' for label in LABELS]),
     "blank lines": table(SQUARE, f"label,{NAMES}", LABELS).replace(b"\n", b"\n\n"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", TABLES)
@@ -533,7 +533,7 @@ ROWS = {
     "zeros": (bytes(1000), "x.csv"),
     "no column called label": (table(SQUARE, f"what,{NAMES}", LABELS), "none is called label"),
     "a column of words": (table(SQUARE, f"label,{NAMES},Usage", LABELS).replace(b"\n", b",Training\n")[:-9] + b"\n", "x.csv"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", ROWS)

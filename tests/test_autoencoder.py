@@ -77,7 +77,7 @@ def test_the_restorer_is_judged_where_pixels_are_damaged_and_nowhere_else():
     model, x, x_hat = a_model(CONFIGS["restorer"]), pictures(4, 1, 8, 8), pictures(8, 1, 8, 8)[4:]
     mask = pictures(12, 1, 8, 8)[8:] < 0.3
     by_hand = [sum(0.5 * (2 * (a - b)) ** 2 for a, b, m in zip(*map(torch.flatten, triple), strict=True) if m)
-               for triple in zip(x, x_hat, mask, strict=True)]  # fmt: skip
+               for triple in zip(x, x_hat, mask, strict=True)]
     got = model.error(x, (x, mask), x_hat)
     torch.testing.assert_close(got, torch.stack(by_hand))
     changed = torch.where(mask, x_hat, 0.0)
@@ -158,7 +158,7 @@ BAD = [
     (DenoisingConfig, {"corruption": 3}), (DenoisingConfig, {"corruption": "dropout:2"}), (DenoisingConfig, {"hidden": -1}),
     (RestorerConfig, {"hidden": 4}), (RestorerConfig, {"depth": 9}), (RestorerConfig, {"corruption": "block:0"}),
     (RestorerConfig, {"image_shape": (1, 128, 128), "hidden": 128}), (RestorerConfig, {"hidden": float("nan")}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("config", "values"), BAD, ids=str)

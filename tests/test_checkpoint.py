@@ -280,7 +280,7 @@ def test_a_second_kill_in_the_save_after_a_killed_save_leaves_a_whole_pair_too(o
     newest = model_of(3)
     for moment, weights, described in (
         (first, new, recipe), (second, checkpoint.to_bytes(newest, recipe_of(newest, "newest")), recipe_of(newest, "newest"))
-    ):  # fmt: skip
+    ):
         with monkeypatch.context() as patch:
             kill_at(patch, moment)
             with pytest.raises(Kill):
@@ -448,7 +448,7 @@ def test_a_pickle_inside_a_whole_header_is_refused_unopened(tmp_path):
     payload = pickle.dumps(Bomb(canary))
     header, recipe, body = take_apart(good())
     assert_refused(put_together({"__metadata__": {"latentscape": json.dumps(recipe)}} | header, payload + body[len(payload):]
-                                + payload))  # fmt: skip
+                                + payload))
     assert_refused(put_together("{}", payload))
     assert_refused(struct.pack("<Q", len(payload)) + payload, "never pickle")
     assert not canary.exists()
@@ -599,7 +599,7 @@ FAULTY_CONFIGS = [
     {"image_shape": None}, {"image_shape": [1, 8, -8]}, {"image_shape": [[1], 8, 8]}, {"image_shape": [1, 64, 1, 1]},
     {"image_shape": list(range(10**4))},
     {"binarize": "no"}, {"binarize": None}, {"unknown": 1}, {"self": 1}, {"": 1}, {"__init__": {}}, {"pixels": 3},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("values", FAULTY_CONFIGS, ids=lambda values: str(values)[:50])
@@ -679,7 +679,7 @@ def test_a_recipe_that_says_it_is_larger_than_allowed_is_not_parsed():
 MARKUP = [
     "<script>alert(1)</script>", "![](http://x/y.png)", "[a](javascript:b)", "$\\int$", "\u202etxt.exe", "a\0b", "../../x",
     ":red[x]",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("text", MARKUP)

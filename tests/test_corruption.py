@@ -119,7 +119,7 @@ def test_a_spec_reads_what_it_writes(spec):
 BAD = [
     "", "rust", "dropout:", "dropout:x", "dropout:2", "dropout:-0.1", "dropout:nan", "dropout:inf", "dropout:1e999", "block:0",
     "block:2.5", "block:1e9", "half:0.5", "mixed:1", "stroke:0", "gaussian:0.3:4", ":", "dropout:" + "9" * 5000, None, 3,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("spec", BAD, ids=lambda spec: str(spec)[:20])

@@ -25,7 +25,7 @@ def test_the_energy_of_a_vae_is_that_of_the_picture_of_its_mean():
         mu, _ = model.encode(IMAGES)
         x_hat = torch.sigmoid(model.decode_logits(mu))
     expected = [0.5 * sum((2 * a - 2 * b) ** 2 for a, b in zip(x.flatten(), y.flatten(), strict=True))
-                for x, y in zip(IMAGES, x_hat, strict=True)]  # fmt: skip
+                for x, y in zip(IMAGES, x_hat, strict=True)]
     torch.testing.assert_close(energy.energies(model, IMAGES), torch.stack(expected))
 
 

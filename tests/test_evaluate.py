@@ -314,7 +314,7 @@ WIDE = [
     VAEConfig(hidden=4096), VAEConfig("conv-course", (3, 64, 64), 2, hidden=1024),
     VAEConfig("residual", hidden=896, depth=4), RestorerConfig((1, 28, 28), 116, 4), RestorerConfig((3, 64, 64), 52, 4),
     DenoisingConfig(hidden=4096), AutoencoderConfig(hidden=4096),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("config", WIDE, ids=lambda config: f"{config.kind} {config.hidden}")

@@ -98,6 +98,6 @@ def test_the_address_follows_the_widgets():
     assert not at.exception
     assert {name: said(at)[name] for name in ("checkpoint", "plane", "show", "image", "beside")} == {
         "checkpoint": "mnist-20d", "plane": "components", "show": "codes", "image": "3", "beside": "mnist-2d",
-    }  # fmt: skip
+    }
     at.selectbox(key="explore_model").select("").run()
     assert "beside" not in at.query_params

@@ -30,7 +30,7 @@ FILES = [  # what it is called, its bytes, its name
     ("JPEG 2000", b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(9), "x.jpg"), ("Windows icon", b"\0\0\1\0\1\0", "favicon.png"),
     ("DICOM", bytes(128) + b"DICM", "x"), ("program", b"MZ" + bytes(99), "x.png"), ("Targa", NOTHING, "x.tga"),
     ("a PNG", picture(1)[:60], "x"), ("a JPEG", picture(1, kind="JPEG")[:200], "x.png"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("what", "raw", "name"), FILES, ids=lambda value: value if isinstance(value, str) else "")

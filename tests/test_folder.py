@@ -282,7 +282,7 @@ SKIPPED = {
     "bomb": header_of(60_000, 60_000), "pdf": b"%PDF-1.4\n", "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
     "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>", "exe": b"MZ" + bytes(200), "nested": zipped(several()),
     "float tiff": saved(Image.new("F", (8, 8)), "TIFF"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", SKIPPED)
@@ -323,7 +323,7 @@ def changed(source: bytes, name: str, **fields) -> bytes:
     [({"flags": 1}, "encrypted"), ({"method": 99}, "compressed"), ({"method": 14}, "compressed"), ({"size": 5}, "damaged"),
      ({"size": 20 * 2**20}, "larger than 10 MB")],
     ids=str,
-)  # fmt: skip
+)
 def test_odd_entries_are_skipped(fields, reason):
     files = several() | {"odd.png": picture(1, (300, 300))}
     report = read_pictures(changed(zipped(files), "odd.png", **fields))[1]
@@ -417,7 +417,7 @@ QUIET = settings(deadline=None, max_examples=150, suppress_health_check=[HealthC
 
 
 @given(edits=st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), min_size=1, max_size=20),
-       cut=st.none() | st.integers(0, len(WHOLE)))  # fmt: skip
+       cut=st.none() | st.integers(0, len(WHOLE)))
 @QUIET
 def test_any_damage_gives_pictures_or_a_sentence(edits, cut):
     raw = bytearray(WHOLE)

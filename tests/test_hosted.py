@@ -45,7 +45,7 @@ def test_any_other_is_shared_whatever_the_page_is_called(asked, addresses):
     "headers",
     [{"Host": "lab.example.org"}, {"Host": "10.0.0.7:8501"}, {}, {"Host": ""}, {"Host": "localhost.example.org"},
      {"Host": "localhost", "X_Forwarded_For": "10.0.0.7"}, {"Host": "localhost", "Forwarded": "for=10.0.0.7"}],
-)  # fmt: skip
+)
 def test_behind_a_proxy_or_under_another_name_it_is_shared(asked, headers):
     assert asked(["127.0.0.1"], **headers)
 

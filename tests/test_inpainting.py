@@ -128,7 +128,7 @@ def test_the_median_is_that_of_a_loop():
                 float(x[1, 0, b, a])
                 for b in range(max(y - 1, 0), min(y + 2, 28)) for a in range(max(column - 1, 0), min(column + 2, 28))
                 if not mask[1, 0, b, a]
-            ]  # fmt: skip
+            ]
             expected = sorted(window)[(len(window) - 1) // 2] if window else math.nan
             assert got[1, 0, y, column].item() == pytest.approx(expected, nan_ok=True)
 
@@ -193,7 +193,7 @@ SQUARE = np.arange(12 * 9).reshape(12, 9)
         np.asfortranarray(SQUARE / 255),
     ],
     ids=["uint8", "one channel", "uint16", "float64", "float32", "every second", "transposed", "Fortran"],
-)  # fmt: skip
+)
 def test_a_picture_is_read_whatever_its_type_and_layout(array):
     array.flags.writeable = False
     before = array.copy()
@@ -215,7 +215,7 @@ def test_colours_come_first_and_alpha_goes():
     [np.zeros(5), np.zeros((2, 3, 2)), np.zeros((0, 5)), np.zeros((2, 2, 2, 2)), np.full((4, 4), 300.0), np.full((4, 4), -0.1),
      np.full((4, 4), np.nan), np.full((4, 4), np.inf), np.zeros((4, 4), complex), np.zeros((4, 4), np.int64),
      np.full((4, 4), "x"), np.full((4, 4), None)],
-)  # fmt: skip
+)
 def test_what_is_no_picture_is_refused(array):
     with pytest.raises(BadInput) as caught:
         read_picture(array)
@@ -230,7 +230,7 @@ TRUE = np.random.default_rng(0).random((12, 9)) < 0.4
     [TRUE, TRUE.astype(np.uint8), TRUE.astype(np.uint8) * 255, TRUE.astype(float), TRUE.astype(np.float64) * 255,
      TRUE[..., None], TRUE.astype(np.int64), np.asfortranarray(TRUE), np.repeat(TRUE, 2, 1)[:, ::2]],
     ids=["bool", "0/1", "0/255", "0.0/1.0", "0.0/255.0", "one channel", "int64", "Fortran", "every second"],
-)  # fmt: skip
+)
 def test_a_mask_is_read_whatever_it_is_written_in(array):
     array = array.copy(order="K")
     array.flags.writeable = False
@@ -402,7 +402,7 @@ def test_the_command_takes_some_methods_and_prints_a_table_for_people(small, cap
     "words",
     ["--images 0", "--images 10001", "--seed -1", "--corruption rust", "--corruption block:1e9", "--methods magic",
      "--methods telea --corruption gaussian:0.3", "--checkpoints /nowhere"],
-)  # fmt: skip
+)
 def test_a_bad_value_gives_exit_code_2_and_one_sentence(words, capsys):
     assert main(words.split()) == 2
     captured = capsys.readouterr()

@@ -21,4 +21,4 @@ def test_kernels_are_drawn_and_the_merge_slider_changes_the_energies(page, serve
         "([sentence, answers]) => document.querySelector('.st-key-ae_energy [data-testid=stText]').innerText !== sentence"
         " && document.querySelector('.st-key-ae_merge').innerText !== answers",
         arg=[before, answers],
-    )  # fmt: skip
+    )

@@ -242,7 +242,7 @@ def train(page: Page, epochs: int) -> None:
     page.wait_for_function(
         "done => document.querySelector('.st-key-train_status')?.innerText.startsWith(done)",
         arg=f"Done · {epochs} of {epochs} epochs",
-    )  # fmt: skip
+    )
 
 
 def test_train(page, server):

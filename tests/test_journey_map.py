@@ -29,7 +29,7 @@ def on_screen(page, points: np.ndarray) -> np.ndarray:
              return points.map(([x, y]) => [box.x + xaxis._offset + xaxis.d2p(x), box.y + yaxis._offset + yaxis.d2p(y)]);
            }""",
         [CHART, np.asarray(points, float).tolist()],
-    ))  # fmt: skip
+    ))
 
 
 def lasso(page, corners: np.ndarray) -> None:
@@ -53,7 +53,7 @@ def moved(page, before: float) -> float:
              return now !== before && now;
            }""",
         arg=[CHART, before],
-    ).json_value()  # fmt: skip
+    ).json_value()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_the_image_under_the_cursor_is_the_one_of_that_code(page, server, codes)
              return Array.from(canvas.getImageData(0, 0, 28, 28).data).filter((_, index) => index % 4 === 0);
            }""",
         HOVERED,
-    )  # fmt: skip
+    )
     original = data.load("mnist").test_images[lonely].numpy().ravel().astype(int)
     assert np.abs(np.array(shown) - original).mean() < 8  # packed with loss; another digit differs by some 40
     page.mouse.move(spot[0], 20)

@@ -38,7 +38,7 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
         "([row, before]) => { const now = [...document.querySelectorAll(row)].map(i => i.src);"
         " return now.length === before.length && now.filter((src, at) => src !== before[at]).length > 2 * 6 }",
         arg=[ROW, before],
-    )  # fmt: skip
+    )
     page.wait_for_function(f"() => ({SCORES})().length === 7")
     first = page.evaluate(SCORES)
     page.mouse.move(box["x"] + 60, box["y"] + 240)
@@ -49,7 +49,7 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
         f"(first) => {{ const now = ({SCORES})(); "
         "return now.length === 7 && now.filter((words, at) => words !== first[at]).length > 5 }",
         arg=first,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(("width", "across", "least"), [(1400, 8, 110), (400, 3, 100)])
@@ -66,7 +66,7 @@ def test_the_pictures_are_as_large_as_the_window_allows_and_in_line(page, server
             return cards.length === 8 && cards.every(large) && cards.every(inLine);
         }""",
         arg=[across, least],
-    )  # fmt: skip
+    )
     segments = "[...document.querySelectorAll('.st-key-restore_source *')]"
     page.wait_for_function(f"() => {segments}.every((part) => part.scrollWidth <= part.clientWidth + 1)")  # none is cut off
     page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")

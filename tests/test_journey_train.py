@@ -79,7 +79,7 @@ def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch_and_a_guest
     page.wait_for_function(
         "first => parseFloat(document.querySelector('[data-testid=stMetricValue]').innerText) < first",
         arg=shown_loss(page),
-    )  # fmt: skip
+    )
     page.click(".st-key-train_pause button")
     wait_for_status(page, "Paused")
     done = int(re.search(r"(\d+) of 1000 epochs", page.locator(STATUS).inner_text())[1])
@@ -87,7 +87,7 @@ def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch_and_a_guest
     page.wait_for_function(
         "done => document.querySelector('.st-key-train_status').innerText.startsWith(`Paused · ${done + 1} of 1000 epochs`)",
         arg=done,
-    )  # fmt: skip
+    )
 
     page.get_by_role("button", name="Share").click()
     link = page.locator(".st-key-train_link_look code").inner_text()

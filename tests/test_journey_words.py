@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 DRAWN = {  # what is there when a page has said everything
     "map": ".st-key-map_chart .legend", "explore": "[data-testid=latent-pad]", "data": ".st-key-data_balance .js-plotly-plot",
     "train": ".st-key-train_start",
-}  # fmt: skip
+}
 FOUND = f"""() => [...document.querySelectorAll('img, a, iframe, .katex, [data-testid=stIconMaterial]')].filter(it =>
     [it.src, it.href, it.closest('.katex')?.textContent].some(said => said?.includes('{MARK}'))).map(it => it.outerHTML)"""
 

@@ -15,13 +15,13 @@ SPLITS = [
     ("trainset", "testset"), ("train2017", "val2017"), ("seg_train", "seg_test", "seg_pred"), ("asl_train", "asl_test"),
     ("train_images", "test_images"), ("trainImages", "testImages"), ("1 train", "2 validation", "3 test"), ("val", "test"),
     ("Train Data", "Test Data"), ("train", "test", "unlabelled"), ("训练", "测试"),
-]  # fmt: skip
+]
 WHERE = {
     "in a folder": "pets/{split}/{kind}/{i}.png", "alone": "{split}/{kind}/{i}.png", "deep": "a/b/{split}/{kind}/{i}.png",
     "below the class": "{kind}/{split}/{i}.png", "below both": "pets/{kind}/{split}/{i}.png",
     "twice": "{split}/{split}/{kind}/{i}.png",
     "with a folder of pictures": "pets/{split}/images/{kind}/{i}.png",
-}  # fmt: skip
+}
 
 
 def names(pattern: str, splits=("",), kinds=("cat", "dog")) -> list[str]:
@@ -56,7 +56,7 @@ def test_a_split_of_flat_pictures_has_no_classes(splits):
     ("kinds", "why"),
     [(("train", "car", "plane"), "a vehicle"), (("valid", "broken"), "a verdict"), (("test", "control"), "a trial"),
      (("training", "match"), "sport")],
-)  # fmt: skip
+)
 def test_a_name_of_a_split_among_others_is_a_class(kinds, why):
     found = layout(names("{kind}/{i}.png", kinds=kinds))
     assert classes(list(found.names)) == tuple(sorted(kinds))
@@ -75,7 +75,7 @@ def test_their_own_split_is_kept_where_asked_and_the_seeded_one_is_the_default(t
     files = {
         f"pets/{side}/{kind}/{i}.png": picture(i + 100 * (kind == "dog"))
         for side, numbers in sides.items() for kind in ("cat", "dog") for i in numbers
-    }  # fmt: skip
+    }
     source = zipped(files)
     seeded, report = read_pictures(source, 8)
     assert len(seeded.test_images) == round(len(files) / 6)
@@ -110,7 +110,7 @@ def test_a_split_that_is_not_there_or_has_an_empty_side_is_refused():
 SIZES = [("32x32", "64x64"), ("16", "32", "64"), ("64px", "128px"), ("@1x", "@2x", "@3x"), ("icons@2x", "icons@3x"),
          ("hdpi", "xhdpi", "mdpi"), ("drawable-hdpi", "drawable-xhdpi"), ("small", "medium", "large"), ("32", "64px"),
          ("256×256", "512×512"), ("1x", "2x"), ("thumbnails", "originals"), ("16x16@2x", "32x32"),
-         ("32x32", "scalable")]  # fmt: skip
+         ("32x32", "scalable")]
 NUMBERS = [("001", "002", "003"), ("2019", "2020"), ("1", "2", "10"), ("fold_1", "fold_2"), ("2020-05-01", "2020-06-01")]
 
 

@@ -93,7 +93,7 @@ def points_of(at: AppTest, trace: int = 0) -> np.ndarray:
     drawn = figure_of(at)["data"][trace]
     return np.column_stack([
         np.frombuffer(base64.b64decode(drawn[axis]["bdata"]), drawn[axis]["dtype"]) for axis in "xy"
-    ])  # fmt: skip
+    ])
 
 
 def test_it_opens_on_the_codes_of_every_test_image_with_a_trace_a_class(here):
@@ -150,7 +150,7 @@ def numbers(at: AppTest, trace: int) -> np.ndarray:
 def test_what_streamlit_reports_becomes_the_selection_without_the_draws_of_the_prior(monkeypatch):
     monkeypatch.setattr(st, "session_state", {"map_chart": {"selection": {"points": [
         {"customdata": [7, 1.5, 2.5]}, {"customdata": {"0": 3, "1": 1.0, "2": 1.0}}, {"customdata": [120]},
-    ]}}})  # fmt: skip
+    ]}}})
     model = type("Model", (), {"recipe": type("Recipe", (), {"data": type("Data", (), {"digest": "d"})})})
     known = type("Known", (), {"images": np.zeros((100, 1, 2, 2))})
     map_gallery.select(model, known)
@@ -291,6 +291,6 @@ def test_unselected_points_stay_in_grey():
     figure = figures.projection_map(
         np.random.default_rng(0).normal(size=(6, 2)), np.array([0, 0, 1, 1, 1, 0]), ("a", "b"), ("x", "y"), {},
         selected=np.array([1, 4]),
-    )  # fmt: skip
+    )
     assert [list(trace.selectedpoints) for trace in figure.data] == [[1], [2]]
     assert all(trace.unselected.marker.color == "#9a9a9a" and trace.unselected.marker.opacity > 0 for trace in figure.data)

@@ -176,7 +176,7 @@ def conv_decoder() -> nn.Sequential:
         nn.ConvTranspose2d(2, 8, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(8), nn.SiLU(),
         nn.ConvTranspose2d(8, 3, (3, 5), stride=(2, 3), padding=(1, 2), output_padding=(1, 2)), nn.Tanh(),
         nn.Flatten(), nn.LayerNorm(3 * 16 * 24), nn.Sigmoid(),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
@@ -238,7 +238,7 @@ def test_geometry_agrees_with_linear_algebra(in_js, orthonormal):
     request = {
         "plane": {"id": "", "origin": plane.origin, "u": plane.u, "v": plane.v, "labels": ["x", "y"]},
         "z": z.tolist(), "distribution": {"mu": mu.tolist(), "sigma": sigma.tolist()}, "codes": pack(codes),
-    }  # fmt: skip
+    }
     got = in_js("geometry", request)
 
     inverse = np.linalg.pinv(basis)

@@ -43,7 +43,7 @@ def shade(light: str, depth: float, height: int, width: int) -> np.ndarray:
 def photograph(
     digit: np.ndarray | None, light: str = "even", depth: float = 0.4, *, paper=WHITE, ink=BLACK, lines=None, turned: float = 0,
     noise: float = 2, specks: int = 0, quality: int | None = None, share: float = 0.6, side: int = 360, seed: int = 0,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """uint8 (28, 28) written on paper (None: nothing), lit and photographed: RGB (side, 4/3 side, 3)."""
     random = np.random.default_rng(seed)
     height, width = side, side * 4 // 3
@@ -142,7 +142,7 @@ def test_paper_ink_and_camera_cost_next_to_nothing(kind):
     surface=st.sampled_from([(WHITE, BLACK), (GREY, BLACK), (YELLOW, BLUE), (PINK, RED), (BOARD, CHALK)]),
     lines=st.sampled_from([None, RULED, SQUARED]), turned=st.floats(-4, 4), noise=st.floats(0, 6),
     share=st.floats(0.35, 0.9), quality=st.sampled_from([None, 50, 85]), seed=st.integers(0, 9),
-)  # fmt: skip
+)
 def test_what_is_encoded_is_the_stroke_and_nothing_else(digit, surface, lines, **taken):
     paper, ink = surface
     if lines and paper is not WHITE:
@@ -204,7 +204,7 @@ def test_a_drawing_from_the_canvas_s_file_is_what_it_was():
 @given(
     height=st.integers(1, 300), width=st.integers(1, 300), kind=st.sampled_from(["noise", "one", "box", "ramp", "two"]),
     seed=st.integers(0, 10**6),
-)  # fmt: skip
+)
 def test_any_picture_becomes_an_image_or_a_sentence(height, width, kind, seed):
     random = np.random.default_rng(seed)
     picture = np.full((height, width, 3), random.integers(0, 256), np.uint8)

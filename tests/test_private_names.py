@@ -212,7 +212,7 @@ def test_streamlit_calls_its_elements_so(name):
 PUBLIC = {  # Dask's and Streamlit's modules that their documentation names
     "dask", "dask.system", "dask.config", "dask.utils", "distributed", "distributed.deploy", "distributed.system", "streamlit",
     "streamlit.typing", "streamlit_drawable_canvas",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
@@ -228,5 +228,5 @@ def test_only_one_module_says_private_names(path):
             ast.unparse(node) for node in ast.walk(tree)
             if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("_")
             and ast.unparse(node.value) not in ("self", "cls")
-        }  # fmt: skip
+        }
         assert of_others - {"os._exit"} == set()

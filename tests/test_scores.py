@@ -39,7 +39,7 @@ def test_inside_the_mask_they_are_those_of_a_loop(shape):
         differences = [
             float(restored[index, c, y, x]) - float(truth[index, c, y, x])
             for c in range(shape[1]) for y in range(shape[2]) for x in range(shape[3]) if mask[index, 0, y, x]
-        ]  # fmt: skip
+        ]
         error = sum(d * d for d in differences) / len(differences)
         assert got.psnr_hole[index].item() == pytest.approx(-10 * math.log10(error), abs=1e-6)
         assert got.error_hole[index].item() == pytest.approx(sum(map(abs, differences)) / len(differences))

@@ -146,7 +146,7 @@ def icon(seed: int, ink: tuple[int, ...]) -> bytes:
     [([(255, 255, 255)], "black"), ([(225, 225, 220)], "black"), ([(0, 0, 0)], "white"), ([(90, 90, 90)], "white"),
      ([(250, 210, 20)], "white"), ([(0, 0, 0), (255, 255, 255)], "grey")],
     ids=str,
-)  # fmt: skip
+)
 def test_the_paper_is_chosen_by_the_ink_once_for_the_set(inks, paper):
     files = {f"{i}.png": icon(i, inks[i % len(inks)]) for i in range(24)}
     images, report = read_pictures(zipped(files), 16)
@@ -186,7 +186,7 @@ def frames(kind: str) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "note"), [("GIF", "animated"), ("PNG", "animated"), ("WEBP", "animated"), ("TIFF", "several"), ("MPO", "several"),
                        ("AVIF", "several")],
-)  # fmt: skip
+)
 def test_several_frames_are_called_what_they_are(kind, note):
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow reads no AVIF")
@@ -245,7 +245,7 @@ def tiff(tags: dict[int, tuple[str, int, int]]) -> bytes:
      (tiff({50706: (1, 4, 0x101), 273: (4, 1, 300), 279: (4, 1, 256)}), "raw file"),
      (tiff({339: (3, 1, 2), 258: (3, 1, 16), 273: (4, 1, 300), 279: (4, 1, 256)}), "signed")],
     ids=["float", "32 bits", "tiles", "size", "raw", "signed"],
-)  # fmt: skip
+)
 def test_tiffs_that_are_not_read_say_why(raw, says):
     with pytest.raises(BadInput, match=says):
         one(raw)
@@ -265,7 +265,7 @@ DAMAGED = [
     frames("TIFF"), saved(Image.fromarray(scene(0, 3)), "TIFF", compression="tiff_lzw"),
     tiff16(scene(0, 3).astype(np.uint16) << 4), png16(scene(0, 3).astype(np.uint16) << 4), frames("MPO"),
     *([frames("AVIF")] if features.check("avif") else []),
-]  # fmt: skip
+]
 
 
 # What is wrong with a set.
@@ -283,7 +283,7 @@ def of_set(images: list[np.ndarray]) -> str:
      ([scene(i, 3) if i % 2 else np.full((16, 16, 3), 255, np.uint8) for i in range(9)], "5 of 9 pictures are blank"),
      ([scene(i // 3, 3) for i in range(9)], "only 3 differ")],
     ids=["alike", "blank", "black", "white", "half blank", "copies"],
-)  # fmt: skip
+)
 def test_a_set_from_which_nothing_can_be_learned_says_so(images, says):
     said = of_set(images)
     assert says in said

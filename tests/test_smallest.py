@@ -42,19 +42,19 @@ vaes = st.fixed_dictionaries({
     "architecture": st.sampled_from(list(ARCHITECTURES)),
     "likelihood": st.sampled_from(list(settings_of(VAEConfig)["likelihood"].choices)),
     "latent_dim": st.integers(1, 2), "hidden": st.just(8), "depth": st.just(1),
-})  # fmt: skip
+})
 damaged = st.fixed_dictionaries({"hidden": st.just(8), "corruption": st.sampled_from(list(CORRUPTIONS))})
 models = st.one_of(
     st.tuples(st.just("vae"), vaes), st.tuples(st.just("ae"), st.fixed_dictionaries({"hidden": st.integers(1, 3)})),
     st.tuples(st.sampled_from(["dae", "restorer"]), damaged),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 17), st.integers(1, 17)), model=models, training=st.integers(2, 9),
     batch=st.integers(1, 9), test=st.integers(1, 3), flip=st.booleans(), shift=st.integers(0, 3),
-)  # fmt: skip
+)
 def test_every_model_trains_on_every_shape_and_batch(shape, model, training, batch, test, flip, shift):
     kind, options = model
     images = small_set(shape, training, test)

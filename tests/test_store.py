@@ -376,7 +376,7 @@ def test_a_paused_run_that_nobody_looks_at_lets_go_of_its_pictures_as_it_goes(wo
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(1, 120), st.sampled_from(["own", "made", "shared", "run", "leave"])),
-                min_size=1, max_size=150))  # fmt: skip
+                min_size=1, max_size=150))
 def test_whatever_visitors_do_the_budget_holds(steps):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "_watch_over", lambda self: None)

@@ -35,7 +35,7 @@ def tiny_set(train_images: int = 300, test_images: int = 100) -> ImageSet:
     parts = (
         digits.train_images[:train_images], digits.train_labels[:train_images],
         digits.test_images[:test_images], digits.test_labels[:test_images],
-    )  # fmt: skip
+    )
     digest = hashlib.sha256(f"{train_images} {test_images}".encode()).hexdigest()
     return ImageSet("tiny", *parts, classes=digits.classes, digest=digest)
 
@@ -495,7 +495,7 @@ BAD_SETTINGS = [
     {"lr": 0}, {"lr": -1e-3}, {"lr": 1e9}, {"lr": math.nan}, {"lr": math.inf}, {"lr": "1e-3"},
     {"kl_warmup": -1}, {"kl_warmup": math.nan}, {"seed": -1}, {"seed": 2**31}, {"seed": 0.5},
     {"schedule": "cosine"}, {"device": "tpu"}, {"precision": "fp16"}, {"device": ""}, {"schedule": None},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("values", BAD_SETTINGS, ids=str)
@@ -808,7 +808,7 @@ def test_two_processes_tell_the_losses_of_one(tmp_path):
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for rank in "01"
-    ]  # fmt: skip
+    ]
     try:
         outputs = [process.communicate(timeout=200) for process in processes]
     finally:

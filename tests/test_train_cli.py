@@ -88,7 +88,7 @@ def test_the_checkpoint_is_the_model_that_the_last_line_told_of(tmp_path, capsys
     assert len(opened.recipe.epochs) == 2
     assert sorted(path.name for path in (tmp_path / "my run").iterdir()) == [
         "actual", "checkpoint.json", "checkpoint.safetensors", "recon", "samples", "state.json", "state.safetensors"
-    ]  # fmt: skip
+    ]
 
 
 def test_the_command_in_the_recipe_trains_the_same_model_again(tmp_path, capsys):
@@ -124,7 +124,7 @@ def test_real_mnist_is_learned_in_one_epoch(tmp_path, capsys):
     code, out, _ = run(
         capsys, "--data", "mnist", "--hidden", "64", "--latent-dim", "8", "--epochs", "1", "--batch-size", "500",
         "--lr", "8e-3", "--precision", "fp32", "--device", "cpu", "--out", tmp_path / "r", "--json",
-    )  # fmt: skip
+    )
     assert code == 0
     record = json.loads(out[0])
     assert 100 < record["test_loss"] < 200  # 784 ln 2 = 543 before
@@ -286,7 +286,7 @@ def test_one_cycle_is_stretched_over_all_epochs_and_that_is_said(tmp_path, capsy
         ("--likelihood gaussian", ["--likelihood bernoulli, not gaussian"]), ("--overwrite", ["--overwrite"]),
         ("--init somewhere", ["--init"]),
     ],
-)  # fmt: skip
+)
 def test_what_differs_from_the_run_is_named_and_nothing_is_touched(shared_run, capsys, words, named):
     before = {path: path.read_bytes() for path in shared_run.rglob("*.*")}
     sentence = assert_refused(*run(capsys, "--data", "digits", "--resume", "--json", "--out", shared_run, *words.split()))
@@ -409,7 +409,7 @@ BAD = [
     "--hidden 1000000", "--depth 0", "--depth 99", "--seed -1", "--seed 99999999999", "--kl-warmup -1", "--kl-warmup nan",
     "--kind gan", "--kind ae", "--kind restorer", "--corruption dropout:0.5",
     "--unknown", "--epochs", "surplus", "--title " + "x" * 201,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad[:40])
@@ -424,7 +424,7 @@ PLAIN = ["--data", "digits", "--epochs", "1", "--precision", "fp32", "--device",
 @pytest.mark.parametrize(
     "words", ["--kind ae --beta 2", "--kind ae --depth 2", "--kind dae --corruption rust", "--kind restorer --hidden 4",
               "--kind dae --latent-dim 3", "--kind ae --kl-warmup 1"],
-)  # fmt: skip
+)
 def test_what_a_kind_of_model_does_not_have_is_refused(tmp_path, capsys, words):
     assert_refused(*run(capsys, *PLAIN, "--out", tmp_path / "r", *words.split()))
     assert list(tmp_path.iterdir()) == []
@@ -580,7 +580,7 @@ def test_a_bad_value_in_a_shell_shows_no_traceback(tmp_path):
     done = subprocess.run(
         command(*QUICK, "--out", tmp_path / "r", "--lr", "1e9"),
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    )
     assert_refused(done.returncode, done.stdout.splitlines(), done.stderr.splitlines())
 
 
@@ -633,7 +633,7 @@ def test_torchrun_of_the_command_gives_one_set_of_lines_and_one_checkpoint(tmp_p
     done = subprocess.run(
         [*launcher, *arguments, "--out", str(tmp_path / "two")],
         cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     _, alone, _ = run(capsys, *arguments, "--out", tmp_path / "one")
     shared = [line for line in done.stdout.splitlines() if line.startswith("{")]
@@ -680,7 +680,7 @@ def test_an_array_in_a_file_is_trained_on_when_told_how_and_resumed(home, capsys
     assert err[:3] == [
         "30 pictures were read.", "They are of 3 classes, 10 each.",
         "Their values are float32 from -1 to 1, of which -1 is black and 1 white.",
-    ]  # fmt: skip
+    ]
     recipe = checkpoint.open_file(home / "r" / "checkpoint").recipe
     assert (recipe.data.name, recipe.data.classes) == ("file:mine", ["0", "1", "2"])
     assert recipe.config["image_shape"] == [1, 9, 8]

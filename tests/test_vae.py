@@ -301,7 +301,7 @@ BAD_CONFIGS = [
     {"beta": -0.1}, {"beta": 1e12}, {"beta": math.nan}, {"beta": math.inf}, {"beta": "1"},
     {"image_shape": (28, 28)}, {"image_shape": (1, 0, 28)}, {"image_shape": (5, 28, 28)}, {"image_shape": (1, 28, 129)},
     {"image_shape": (1, 28.0, 28)}, {"image_shape": (1, 28, 28, 1)}, {"binarize": "no"},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("values", BAD_CONFIGS, ids=str)

@@ -30,12 +30,12 @@ TRICKS = [
     f"![{MARK}](http://{MARK}.invalid/y.png)", f"<img src=http://{MARK}.invalid/x>", f"[{MARK}](javascript:alert(1))",
     f":material/home: {MARK}", f":red[{MARK}]", f"${MARK}$", f"`{MARK}` ``{MARK}`` ", f"# {MARK}", f"%{{x}} {MARK}",
     f"<a href='http://{MARK}.invalid'>b</a>", f"http://{MARK}.invalid -> :smile:",
-]  # fmt: skip
+]
 NAME = "![evil](y) <b>evil :red[evil] `evil` $evil$"  # what a file may be called too
 AS_TEXT = {  # element and field in which Streamlit shows words as they are (tried in a browser below)
     "Text.body", "Code.code_text", "Selectbox.options", "Selectbox.raw_value", "MultiSelect.options", "MultiSelect.raw_values",
     "ImageList.imgs.alt", "PlotlyChart.alt", "BidiComponent.mixed.json", "BidiComponent.json", "DownloadButton.url",
-}  # fmt: skip
+}
 MADE: dict[tuple[str, str], bytes] = {}
 NOT_SHOWN = re.compile(r"\.(id|element_id|key|widget_id)$")
 

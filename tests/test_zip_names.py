@@ -19,7 +19,7 @@ ANIMALS = {
     "Greek": ["γάτα", "σκύλος"], "Hebrew": ["חתול", "כלב"], "Japanese": ["猫", "犬", "ネコ", "表"],
     "Chinese": ["猫", "狗", "苹果"], "Traditional": ["貓", "狗", "香蕉"], "Korean": ["고양이", "강아지"],
     "Czech": ["kočka", "žába", "kůň"],
-}  # fmt: skip
+}
 WRITTEN = [
     (language, codec)
     for codecs, languages in {
@@ -29,7 +29,7 @@ WRITTEN = [
         "cp949": ["Korean"], "cp852": ["Czech"],
     }.items()
     for codec in codecs.split() for language in languages
-]  # fmt: skip
+]
 
 
 def unmarked(names: dict[str, bytes], codec: str, extra=lambda raw, name: b"") -> bytes:

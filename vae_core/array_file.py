@@ -47,7 +47,7 @@ def is_array_file(name: str) -> bool:
 def read_arrays(
     source: Path | bytes, name: str | None = None, seed: int = 0, pixels: str | None = None, layout: str | None = None,
     each: Callable[[int, int], None] = lambda done, of: None,
-) -> tuple[ImageSet, Report]:  # fmt: skip
+) -> tuple[ImageSet, Report]:
     """The pictures in `source` (a path, or bytes of a file called `name`), and what was done.
 
     `pixels` and `layout` are those of `arrays.images_of`. A seeded sixth is the test set. `each(done, of)` is told bytes of a
@@ -69,7 +69,7 @@ def read_arrays(
     report = Report(
         count, (), 0, 0, 0, 0, {title: kept[label] for label, title in enumerate(classes)}, depth=_sentence(found),
         named=raw.said, faults=faults_of(sides), ranges=found.ranges, layouts=found.layouts,
-    )  # fmt: skip
+    )
     return parts, report
 
 
@@ -86,7 +86,7 @@ def _converted(raw: Raw, name: str, pixels: str | None, layout: str | None) -> t
         raise Untold(
             f"{raw.outlier}, and pixels of a .csv file are 0..255; {way}.", "pixels", untold.choices, untold.about, untold.some,
             untold.told, f"{raw.outlier}.",
-        ) from untold  # fmt: skip
+        ) from untold
     _check_limits(images.shape, name)
     return images, found
 

@@ -87,7 +87,7 @@ def make_recipe(model: Model, title: str, data, training: dict, command: str, ep
         schema_version=SCHEMA_VERSION, kind=model.config.kind, title=title, config=json.loads(json.dumps(asdict(model.config))),
         data=DataRecipe(name=data.name, digest=data.digest, classes=list(data.classes)), training=training,
         command=command, versions=versions, epochs=epochs, metrics=metrics,
-    )  # fmt: skip
+    )
 
 
 def numbers(model: Model) -> dict[str, Tensor]:

@@ -228,7 +228,7 @@ def damage_to_undo(default: str):
         "Every training image is damaged anew whenever it is used. Others can be typed, as in dropout:0.9.", parse=parse,
         suggested=("dropout:0.5", "dropout:0.25", "salt-pepper:0.1", "gaussian:0.3", "block:10", "stroke", "half", "mixed"),
         place="first",
-    )  # fmt: skip
+    )
 
 
 def merge(one: Tensor, other: Tensor, share: float | None = 0.5) -> Tensor:

@@ -92,7 +92,7 @@ def load(name: str) -> ImageSet:
 def image_set(
     name: str, train_images, train_labels, test_images, test_labels, classes, factors=(), train_factors=None, test_factors=None,
     *, pixels: str | None = None, layout: str | None = None,
-) -> ImageSet:  # fmt: skip
+) -> ImageSet:
     """An ImageSet from arrays or tensors, with its digest; labels are numbers of classes, or None.
 
     Pictures are uint8 (N, C, H, W), (N, H, W), (N, H, W, C) or rows (N, H * W). Of other types than bytes `pixels` says which

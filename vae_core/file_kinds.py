@@ -24,7 +24,7 @@ MAGIC = [  # (offset, bytes, kind); the first that fits
     (0, b"MZ", "program"), (0, b"\x7fELF", "program"), (0, b"\x93NUMPY", "NumPy file"), (0, b"\x89HDF", "HDF5 file"),
     (0, b"\0\5\x16\7", "file of a Mac's own"), (0, b"L\0\0\0\1\x14\2\0", "Windows shortcut"),
     (0, b"version https://git-lfs", "pointer of Git LFS"),
-]  # fmt: skip
+]
 BRANDS = {"AVIF": b"avif avis", RAW: b"crx ", "HEIC": b"heic heix hevc hevx heim heis hevm hevs mif1 msf1 heif"}
 NAMED = {  # suffixes of what is not read, where its bytes do not tell
     "HEIC": "heic heif hif", "SVG": "svg svgz", "PDF": "pdf", "Illustrator file": "ai", "EPS": "eps ps",
@@ -36,12 +36,12 @@ NAMED = {  # suffixes of what is not read, where its bytes do not tell
     "video": "mp4 m4v mov avi mkv webm wmv flv mpg mpeg 3gp mts ogv", "sound": "mp3 wav flac ogg m4a aac",
     "Office document": "doc docx xls xlsx ppt pptx odt ods odp rtf pages numbers key",
     ARCHIVE: "zip 7z rar gz tgz xz bz2 tar zst", "program": "exe dll so dylib app apk",
-}  # fmt: skip
+}
 SUFFIXES = {suffix: kind for kind, suffixes in NAMED.items() for suffix in suffixes.split()}
 PICTURES = {
     "HEIC", "JPEG XL", "JPEG 2000", "Windows icon", "Mac icon", "Targa", "PCX", "DDS", "OpenEXR", "Radiance HDR", "Netpbm",
     "QOI", "BPG", "BigTIFF", "Photoshop file", "GIMP file", RAW, "DICOM", "FITS", "NIfTI",
-}  # fmt: skip
+}
 DRAWINGS = {"SVG", "PDF", "EPS", "Illustrator file", "Office document", "DjVu file", "Windows metafile"}
 # What lies beside pictures and says something of them, or of how they came to be: never read.
 BESIDE = """

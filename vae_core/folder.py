@@ -32,7 +32,7 @@ FORMATS = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 def read_pictures(
     source: Path | bytes, image_size: int = 32, fit: str = "crop", name: str | None = None, seed: int = 0,
     each: Callable[[int, int], None] = lambda done, of: None, split: str = "seeded", class_level: int | None = None,
-) -> tuple[ImageSet, Report]:  # fmt: skip
+) -> tuple[ImageSet, Report]:
     """The pictures in `source` (a folder, or a zip file as path or bytes) as image_size x image_size, and what was done.
 
     uint8, three channels, or one where every picture is grey. `fit` is crop (the middle square) or letterbox (all of it, on
@@ -109,7 +109,7 @@ def _read(
         {title: kept[label] for label, title in enumerate(classes)}, counts["several"], dict(beside), paper, depth,
         found.alphabet, folders.levels, level, folders.default, folders.asked, tuple(folders.sentences(level)),
         _in_roles(folders) if folders.has_split else {}, folders.tests, split, faults,
-    )  # fmt: skip
+    )
     return parts, report
 
 

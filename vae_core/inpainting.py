@@ -108,7 +108,7 @@ def restore(
 
 def posterior(
     model: Model, image: Tensor, mask: Tensor, progress: Callable[[float], None] = lambda share: None
-) -> Found:  # fmt: skip
+) -> Found:
     """What a VAE makes of the known pixels of images (N, C, H, W): the search of latent_search.py, begun at Navier-Stokes."""
     return search(model, opencv(blank(image, mask), mask, "navier-stokes"), mask, progress=progress)
 

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
             else:
                 hole = "" if line["psnr_hole"] is None else f"{line['psnr_hole']:6.2f} dB in the holes, "
                 print(f"{line['method']:14}{hole}{line['psnr_image']:6.2f} dB over the image, SSIM {line['ssim_image']:.3f}, "
-                      f"{line['ms_per_image']:.2f} ms an image", flush=True)  # fmt: skip
+                      f"{line['ms_per_image']:.2f} ms an image", flush=True)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2

@@ -25,7 +25,7 @@ ROLES = {
     "validationset devset 验证",
     "test": "test tests testing testset testingset eval evaluate evaluation evalset holdout heldout hold unseen prueba pruebas "
     "teste тест 测试",
-}  # fmt: skip
+}
 ROLE_OF = {word: role for role, words in ROLES.items() for word in words.split()}
 FILLERS = """
     set sets data dataset image images img imgs picture pictures pics photo photos jpg jpeg png split splits sample samples out

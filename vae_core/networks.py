@@ -147,7 +147,7 @@ def _course_convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tup
 # (image shape, latent dimension, hidden, depth) -> encoder, decoder
 BUILDERS: dict[str, Callable[[Shape, int, int, int], tuple[nn.Sequential, nn.Sequential]]] = {
     "mlp": _mlps, "residual": _residuals, "conv": _convs, "conv-course": _course_convs,
-}  # fmt: skip
+}
 
 
 def weights(architecture: str, shape: Shape, latent_dim: int, hidden: int, depth: int) -> int:

@@ -92,7 +92,7 @@ class TSNE:
             raise BadInput(
                 f"With {len(codes):,} points the perplexity can be 1 to {int(most)}, not {perplexity:g}."
                 if most >= 1 else f"t-SNE needs at least 4 points, there are {len(codes)}."
-            )  # fmt: skip
+            )
         self.codes = np.asarray(codes, np.float64)
         self.perplexity, self.seed, self.threads = perplexity, seed, threads
         self._embedding = None
@@ -117,7 +117,7 @@ class TSNE:
             self._embedding.optimize(
                 steps, exaggeration=EXAGGERATION if iteration < EXAGGERATED else None, momentum=0.8, inplace=True,
                 negative_gradient_method=self._gradient(self._embedding),
-            )  # fmt: skip
+            )
             iteration += steps
             yield Layout(iteration, np.asarray(self._embedding, np.float32), float(self._embedding.kl_divergence))
 

@@ -66,7 +66,7 @@ class Report:
             (self.animated, "animated: the first frame was taken"),
             (self.several, "of several pages or pictures: the first was taken"),
             (self.turned, "turned upright as their EXIF says"), (len(self.skipped), "skipped"),
-        ):  # fmt: skip
+        ):
             if count:
                 said.append(f"{count:,} {what}.")
         if self.depth:

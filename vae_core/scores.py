@@ -31,7 +31,7 @@ def scores(restored: Tensor, truth: Tensor, mask: Tensor) -> Scores:
     return Scores(
         decibels(_mean(squared, inside)), decibels(_mean(squared)), ssim(restored, truth),
         _mean(absolute, inside), _mean(absolute),
-    )  # fmt: skip
+    )
 
 
 def decibels(squared_error: Tensor) -> Tensor:

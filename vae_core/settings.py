@@ -84,7 +84,7 @@ def settings_of(config: type) -> dict[str, Setting]:
     return {
         each.name: Setting(each.name, kind=_kind(each.type), default=each.default, **each.metadata["setting"])
         for each in fields(config) if "setting" in each.metadata
-    }  # fmt: skip
+    }
 
 
 def check(config: object) -> None:

@@ -44,7 +44,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 LONGEST = 4000  # letters of the command that a recipe keeps
 READING_OPTIONS = {  # of people's own pictures
     "folder:": ("image_size", "fit", "split_seed", "split", "class_level"), "file:": ("split_seed", "pixels", "layout"),
-}  # fmt: skip
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", default="mnist", metavar="NAME",
         help=f"{', '.join(data.NAMES)}, folder:PATH: a folder or zip file, or file:PATH: an array in .npz, .npy or .csv",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--image-size", type=int, default=32, metavar="PIXELS", help="a side of the pictures of a folder: 32, 64"
     )
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--class-level", type=int, metavar="N",
         help="which level of folders that differ names the classes, from 1; 0: none (default: the first of words)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--pixels", metavar="LOW..HIGH", help=f"of arrays in a file: the values of black and white, as in {', '.join(COMMON)}"
     )
@@ -142,7 +142,7 @@ def _add(parser: argparse.ArgumentParser, each: Setting, about: str, default: ob
     parser.add_argument(
         option, type=each.kind, default=default, metavar=(each.unit or each.field.rsplit("_")[-1]).upper(),
         help=f"{about} ({', '.join(words)})" if words else about,
-    )  # fmt: skip
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -272,7 +272,7 @@ def _from_folder(path: Path, arguments: argparse.Namespace) -> tuple[data.ImageS
     images, report = folder.read_pictures(
         path, arguments.image_size, arguments.fit, seed=arguments.split_seed, split=arguments.split,
         class_level=arguments.class_level,
-    )  # fmt: skip
+    )
     hints = ["--split own keeps their own split."] if report.own_split and report.split == "seeded" else []
     hints += ["--class-level N takes another level, 0 none."] if len(report.levels) > 1 or report.asked else []
     return images, [*report.sentences(), *hints, *(f"{name!r}: {reason}" for name, reason in report.skipped[:10])]
@@ -322,7 +322,7 @@ def _resumed(out: Path, said: dict, images: data.ImageSet, main_process: bool) -
             "Its learning rate stays constant." if state.config.schedule == "constant" else
             f"Its cycle is stretched: the learning rate is now that of one cycle over {asked} epochs, and the losses are not "
             f"those of a run that was begun with {asked}."
-        )  # fmt: skip
+        )
     elif state.finished:
         told = f"The run in {out.name} has done its {before} epochs; give a larger --epochs to go on."
     if told and main_process:

@@ -72,7 +72,7 @@ class TrainState:
             "kind": self.model.config.kind, "model": asdict(self.model.config), "training": asdict(self.config),
             "data": self.data_digest, "data_name": self.data_name, "steps": self.steps, "seconds": self.seconds,
             "epochs": [epoch.flat() for epoch in self.epochs],
-        }  # fmt: skip
+        }
 
     def save(self, folder: Path) -> None:
         """Write state.safetensors, and state.json for people, into `folder`, atomically."""

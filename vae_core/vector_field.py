@@ -43,7 +43,7 @@ class ToyDenoiser(nn.Module):
 def fit_denoiser(
     points: Tensor, sigma: float = SIGMA, steps: int = STEPS, seed: int = 0,
     each: Callable[[int, ToyDenoiser], bool] = lambda step, model: True,
-) -> ToyDenoiser:  # fmt: skip
+) -> ToyDenoiser:
     """A denoiser that learns to undo Gaussian noise on points (N, 2).
 
     `each(step, model)` is called after every step, from 1, and says whether to go on.

@@ -66,7 +66,7 @@ class Watch:
         return {
             "points": points.astype(np.float32), "explained": self.plane and self.plane.explained,
             "reconstructions": recon, "samples": samples,
-        }  # fmt: skip
+        }
 
     @torch.no_grad()
     def pictures(self) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +95,7 @@ def grids(epoch: int, actual: np.ndarray, recon: np.ndarray, samples: np.ndarray
     images = {"actual": actual, "recon": recon, "samples": samples}
     return {
         f"{name}/{epoch:02d}.png": png(sheet(part, COLUMNS[name])) for name, part in images.items() if len(part)
-    }  # fmt: skip
+    }
 
 
 def save_grids(folder: Path, epoch: int, watch: Watch) -> None:

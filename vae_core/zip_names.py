@@ -15,10 +15,10 @@ UTF8_MARK = 0x800
 UNICODE_PATH = 0x7075  # Info-ZIP's extra field of a name in UTF-8 (APPNOTE 4.6.9)
 SAMPLE = 2000  # different names that are looked at to tell the code page
 LATIN = {"cp437": "Western", "cp850": "Western", "cp1252": "Western", "cp852": "Central European",
-         "cp1250": "Central European", "cp1254": "Turkish"}  # fmt: skip
+         "cp1250": "Central European", "cp1254": "Turkish"}
 OTHERS = {"cp866": "Cyrillic", "cp1251": "Cyrillic", "cp932": "Japanese", "gb18030": "Chinese", "big5": "Chinese",
           "cp949": "Korean", "cp737": "Greek", "cp1253": "Greek", "cp862": "Hebrew", "cp1255": "Hebrew",
-          "cp1256": "Arabic"}  # fmt: skip
+          "cp1256": "Arabic"}
 FREQUENT = "éèàäöüáíóúñçãåøæêßâôš"  # in Western and Northern European languages together
 RARE = "îùûëïìòõœýÿžčřěůćőűčłąęśżźńğışățșďťňĺľŕđ"
 SIGNS = "°²³½¼µºª·’–—"
@@ -75,7 +75,7 @@ def _known(encoding: str | None) -> str | None:
     """chardet's name of an encoding as one of OTHERS."""
     names = {"ibm866": "cp866", "windows-1251": "cp1251", "shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030",
              "euc-kr": "cp949", "windows-1253": "cp1253", "windows-1255": "cp1255", "windows-1256": "cp1256",
-             "big5hkscs": "big5"}  # fmt: skip
+             "big5hkscs": "big5"}
     name = (encoding or "").lower()
     return names.get(name, name if name in OTHERS else None)
 

@@ -17,7 +17,7 @@ from streamlit.typing import UploadedFile
 __all__ = [
     "BACKEND", "JS", "STATIC", "StreamlitPage", "Surprise", "came_by_history", "component_address", "has_old_pages", "index",
     "is_connected", "module_of", "no_old_pages", "quiet_spinners", "remove_upload", "session", "settings_of",
-]  # fmt: skip
+]
 STATIC = Path(streamlit.__file__).parent / "static"
 JS = "./static/js/"  # below STATIC, and in an address
 LINKS = 20  # modules that Streamlit's page names, at least

@@ -176,7 +176,7 @@ def _codes(model: Checkpoint) -> Codes:
     return Codes(
         model.model, image_set.name, image_set.digest, is_own(model), images, labels, image_set.classes, mu, sigma, kl,
         _meanings(mu, image_set),
-    )  # fmt: skip
+    )
 
 
 def _encode(model: Model, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -30,7 +30,7 @@ class Request(NamedTuple):
 
 def computed(
     request: Request, progress: Callable[[dict], tuple[float, str]], draw: Callable[[dict], None], nothing: dict | None = None
-) -> None:  # fmt: skip
+) -> None:
     """Draw it. `progress` makes a share from 0 to 1 and words of what was told, `draw` shows what was told or returned, and
     `nothing`, where there is that, as long as nothing is."""
     analysis = analyses().find(request.key, visitor())

@@ -37,13 +37,13 @@ def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int,
             "type": "scatter", "x": points[:, 0], "y": trained[term], "name": "training batches", "mode": "lines",
             "line": {"color": TRAIN, "width": 1.5}, "legendgroup": "train", "showlegend": number == 1,
             "xaxis": f"x{axis}", "yaxis": f"y{axis}", "hovertemplate": "%{y:.2f} nats<extra>train</extra>",
-        })  # fmt: skip
+        })
         data.append({
             "type": "scatter", "x": [record["epoch"] for record in epochs], "y": tested, "name": "test set",
             "mode": "lines+markers", "line": {"color": TEST, "width": 2}, "marker": {"size": 7, "symbol": "diamond"},
             "legendgroup": "test", "showlegend": number == 1, "xaxis": f"x{axis}", "yaxis": f"y{axis}",
             "hovertemplate": "%{y:.2f} nats<extra>test</extra>",
-        })  # fmt: skip
+        })
         layout[f"xaxis{axis}"] |= {"title": {"text": "epoch"}, "range": [0, total_epochs], "nticks": 6}
         shown = np.concatenate([trained[term][len(points) // 20 :], tested])
         if len(shown):  # the first batches are so high that the rest would look flat
@@ -54,7 +54,7 @@ def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int,
     layout |= {
         "height": 260, "margin": {"l": 10, "r": 10, "t": 60, "b": 10}, "uirevision": "loss",
         "legend": {"orientation": "h", "y": 1.4, "x": 0, "xanchor": "left"},
-    }  # fmt: skip
+    }
     return go.Figure({"data": data, "layout": layout})
 
 
@@ -92,7 +92,7 @@ def latent_map(
             "type": "scattergl", "x": own[:, 0], "y": own[:, 1], "name": in_chart(name), "mode": "markers",
             "hovertemplate": "%{x:.2f}, %{y:.2f}" + NAMED,
             "marker": {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
-        })  # fmt: skip
+        })
         if _fit_on_map(classes):
             names.append(_name_at_centre(name, own, colour))
     if latent_dim > 2:
@@ -108,14 +108,14 @@ def latent_map(
         "legend": {
             "itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center"
         },
-    }})  # fmt: skip
+    }})
 
 
 def projection_map(
     points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], titles: tuple[str, str],
     terms: dict[str, np.ndarray], shade: tuple[str, np.ndarray] | None = None, draws: np.ndarray | None = None,
     selected: np.ndarray | None = None, equal: bool = True, revision: str = "",
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """Every test image as a point, (N, 2): a shape and a colour a class, its name at its centre.
 
     `terms` (name -> (N,) nats) stand in the label under the cursor; customdata starts with the number of the image. `shade`
@@ -140,7 +140,7 @@ def projection_map(
             "selectedpoints": None if chosen is None else np.flatnonzero(chosen[own]).tolist(),
             "selected": {"marker": {"opacity": 0.95}}, "unselected": {"marker": {"color": "#9a9a9a", "opacity": 0.22}},
             "hovertemplate": "image %{customdata[0]}" + label + NAMED,
-        })  # fmt: skip
+        })
         if _fit_on_map(classes):
             names.append(_name_at_centre(name, points[own], colour if shade is None else "#444450"))
     if draws is not None:
@@ -150,7 +150,7 @@ def projection_map(
             "marker": {"color": "#d81b9c", "symbol": "circle-open", "size": 6, "opacity": 0.9, "line": {"width": 1.2}},
             "hovertemplate": "a draw of the prior, decoded and encoded again<extra></extra>",
             "unselected": {"marker": {"opacity": 0.8}},
-        })  # fmt: skip
+        })
     axis = {"zeroline": True, "constrain": "domain"}
     layout = {
         "xaxis": axis | {"title": {"text": titles[0]}},
@@ -158,13 +158,13 @@ def projection_map(
         "height": 560, "margin": {"l": 10, "r": 10, "t": 34, "b": 10}, "uirevision": revision, "annotations": names,
         "dragmode": "lasso", "hovermode": "closest", "showlegend": draws is not None or 0 < len(classes) <= MOST_NAMED,
         "legend": {"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
-    }  # fmt: skip
+    }
     if shade is not None:
         low, high = np.percentile(shade[1], [1, 99]).tolist()
         layout["coloraxis"] = {
             "colorscale": "Viridis", "cmin": low, "cmax": max(high, low + 1e-6),
             "colorbar": {"title": {"text": shade[0], "side": "right"}, "thickness": 12},
-        }  # fmt: skip
+        }
     return go.Figure({"data": data, "layout": layout})
 
 
@@ -175,7 +175,7 @@ def dimension_bars(values: np.ndarray, measure: str, unit: str) -> go.Figure:
     figure.add_bar(
         x=[f"z{d + 1}" for d in order], y=values[order], marker={"color": TRAIN},
         hovertemplate="%{x}: %{y:.2f}" + unit + "<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_layout(
         height=170, margin={"l": 10, "r": 10, "t": 10, "b": 10}, yaxis_title=measure + "," * bool(unit) + unit, bargap=0.25
     )
@@ -189,7 +189,7 @@ def class_bars(balance: dict[str, int]) -> go.Figure:
     figure = go.Figure(go.Bar(
         x=list(balance.values()), y=rows, orientation="h", marker={"color": TRAIN}, customdata=[*map(in_chart, balance)],
         hovertemplate="%{x:,} pictures<extra>%{customdata}</extra>",
-    ))  # fmt: skip
+    ))
     figure.update_yaxes(tickvals=rows, ticktext=names, autorange="reversed", automargin=True)
     figure.update_layout(
         height=60 + max(110, 20 * len(names)), margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="pictures", bargap=0.25
@@ -203,7 +203,7 @@ def _name_at_centre(name: str, points: np.ndarray, colour: str) -> dict:
     return {
         "x": centre[0], "y": centre[1], "text": f"<b>{in_chart(name)}</b>", "showarrow": False,
         "font": {"size": 15, "color": "#ffffff"}, "bgcolor": colour, "borderpad": 2, "opacity": 0.9,
-    }  # fmt: skip
+    }
 
 
 def _fit_on_map(classes: list[str] | tuple[str, ...]) -> bool:
@@ -232,7 +232,7 @@ def rate_distortion(points: dict[str, list[tuple[str, float, float]]]) -> go.Fig
     figure.add_scatter(
         x=across, y=best - across, mode="lines", line={"color": "#9a9a9a", "dash": "dot", "width": 1.5},
         name=f"-ELBO {best:.1f}: the best here", hoverinfo="skip",
-    )  # fmt: skip
+    )
     margin = 0.15 * np.ptp(distortions) + 2
     figure.update_yaxes(range=[distortions.min() - margin, distortions.max() + margin])
     for index, (name, own) in enumerate(points.items()):
@@ -244,12 +244,12 @@ def rate_distortion(points: dict[str, list[tuple[str, float, float]]]) -> go.Fig
             name=in_chart(name), line={"color": colour, "width": 2},
             marker={"symbol": shape, "size": 10}, cliponaxis=False,
             hovertemplate="%{text}<br>KL %{x:.1f} nats<br>recon %{y:.1f} nats<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_layout(
         height=380, margin={"l": 10, "r": 10, "t": 10, "b": 10}, uirevision="rate",
         xaxis_title="rate: KL, nats per image", yaxis_title="distortion: recon, nats per image",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
+    )
     figure.update_xaxes(rangemode="tozero")
     return figure
 
@@ -260,7 +260,7 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
     figure = make_subplots(
         rows=rows, cols=columns, subplot_titles=[in_chart(title) for title, *_ in maps], horizontal_spacing=0.04,
         vertical_spacing=0.12 / rows,
-    )  # fmt: skip
+    )
     finite = [points for _, points, _ in maps if len(points) and np.isfinite(points).all()]
     extent = _round_up(max((np.percentile(np.abs(points), 99.5) for points in finite), default=1.0))
     for number, (_, points, labels) in enumerate(maps):
@@ -272,7 +272,7 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
                 x=own[:, 0], y=own[:, 1], name=in_chart(name), mode="markers", legendgroup=str(index), showlegend=number == 0,
                 hovertemplate="%{x:.2f}, %{y:.2f}" + NAMED,
                 marker={"color": colour, "symbol": symbol, "size": 4, "opacity": 0.7}, row=row, col=column,
-            )  # fmt: skip
+            )
         axis = "x" if number == 0 else f"x{number + 1}"
         figure.update_xaxes(range=[-extent, extent], constrain="domain", row=row, col=column)
         figure.update_yaxes(range=[-extent, extent], scaleanchor=axis, constrain="domain", row=row, col=column)
@@ -280,7 +280,7 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
         height=60 + 330 * rows, margin={"l": 10, "r": 10, "t": 60, "b": 10}, uirevision=f"maps{extent}", dragmode="pan",
         showlegend=0 < len(classes) <= MOST_NAMED,
         legend={"itemsizing": "constant", "orientation": "h", "y": 1 + 0.12 / rows, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -297,14 +297,14 @@ def damage_curves(points: list[dict], titles: dict[str, str], amount: str) -> go
             x=across + across[::-1], y=[p["high"] for p in own] + [p["low"] for p in reversed(own)],
             fill="toself", opacity=0.25, fillcolor=colour, line={"width": 0},
             mode="lines", hoverinfo="skip", showlegend=False, legendgroup=method,
-        )  # fmt: skip
+        )
         figure.add_scatter(
             x=across, y=[point["psnr"] for point in own], name=title, mode="lines+markers", legendgroup=method,
             line={"color": colour}, marker={"symbol": shape, "size": 8},
             hovertemplate="%{y:.2f} dB<extra>" + title + "</extra>",
-        )  # fmt: skip
+        )
     figure.update_layout(
         height=380, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title=amount, yaxis_title="PSNR, dB", uirevision="curve",
         legend=LEGEND,
-    )  # fmt: skip
+    )
     return figure

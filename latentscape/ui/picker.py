@@ -86,14 +86,14 @@ def checkpoint_picker() -> None:
             st.selectbox(
                 "Model to explore", list(available), key="checkpoint", format_func=lambda name: available[name].label,
                 persist_state="session", help="Shipped models, those you kept, and files you opened.",
-            )  # fmt: skip
+            )
             _describe(available[st.session_state["checkpoint"]])
         with st.popover("Open a file", icon=":material/folder_open:", width="stretch"):
             st.file_uploader(
                 "A .safetensors file saved by Latentscape", type=["safetensors"], key="checkpoint_upload", on_change=_uploaded,
                 max_upload_size=checkpoint.MAX_BYTES // 2**20,
                 help=f"At most {checkpoint.MAX_BYTES // 2**20} MB. It stays in memory, and other visitors do not see it.",
-            )  # fmt: skip
+            )
         if note := st.session_state.pop("checkpoint_note", None):
             st.success(note)
         if problem := st.session_state.pop("checkpoint_problem", None):

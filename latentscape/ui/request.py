@@ -42,7 +42,7 @@ def request_of(values: dict, pictures: Pictures | None = None) -> dict:
     return {
         "data": name, "kind": family.name, "model": model, "training": training, "title": title,
         "command": command_of(asked, title),
-    }  # fmt: skip
+    }
 
 
 def _read_as(pictures: Pictures) -> dict:
@@ -51,11 +51,11 @@ def _read_as(pictures: Pictures) -> dict:
     if is_array_file(pictures.name):
         return {
             "data": f"file:{pictures.name}", "split_seed": settings.seed, "pixels": settings.pixels, "layout": settings.layout,
-        }  # fmt: skip
+        }
     return {
         "data": f"folder:{pictures.name}", "image_size": settings.size, "fit": settings.fit, "split_seed": settings.seed,
         "split": "own" if settings.split == "own" else None, "class_level": settings.level,
-    }  # fmt: skip
+    }
 
 
 def command_of(asked: dict, title: str) -> str:

@@ -144,7 +144,7 @@ class Analyses:
                 future = self._futures[analysis.id] = self._cluster.client().submit(
                     run_analysis, analysis.id, self._topic, task, *arguments,
                     resources={"analysis": 1}, pure=False, retries=0, key=f"analysis-{analysis.id}",
-                )  # fmt: skip
+                )
         except BadInput as error:
             self._end(analysis, FAILED, str(error))
             return

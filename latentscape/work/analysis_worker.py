@@ -75,7 +75,7 @@ def probe(tell, stopped, model, data_set, shown: tuple[int, ...]) -> dict | None
 
 def damage_curve(
     tell, stopped, kind: str, amounts: tuple, methods: tuple[str, ...], count: int, models: dict
-) -> dict | None:  # fmt: skip
+) -> dict | None:
     """How each method, with its model in `models` if it needs one, fares on the first `count` test images of MNIST as the
     damage grows: see inpainting.damage_curve.
 

@@ -37,7 +37,7 @@ LEAST_MEMORY = 2**30  # bytes that a worker for trainings has at least; torch al
 
 QUIET = {  # Dask samples what each worker does a hundred times a second, and the health of each loop fifty times
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
-}  # fmt: skip
+}
 
 
 def training_workers() -> int:
@@ -242,14 +242,14 @@ def _worker_spec(resource: str, name: str, memory: int) -> dict:
     options = {
         "host": "127.0.0.1", "nthreads": 1, "name": name, "resources": {resource: 1}, "silence_logs": logging.ERROR,
         "memory_limit": memory, "death_timeout": 120, "preload_nanny": [orphan.__name__],
-    }  # fmt: skip
+    }
     return {"cls": dask_private.SubprocessWorker, "options": {"worker_kwargs": options}}
 
 
 def _start_local() -> SpecCluster:
     if os.name == "nt":  # Dask's subprocess cluster does not run on Windows: threads of this process instead
         return LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None,
-                            resources={"train": 1, "analysis": 1})  # fmt: skip
+                            resources={"train": 1, "analysis": 1})
     count = training_workers()
     os.environ.setdefault("DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON", repr(worker_environ(count)))
     for name, value in QUIET.items():
@@ -257,7 +257,7 @@ def _start_local() -> SpecCluster:
     os.environ[orphan.PARENT] = str(os.getpid())
     scheduler = {
         "host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": None, "preload": [orphan.__name__],
-    }  # fmt: skip
+    }
     return SpecCluster(
         workers=_train_specs(count),
         scheduler={"cls": dask_private.SubprocessScheduler, "options": {"scheduler_kwargs": scheduler}},

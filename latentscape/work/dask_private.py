@@ -11,7 +11,7 @@ from distributed.scheduler import KilledWorker
 __all__ = [
     "FutureCancelledError", "KilledWorker", "SubprocessScheduler", "SubprocessWorker", "add_worker", "connection", "ended",
     "pid_of", "processes", "settle", "start_again", "workers",
-]  # fmt: skip
+]
 
 
 # A local cluster.

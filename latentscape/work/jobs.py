@@ -91,7 +91,7 @@ class Jobs:
 
     def _queue(
         self, requests: list[dict], owner: str, purpose: str, one_epoch: bool, pictures: Pictures | None
-    ) -> list[Run]:  # fmt: skip
+    ) -> list[Run]:
         """Call with the lock held."""
         if len(self.turns.waiting) + len(requests) > MAX_QUEUE:
             raise BadInput(f"{MAX_QUEUE} trainings are waiting already; try again in a few minutes.")

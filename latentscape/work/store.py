@@ -92,7 +92,7 @@ class Store:
     def __init__(
         self, connected: Callable[[str], bool] = lambda session: False, clock: Callable[[], float] = time.monotonic,
         most: int = 2**30,
-    ):  # fmt: skip
+    ):
         """`connected` says of a Streamlit session whether its tab is open; `most` bytes."""
         self.lock = threading.RLock()
         self.connected, self.clock = connected, clock

@@ -74,7 +74,7 @@ class Tasks:
         future = client.submit(
             worker.train_job, run.id, run.attempt, self._topic, run.request, run.state, run.stop_after, images, run.directions,
             resources={"train": 1}, pure=False, retries=0, key=f"train-{run.id}-{run.attempt}",
-        )  # fmt: skip
+        )
         task = self._tasks[run.id] = Task(run, run.attempt, future)
         future.add_done_callback(lambda _: then(task))
 

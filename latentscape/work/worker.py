@@ -139,7 +139,7 @@ def _train(
     watch = Watch(state.model, data, directions)
     tell("started", epochs=state.config.epochs, originals=pack(watch.originals), labels=watch.labels,
          classes=list(data.classes), batch_size=state.config.batch_size, device=state.config.device,
-         precision=state.config.precision, train_images=len(data.train_images), latent_dim=watch.latent_dim)  # fmt: skip
+         precision=state.config.precision, train_images=len(data.train_images), latent_dim=watch.latent_dim)
 
     def show(kind: str, is_last: bool = False, **content) -> None:
         """Tell the content with a picture; without one where it would keep somebody waiting."""
@@ -165,7 +165,7 @@ def _train(
         elif isinstance(record, train.Epoch):
             weights = train.finish(state, data, request["title"], request["command"], quick=True)[0]
             show("epoch", state.finished, record=record.flat(), curve=curve.take(), rate=record.images_per_second,
-                 left=_left(state, record.seconds), epoch=record.epoch, weights=weights)  # fmt: skip
+                 left=_left(state, record.seconds), epoch=record.epoch, weights=weights)
             shown = now
             if stop_after is not None and record.epoch >= stop_after:
                 break

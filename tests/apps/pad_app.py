@@ -51,7 +51,7 @@ def page() -> None:
         settled = latent_pad(
             decoder, Plane.axes(dims), layers=layers, position=move, key="pad",
             decode=lambda z: vae.decode(torch.tensor([z]))[0].detach().mul(255).round().byte().numpy(),
-        )  # fmt: skip
+        )
     else:
         model, points, mu, sigma = shipped()
         posterior = Posterior(mu[3], sigma[3]) if asked.get("posterior") == "1" else None

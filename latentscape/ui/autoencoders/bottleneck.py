@@ -20,7 +20,7 @@ def section() -> None:
         "ae_sizes", "Train them",
         f"An autoencoder of each of {len(SIZES)} sizes is trained for {EPOCHS} epochs on {IMAGES:,} digits: a few minutes.",
         analysis_worker.bottleneck, (SIZES, EPOCHS, IMAGES),
-    )  # fmt: skip
+    )
     st.markdown(
         "How many numbers does a digit need? The fewer units the code has, the more is lost. Principal components are the best "
         "that a code can do **linearly**; what the autoencoder's tanh gains, or does not, is the gap between the lines."

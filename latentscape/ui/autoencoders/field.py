@@ -60,7 +60,7 @@ def _digits() -> None:
     st.plotly_chart(
         arrows(points, tails, heads, titles, "test images"), key="ae_field_digits", config=PLOT,
         alt=f"Arrows from {ARROWS} damaged digits back to the cloud of digits, in the plane of two principal components.",
-    )  # fmt: skip
+    )
     st.caption(
         f"{ARROWS} test images with that share of their pixels grey, in the plane in which digits vary most. Grey pixels bring "
         "them together near one point; the denoiser sends them back into the cloud. All but two of 784 directions are not seen."
@@ -73,9 +73,9 @@ def _toy() -> None:
         "ae_toy", "Train the denoiser",
         f"A small network learns to undo Gaussian noise (σ = {SIGMA:g}) on points of the curve: some seconds.",
         analysis_worker.toy_field, (name, REACH, SIDE),
-    )  # fmt: skip
+    )
     computed(request, lambda told: (told["step"] / told["steps"], f"step {told['step']} of {told['steps']}"),
-             lambda found: _draw(name, grid(REACH, SIDE).numpy(), found["returned"]))  # fmt: skip
+             lambda found: _draw(name, grid(REACH, SIDE).numpy(), found["returned"]))
 
 
 def _draw(name: str, places: np.ndarray, returned: np.ndarray) -> None:
@@ -83,7 +83,7 @@ def _draw(name: str, places: np.ndarray, returned: np.ndarray) -> None:
     st.plotly_chart(
         arrows(curve(name, 600).numpy(), places, heads, ("x1", "x2"), f"the {name}"), key="ae_field_toy", config=PLOT,
         alt=f"Arrows from the points of a grid to the {name}.",
-    )  # fmt: skip
+    )
     st.caption(
         f"From every point of a grid towards what the denoiser returns, drawn {SHARE:.0%} of the way. Far from the curve it "
         "has seen nothing and guesses."

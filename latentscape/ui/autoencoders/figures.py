@@ -23,7 +23,7 @@ def energy_histogram(energies: dict[str, np.ndarray], points: dict[str, float]) 
             x=(edges[:-1] + edges[1:]) / 2, y=shares, width=edges[1] - edges[0], name=name, opacity=0.6,
             marker={"color": marks.mark(index)[0], "line": {"width": 0}},
             customdata=10 ** edges[:-1], hovertemplate="from %{customdata:.1f} nats: %{y:.1%}<extra>" + name + "</extra>",
-        )  # fmt: skip
+        )
     for index, (name, value) in enumerate(marked.items(), start=len(logs)):
         colour, shape = marks.mark(index)
         figure.add_vline(x=value, line={"color": colour, "width": 2, "dash": "dash"})
@@ -31,7 +31,7 @@ def energy_histogram(energies: dict[str, np.ndarray], points: dict[str, float]) 
             x=[value], y=[0], name=name, mode="markers", cliponaxis=False,
             marker={"color": colour, "symbol": shape, "size": 14, "line": {"width": 1, "color": "#ffffff"}},
             hovertemplate=f"{10**value:.1f} nats<extra>{name}</extra>",
-        )  # fmt: skip
+        )
     ticks = [tick for tick in (0.01, 0.1, 1, 3, 10, 30, 100, 300, 1000, 3000) if edges[0] <= np.log10(tick) <= edges[-1]]
     figure.update_xaxes(title_text="reconstruction energy, nats", tickvals=np.log10(ticks), ticktext=[f"{t:g}" for t in ticks])
     figure.update_yaxes(title_text="share of pictures", tickformat=".0%")
@@ -50,7 +50,7 @@ def size_curve(curves: dict[str, list[tuple[float, float]]]) -> go.Figure:
             mode="lines+markers" if len(ordered) > 1 else "markers", line={"color": colour},
             marker={"color": colour, "symbol": shape, "size": 8 if len(ordered) > 1 else 13},
             hovertemplate="size %{x}: %{y:.2f} nats<extra>" + name + "</extra>",
-        )  # fmt: skip
+        )
     ticks = (2, 5, 10, 20, 50, 100, 200, 500)
     figure.update_xaxes(title_text="units of the code", type="log", tickvals=ticks)
     figure.update_yaxes(title_text="error on test images, nats", rangemode="tozero")
@@ -65,7 +65,7 @@ def arrows(data: np.ndarray, tails: np.ndarray, heads: np.ndarray, titles: tuple
     figure.add_scattergl(
         x=data[:, 0], y=data[:, 1], name=what, mode="markers", hoverinfo="skip",
         marker={"color": grey, "symbol": "circle", "size": 4, "opacity": 0.45},
-    )  # fmt: skip
+    )
     path = np.full((len(tails), 3, 2), np.nan)
     path[:, 0], path[:, 1] = tails, heads
     long = np.linalg.norm(heads - tails, axis=1) > 0.02 * np.ptp(data, axis=0).max()
@@ -75,7 +75,7 @@ def arrows(data: np.ndarray, tails: np.ndarray, heads: np.ndarray, titles: tuple
         x=path[..., 0].ravel(), y=path[..., 1].ravel(), name="from a damaged point to what is returned", mode="lines+markers",
         line={"color": field, "width": 1.3}, hoverinfo="skip",
         marker={"color": field, "symbol": "arrow", "angleref": "previous", "size": sizes.ravel(), "line": {"width": 0}},
-    )  # fmt: skip
+    )
     figure.update_xaxes(title_text=titles[0], constrain="domain", zeroline=False)
     figure.update_yaxes(title_text=titles[1], scaleanchor="x", constrain="domain", zeroline=False)
     figure.update_layout(height=460, margin=MARGIN, legend=LEGEND, uirevision="arrows")

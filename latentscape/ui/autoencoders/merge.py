@@ -23,7 +23,7 @@ CANVAS = 300  # of the place for the scribble
 SAMPLE = 1000  # pictures of each kind that is no digit
 DIGITS, MERGED, OVERLAID, EMPTY, NOISE, FASHION = (
     "Test digits", "Merged half and half", "Overlaid", "Nearly empty", "Noise", "Fashion-MNIST",
-)  # fmt: skip
+)
 GOOD, COIN = 0.9, 0.65  # ROC-AUC: above it a detector is of use; below, hardly better than a coin
 
 
@@ -85,7 +85,7 @@ def _histogram(found: dict[str, Checkpoint], blend: torch.Tensor, scribble: torc
         st.plotly_chart(
             energy_histogram(spread, points), key="ae_energy_chart", config=PLOT,
             alt=f"Reconstruction energies by {TITLES[name]}: {', '.join(spread)}; marked: {', '.join(points)}.",
-        )  # fmt: skip
+        )
 
 
 def _table(found: dict[str, Checkpoint]) -> None:
@@ -135,7 +135,7 @@ def _kinds() -> dict[str, torch.Tensor]:
         DIGITS: digits, MERGED: merge(digits[:SAMPLE], digits[-SAMPLE:]),
         OVERLAID: merge(digits[:SAMPLE], digits[-SAMPLE:], None),
         EMPTY: 0.1 * energy.noise(SAMPLE, digits.shape[1:], seed=1), NOISE: energy.noise(SAMPLE, digits.shape[1:]),
-    }  # fmt: skip
+    }
     if data.fashion_is_here():
         with contextlib.suppress(BadInput):
             kinds[FASHION] = to_float(data.load("fashion-mnist").test_images[:SAMPLE])

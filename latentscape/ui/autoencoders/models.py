@@ -16,7 +16,7 @@ VAE = "mnist-20d"
 TITLES = {
     "mnist-ae-30": "Under-complete, 30 units", "mnist-ae-500": "Over-complete, 500 units",
     "mnist-dae-500": "Denoising, 500 units", VAE: "VAE, 20 dimensions",
-}  # fmt: skip
+}
 SHAPE = (1, 28, 28)
 
 

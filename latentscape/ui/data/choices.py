@@ -39,14 +39,14 @@ def choices(pictures: Pictures) -> None:
             "Classes are named by", [None, *(at for at in titles if at != report.usual)], key=_key("level", pictures.upload),
             persist_state="session", format_func=lambda at: titles[report.usual if at is None else at],
             help="The levels at which the folders differ. What looks like sizes or numbers seldom names classes.",
-        )  # fmt: skip
+        )
     if report.own_split:
         folders = ", ".join(archive.short(name) for name in report.own_split)
         st.selectbox(
             "Split", folder.SPLITS, key=_key("split", pictures.upload), persist_state="session",
             format_func=lambda kind: f"their own: {folders}" if kind == "own" else "a sixth, drawn with the seed",
             help="Their own keeps what lies in their folder for tests to test on, and trains on the rest.",
-        )  # fmt: skip
+        )
     if settings.layout:
         _box("layout", pictures.upload, report.layouts)
     if report.ranges:
@@ -70,7 +70,7 @@ def question(asked: Question) -> None:
         st.image(
             sheet(pictures, arrays.SHOWN, max(1, SCREEN // max(pictures.shape[2:]))),
             alt=f"{len(pictures)} of the pictures, if it is {words}.",
-        )  # fmt: skip
+        )
 
 
 def _key(field: str, upload: str) -> str:
@@ -81,7 +81,7 @@ def _box(field: str, upload: str, options: Sequence[str], placeholder: str = "Ch
     st.selectbox(
         LABELS[field], options, index=None, key=_key(field, upload), persist_state="session", format_func=_words(field),
         placeholder=placeholder, help=HELPS[field],
-    )  # fmt: skip
+    )
 
 
 def _words(field: str) -> Callable[[str], str]:

@@ -100,15 +100,15 @@ def _settings() -> Settings:
         "Image size", [32, 64], default=32, format_func=lambda side: f"{side} x {side}", key="data_size", required=True, **keep,
         disabled=is_array, help="Pixels that a model sees of each picture. 64 x 64 takes about four times as long to train. "
         "Pictures in an array keep their size.",
-    )  # fmt: skip
+    )
     fit = st.segmented_control(
         "What of each picture", list(FITS), default="crop", format_func=FITS.get, key="data_fit", required=True, wrap=True,
         **keep, disabled=is_array, help="Models want squares: of a longer picture its middle, or the whole, with margins.",
-    )  # fmt: skip
+    )
     seed = st.number_input(
         "Seed of the split", 0, 9999, 0, key="data_seed", **keep,
         help="A sixth of the pictures, drawn with this seed, is kept to test on.",
-    )  # fmt: skip
+    )
     if last is None:
         return Settings(size, fit, seed)
     said = data_choices.said(last.upload if isinstance(last, Pictures) else last.id)
@@ -126,12 +126,12 @@ def _uploader() -> None:
             max_upload_size=archive.MAX_ARCHIVE // MB,
             help="Zip files flat, or with a folder for each class. Arrays as .npz with `images` and perhaps `labels`, as .npy, "
             "or as .csv with a picture a row.",
-        )  # fmt: skip
+        )
     else:
         st.file_uploader(
             "A folder of pictures", accept_multiple_files="directory", key=key, max_upload_size=picture.MAX_FILE // MB,
             on_change=_arrived, args=(key,), help=f"At most {MAX_FOLDER:,} files; make a zip file of a larger one.",
-        )  # fmt: skip
+        )
 
 
 def _arrived(key: str) -> None:
@@ -269,7 +269,7 @@ def _report(pictures: Pictures) -> None:
     left.image(
         sheet(chosen, COLUMNS, max(1, 64 // height)), width="stretch",
         alt=f"{len(chosen)} of the pictures as a model sees them, {width} x {height} pixels each.",
-    )  # fmt: skip
+    )
     if right is not None:
         _balance(right, report)
     _skipped(report)
@@ -279,7 +279,7 @@ def _remove_button() -> None:
     st.button(
         "Remove them", icon=":material/delete:", key="data_remove", on_click=_removed,
         help="From the server, at once, with all that was made of them. A training on them ends and goes too.",
-    )  # fmt: skip
+    )
 
 
 def _removed() -> None:
@@ -309,7 +309,7 @@ def _balance(place, report: Report) -> None:
     place.plotly_chart(
         figures.class_bars(dict(largest)), key="data_balance", config={"displaylogo": False},
         alt=f"Pictures of each class, from {min(report.balance.values())} to {max(report.balance.values())}.",
-    )  # fmt: skip
+    )
     if len(report.balance) > MOST_BARS:
         place.caption(f"The largest {MOST_BARS} of {len(report.balance)} classes.")
 
@@ -328,7 +328,7 @@ def _skipped(report: Report) -> None:
             "files": [len(names) for _, names in rows[:MOST_REASONS]], "why": [reason for reason, _ in rows[:MOST_REASONS]],
             "for example": [names[0] for _, names in rows[:MOST_REASONS]],
         }), hide_index=True, width="stretch", key="data_skipped",
-    )  # fmt: skip
+    )
     if len(rows) > MOST_REASONS:
         rest = sum(len(names) for _, names in rows[MOST_REASONS:])
         st.caption(f"And {rest:,} more, for {len(rows) - MOST_REASONS} other reasons.")

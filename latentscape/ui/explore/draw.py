@@ -65,7 +65,7 @@ def panel(model: Checkpoint, known: Codes | None, mine: Seen | None) -> None:
         st.file_uploader(
             "Or a picture of yours", type=picture.SUFFIXES, key="explore_upload",
             max_upload_size=picture.MAX_FILE // 2**20, help="It stays in this tab: it is not stored.",
-        )  # fmt: skip
+        )
     with right:
         problem = st.session_state["explore_own"]["made"][2]
         if mine is None and problem:

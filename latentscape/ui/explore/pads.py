@@ -32,14 +32,14 @@ def controls() -> None:
     left.segmented_control(
         "Show", list(LAYERS), key="explore_layers", required=True, label_visibility="collapsed", format_func=LAYERS.get,
         persist_state="session", wrap=True,
-    )  # fmt: skip
+    )
     available = choices()
     names = [ALONE, *available]
     remember("explore_model", ALONE, names.__contains__)
     right.selectbox(
         "Second model", names, key="explore_model", label_visibility="collapsed", persist_state="session",
         format_func=lambda name: f"Beside: {available[name].label}" if name else "No second model",
-    )  # fmt: skip
+    )
 
 
 def pad(
@@ -59,7 +59,7 @@ def pad(
         model, here.plane, known.points if known else None, key=f"{slot}_pad", position=here.position,
         posterior=found.posterior if found else None, layers=layers, path=path, heat=heat,
         prior=model.has_prior,
-    )  # fmt: skip
+    )
     explore_plane.settled(slot, rest.z)
     if said:
         st.caption(said)

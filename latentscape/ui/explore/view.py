@@ -35,7 +35,7 @@ def coordinates(here: explore_plane.Place, known: Codes | None) -> None:
         columns[index % len(columns)].number_input(
             f"z{index + 1}", -limit, limit, step=0.1, format="%.3f", key=f"explore_z{index + 1}",
             on_change=moved,
-        )  # fmt: skip
+        )
 
 
 def image_choice(known: Codes) -> int | None:
@@ -44,7 +44,7 @@ def image_choice(known: Codes) -> int | None:
     return st.number_input(
         "Test image", 0, len(known.images) - 1, value=None, key="explore_image", placeholder="none", persist_state="session",
         help=f"Shows its code on the plane{posterior}.",
-    )  # fmt: skip
+    )
 
 
 def image_panel(model: Checkpoint, known: Codes, index: int) -> None:
@@ -104,7 +104,7 @@ def grid(model: Checkpoint, known: Codes | None, plane: Plane) -> None:
         spread = right.segmented_control(
             "Spacing", ["Uniform", "Prior quantiles"], default="Uniform", key="explore_spacing", required=True,
             persist_state="session",
-        )  # fmt: skip
+        )
         if spread != "Uniform":
             across = up = prior_quantiles(side)
     rows = [0.0] if plane.v is None else up.flip(0).tolist()

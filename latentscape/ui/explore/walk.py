@@ -57,7 +57,7 @@ def walk(model: Checkpoint, known: Codes, here: Place) -> Walk:
         line, frames = remembered(
             ("walk", model.digest, here.plane.identity, start, end), lambda: _along_decoder(start, end, model, known, here),
             "Looking for the shortest way …", is_own(model),
-        )  # fmt: skip
+        )
         return Walk(start, end, kind, line, frames)
     path = straight_path if kind == STRAIGHT else spherical_path
     return Walk(start, end, kind, path(*ends, FINE), path(*ends, FRAMES))
@@ -102,7 +102,7 @@ def panel(model: Checkpoint, known: Codes, here: Place, way: Walk | None) -> Non
     figure.update_layout(
         height=200, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="step", yaxis_title="pixel distance",
         yaxis_rangemode="tozero",
-    )  # fmt: skip
+    )
     st.plotly_chart(
         figure, key="explore_walk_chart", config={"displaylogo": False}, alt="Pixel distance of each step of the walk."
     )

@@ -55,7 +55,7 @@ def gallery(model: Checkpoint, known: Codes) -> None:
         right.download_button(
             "CSV", lambda: table.to_csv(index=False).encode(), "selection.csv", "text/csv", on_click="ignore", key="map_csv",
             icon=":material/download:", width="stretch",
-        )  # fmt: skip
+        )
         clear.button("Clear", key="map_clear", icon=":material/close:", on_click=_clear, width="stretch")
         if orders[order]:
             table = table.sort_values(orders[order], ascending=False)

@@ -41,7 +41,7 @@ def _draw_numbers(model: Checkpoint, known: Codes, choice: Choice, was_active: b
     st.plotly_chart(
         figures.dimension_bars(known.measure, said.measure, said.unit), key="map_dimensions", config={"displaylogo": False},
         alt=f"{said.measure} of each of {latent_dim} dimensions, the largest first.",
-    )  # fmt: skip
+    )
     if not active:
         st.warning(said.collapsed)
     if known.classes:
@@ -57,7 +57,7 @@ def _trust(model: Checkpoint, known: Codes, choice: Choice) -> Analysis | None:
         key = (model.digest, "trust", choice)
         return analyses().find(key, visitor()) or analyses().ask(
             key, visitor(), analysis_worker.trust, known.mu, picture.points, known.labels
-        )  # fmt: skip
+        )
     except BadInput:
         return None
 
@@ -77,7 +77,7 @@ def _draw_trust(analysis: Analysis | None, known: Codes) -> None:
         codes.metric(
             "Codes", share("knn_codes"),
             help=f"How often the nearest other codes, at most {votes}, vote for the right class, in all dimensions.{fewer}",
-        )  # fmt: skip
+        )
         points.metric("Picture", share("knn_points"), help="The same vote among the points of this picture.")
     if len(known.mu) < FEW_TO_TRUST:
         st.caption(f"Trustworthiness needs {FEW_TO_TRUST} test images at least; here are {len(known.mu)}.")
@@ -86,7 +86,7 @@ def _draw_trust(analysis: Analysis | None, known: Codes) -> None:
             "Trust", f"{result['trustworthiness']:.3f}" if result else "…",
             help="1 where every neighbour in the picture is a neighbour in the latent space too (Venna & Kaski 2001), on a "
             "sample of 2,000 images.",
-        )  # fmt: skip
+        )
     if no_vote:
         st.caption(no_vote)
     if analysis is not None and analysis.status == FAILED:
@@ -129,7 +129,7 @@ def _draw_probes(model: Checkpoint, probes: list[Analysis], tests: int) -> None:
                 "labels shown": ["all" if not count else f"{count:,}" for count in rows],
                 "codes": [share(count, "codes") for count in rows], "pixels": [share(count, "pixels") for count in rows],
             }), hide_index=True, width="stretch", key="map_probe",
-        )  # fmt: skip
+        )
     problems = [analysis.reason for analysis in probes if analysis.status == FAILED]
     for problem in problems:
         st.text(problem)

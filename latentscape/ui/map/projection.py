@@ -60,7 +60,7 @@ def _choose(known: Codes) -> Choice:
         perplexity = st.number_input(
             "Perplexity", 1, min(most, 200), key="map_perplexity", width=140,
             help="About how many neighbours each point listens to: small shows fine grains, large the whole.",
-        )  # fmt: skip
+        )
         return Choice(TSNE, (perplexity, st.number_input("Seed", 0, MOST_SEEDS - 1, key="map_seed", width=120)))
     if latent_dim <= 2:
         return Choice(AXES, tuple(range(latent_dim)))
@@ -86,7 +86,7 @@ def ask_tsne(digest: str, known: Codes, choice: Choice) -> Analysis:
     return analyses().ask(
         (digest, choice), visitor(), analysis_worker.tsne, known.mu, known.draws.mu if known.draws else None,
         *map(int, choice.parameters),
-    )  # fmt: skip
+    )
 
 
 def _at_once(known: Codes, choice: Choice) -> Picture:

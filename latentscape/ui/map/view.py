@@ -22,7 +22,7 @@ from vae_core.errors import BadInput
 REFRESH_SECONDS = 0.7
 CHART_CONFIG = {
     "displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"]
-}  # fmt: skip
+}
 HOW_TO_READ = {
     TSNE: "t-SNE keeps neighbours together. Distances between far clusters and their sizes mean little, and it has no inverse: "
     "a place on this picture cannot be decoded.",
@@ -55,7 +55,7 @@ def _shade(known: Codes) -> tuple[str, bool]:
         "Samples of the prior", key="map_prior",
         help=f"{DRAWS:,} draws of the prior, decoded and encoded again: where do pictures that the model makes "
         "up land among the real ones?",
-    )  # fmt: skip
+    )
     return shade, draws
 
 
@@ -94,17 +94,17 @@ def _chart(model: Checkpoint, known: Codes, choice: Choice, shade: str, with_dra
         picture.points, known.labels, known.classes, picture.titles, terms(known),
         None if shade == CLASS else (shade + unit, _values(known)[shade]), picture.draws if with_draws else None,
         selection(model), picture.equal, f"{model.digest}{choice}",
-    )  # fmt: skip
+    )
     st.plotly_chart(
         figure, key="map_chart", on_select=lambda: select(model, known), selection_mode=("points", "box", "lasso"),
         config=CHART_CONFIG, alt=_in_words(known, choice, shade),
-    )  # fmt: skip
+    )
     hover_pictures(known.sprite, "map_chart", key="map_hover")
     if with_draws:
         hover_pictures(known.draws.sprite, "map_chart", first=len(known.images), key="map_hover_draws")
     st.caption(HOW_TO_READ.get(choice.method, f"Each point is {words(known).point}.")
                + " Draw a lasso or a box around points to see their images below."
-               + (" The samples are placed when the layout is complete." * (with_draws and picture.draws is None)))  # fmt: skip
+               + (" The samples are placed when the layout is complete." * (with_draws and picture.draws is None)))
 
 
 def _status(model: Checkpoint, known: Codes, choice: Choice, analysis: Analysis | None) -> None:

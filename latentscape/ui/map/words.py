@@ -24,11 +24,11 @@ WITH_PRIOR = Words(
     "the mean of one test image's posterior", "KL", " nats", "active",
     "No dimension is active: posterior collapse. Every image gets (nearly) the same code. Train with a smaller beta or a KL "
     "warm-up.",
-)  # fmt: skip
+)
 WITHOUT_PRIOR = Words(
     "the code of one test image", "Variance", "", "vary (variance above 0.01)",
     "No dimension varies: every image gets (nearly) the same code.",
-)  # fmt: skip
+)
 
 
 def words(known: Codes) -> Words:

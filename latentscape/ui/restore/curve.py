@@ -36,7 +36,7 @@ def curve(models: dict[str, Checkpoint]) -> None:
             f"Every method on the same {SAMPLE} test images: the mean of their PSNR with its 95 % confidence.",
             analysis_worker.damage_curve, (kind, AMOUNTS[kind], methods, SAMPLE, asked),
             (kind, AMOUNTS[kind], methods, SAMPLE, tuple(models[method].digest for method in asked)),
-        )  # fmt: skip
+        )
         computed(
             request,
             lambda told: (len(told["points"]) / total, f"{len(told['points'])} of {total} points"),

@@ -12,7 +12,7 @@ from vae_core.inpainting import MODELS
 TITLES = {
     "telea": "Telea", "navier-stokes": "Navier-Stokes", "biharmonic": "Biharmonic", "median": "Median",
     "dae": "DAE", "restorer": "Restorer", "vae": "VAE prior",
-}  # fmt: skip
+}
 SHAPE = (1, SIDE, SIDE)
 
 

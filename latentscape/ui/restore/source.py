@@ -50,7 +50,7 @@ def source(controls, hand) -> Source:
     find: dict[str, Callable] = {
         TEST: lambda: _digit(controls), DRAWING: lambda: _in(hand, digit, "restore_drawing"),
         PHOTOGRAPH: lambda: _photograph(controls), UPLOAD: lambda: _in(hand, _upload),
-    }  # fmt: skip
+    }
     truth, hands = find[where](), int(where in (DRAWING, UPLOAD))
     label = {name: KINDS[name].title for name in DAMAGES} | {PAINTED: "Paint it by hand"}
     kind = controls.selectbox(
@@ -68,7 +68,7 @@ def source(controls, hand) -> Source:
         amount = controls.slider(
             about.amount.capitalize(), type(about.default)(about.low), type(about.default)(high), about.default,
             key=f"restore_amount_{kind}", width=120, **KEEP,
-        )  # fmt: skip
+        )
     seed = controls.number_input(
         "Seed", 0, 2**31 - 1, 0, key="restore_seed", width=120, help="Another seed damages other pixels.", **KEEP
     )
@@ -95,7 +95,7 @@ def _photograph(controls) -> torch.Tensor:
     index = controls.number_input(
         "Tile", 0, len(tiles) - 1, len(tiles) // 2 - 1, key="restore_tile", width=140, **KEEP,
         help="Chelsea the cat, by Stefan van der Walt, in tiles: no digit, and smooth.",
-    )  # fmt: skip
+    )
     return tiles[int(index)][None].float() / 255
 
 
@@ -129,7 +129,7 @@ def _upload() -> torch.Tensor:
     file = st.file_uploader(
         "A picture", type=picture.SUFFIXES, key="restore_upload",
         max_upload_size=picture.MAX_FILE // 2**20, help="Its middle becomes 28 x 28 grey pixels, and stays in this tab.",
-    )  # fmt: skip
+    )
     if file is None:
         return NOTHING
     try:

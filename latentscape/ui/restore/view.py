@@ -23,7 +23,7 @@ HOLE = torch.tensor(ImageColor.getrgb(INK)).view(1, 3, 1, 1) / 255
 COLUMNS = {
     "psnr_hole": "PSNR in holes, dB", "psnr_image": "PSNR, dB", "ssim_image": "SSIM", "error_hole": "Error in holes",
     "error_image": "Error",
-}  # fmt: skip
+}
 BAR_STEP = 0.05  # of the search: a browser that redraws the bar at every step shows the other repairs later
 WHY = """
 **What learning buys.** Telea, Navier-Stokes and the biharmonic equation carry the rim of a hole inwards: they know nothing of
@@ -48,7 +48,7 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
         )
         for method in asked
         if method != "vae"
-    }  # fmt: skip
+    }
     found: dict[str, Scores] = {}
     spread = None
     with st.container(key="restore_methods", gap=None):  # a grid: latentscape/ui/shell.py
@@ -131,7 +131,7 @@ def _table(found: dict[str, Scores]) -> None:
     with st.container(key="restore_scores"):
         st.dataframe(table, hide_index=True, width="stretch", column_config={
             title: st.column_config.NumberColumn(format="%.2f" if "dB" in title else "%.3f") for title in COLUMNS.values()
-        })  # fmt: skip
+        })
         st.download_button(
             "Download CSV", table.to_csv(index=False), "restore.csv", "text/csv", key="restore_csv", on_click="ignore"
         )

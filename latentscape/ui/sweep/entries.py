@@ -46,12 +46,12 @@ def entry_of_run(run: Run) -> Entry:
             "points": run.live.points, "labels": run.about["labels"], "classes": tuple(run.about["classes"]),
             "originals": run.about["originals"][:SHOWN], "reconstructions": run.live.reconstructions[:SHOWN],
             "samples": run.live.samples[:SHOWN],
-        }  # fmt: skip
+        }
     return Entry(
         f"β = {beta:g}", run.request["data"], beta, f"{status} {run.reason}".strip(),
         metrics.get("test_kl", last.get("test_kl")), metrics.get("test_recon", last.get("test_recon")),
         metrics.get("active_units"), metrics.get("mutual_information_gap"), **pictures,
-    )  # fmt: skip
+    )
 
 
 def entry_of_model(model: Checkpoint) -> Entry:
@@ -64,9 +64,9 @@ def entry_of_model(model: Checkpoint) -> Entry:
             "points": known.plane(known.mu[:DOTS]), "labels": known.labels[:DOTS].tolist(), "classes": known.classes,
             "originals": originals.numpy(), "reconstructions": decode(model, torch.from_numpy(known.mu[:SHOWN])),
             "samples": decode(model, prior_draws(SHOWN, known.mu.shape[1], seed=1)),
-        }  # fmt: skip
+        }
     return Entry(
         f"{model.name}, β = {model.model.config.beta:g}", recipe.data.name, model.model.config.beta, "Trained before",
         metrics.get("test_kl"), metrics.get("test_recon"), metrics.get("active_units"), metrics.get("mutual_information_gap"),
         **pictures,
-    )  # fmt: skip
+    )

@@ -34,7 +34,7 @@ def settings_form(busy: bool) -> Press | None:
         st.multiselect(
             "Betas", BETAS, default=FIRST, key="sweep_betas", max_selections=MOST, accept_new_options=True, **keep,
             help=f"At most {MOST}; others can be typed. 1 is the ELBO; 0 is an autoencoder with noise.",
-        )  # fmt: skip
+        )
         titles = data_titles()
         if st.session_state.get("sweep_data", PLAIN["data"]) not in titles:
             st.session_state["sweep_data"] = PLAIN["data"]  # pictures that are no longer here
@@ -42,7 +42,7 @@ def settings_form(busy: bool) -> Press | None:
         st.selectbox(
             "Architecture", list(ARCHITECTURES), format_func=lambda name: ARCHITECTURES[name].title, key="sweep_architecture",
             **keep,
-        )  # fmt: skip
+        )
         left, right = st.columns(2)
         left.number_input("Latent size", 1, 256, 10, key="sweep_latent_dim", **keep)
         right.number_input("Epochs", 1, 1000, 3, key="sweep_epochs", help="For each beta.", **keep)

@@ -42,7 +42,7 @@ def compared() -> list[str]:
     return st.multiselect(
         "Beside models that are here", list(available), key="sweep_models", max_selections=MOST_MODELS, persist_state="session",
         format_func=lambda name: available[name].label, help="Shipped models, those you kept, and files you opened.",
-    )  # fmt: skip
+    )
 
 
 def sweep_view(jobs: Jobs, tokens: list[str], models: list[str]) -> None:
@@ -86,7 +86,7 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
         else:
             st.plotly_chart(
                 figures.rate_distortion(lines), key="sweep_chart", config={"displaylogo": False}, alt=_curve_in_words(entries),
-            )  # fmt: skip
+            )
     with st.container(key="sweep_scores"):  # below the curve: beside it there is no room for its columns
         st.markdown("**Nats per test image**")
         st.dataframe(_table(entries), hide_index=True, width="stretch")
@@ -120,7 +120,7 @@ def _buttons(jobs: Jobs, runs: list[Run]) -> None:
             st.rerun()
         ready = [run for run in runs if run.status in (DONE, STOPPED) and run.weights]
         if st.button("Keep them", key="sweep_keep", disabled=bool(active) or not ready, icon=":material/bookmark:",
-                     help="Adds the models to the list in the sidebar."):  # fmt: skip
+                     help="Adds the models to the list in the sidebar."):
             try:
                 names = [keep(safe_name(run.request["title"]), run.weights) for run in ready]
             except BadInput as error:
@@ -140,7 +140,7 @@ def _table(entries: list[Entry]) -> pd.DataFrame:
             "units": entry.active, "status": entry.status,
         }
         for entry in entries
-    ]  # fmt: skip
+    ]
     table = pd.DataFrame(rows).round({"KL": 2, "recon": 2, "-ELBO": 2, "MIG": 3})
     return table.dropna(axis="columns", how="all")
 
@@ -157,7 +157,7 @@ def _maps(entries: list[Entry]) -> None:
             st.plotly_chart(
                 figure, key=f"sweep_map_{data}", config={"displaylogo": False},
                 alt=f"{len(own)} scatter plots of encoded {data} test images: {', '.join(e.label for e in own)}.",
-            )  # fmt: skip
+            )
 
 
 def _pictures(entries: list[Entry]) -> None:

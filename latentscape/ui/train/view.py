@@ -103,7 +103,7 @@ def _body(jobs: Jobs, run: Run) -> None:
         figure = run.drawings.get(
             "losses", len(run.curve), run.progress, len(run.epochs),
             make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, _family(run)),
-        )  # fmt: skip
+        )
         st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
     if run.owner != visitor():
         st.caption("The model stays its owner's: only they can keep or download it.")
@@ -262,7 +262,7 @@ def _map(run: Run, frame: Frame, when: str) -> None:
     st.plotly_chart(
         figure, key="train_map_chart", config={"displaylogo": False},
         alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
-    )  # fmt: skip
+    )
 
 
 def _pairs(run: Run, frame: Frame) -> np.ndarray:
@@ -316,7 +316,7 @@ def _take_away(run: Run, frame: Frame) -> None:
             "Pictures", lambda: replay_zip(run), f"{safe_name(run.request['title'])}-pictures.zip", "application/zip",
             key="train_pictures", icon=":material/photo_library:", on_click="ignore",
             help="Test images, reconstructions and samples of every epoch, as actual/NN.png, recon/NN.png and samples/NN.png.",
-        )  # fmt: skip
+        )
         if kept := st.session_state.pop("train_kept", None):
             page = ELSEWHERE.get(run.request["kind"])
             where = f"choose it on {page}" if page else "it is in the list in the sidebar"
