@@ -97,7 +97,7 @@ def test_draw_a_digit_with_the_mouse_and_see_its_ellipse_and_terms(page, server)
         f"([x, y]) => {{ const z = document.querySelector('{PAD}').dataset.z.split(','); "
         "return Math.hypot(z[0] - x, z[1] - y) < 1e-4; }",
         arg=[x, y],
-    )  # fmt: skip  # the marker glides to its code
+    )  # the marker glides to its code
     page.get_by_role("cell", name="-ELBO").wait_for()
     expect(page.locator(f"{PAD} figcaption")).to_have_text("1")  # the nearest test image
 

@@ -13,6 +13,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import streamlit as st
@@ -171,7 +172,11 @@ def fill_in() -> None:
 def as_they_stand(words: Iterable[Word]) -> list[Word]:
     """Words that say later what they would say now: of a widget that is drawn after st.rerun, the state tells its own default
     until the browser answers."""
-    return [word._replace(say=lambda spelled=word.say(): spelled) for word in words]
+    return [word._replace(say=partial(_same, word.say())) for word in words]
+
+
+def _same(spelled: str | None) -> str | None:
+    return spelled
 
 
 def write(words: Sequence[Word]) -> None:
