@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from latentscape.ui import address
+from latentscape.ui.autoencoders import address as ae_address
 from latentscape.ui.autoencoders import bottleneck as ae_bottleneck
 from latentscape.ui.autoencoders import field as ae_field
 from latentscape.ui.autoencoders import kernels as ae_kernels
@@ -11,8 +13,8 @@ from latentscape.ui.autoencoders.models import shipped
 from latentscape.ui.shell import inside_app
 
 SECTIONS = {
-    "Kernels": ae_kernels.section, "Bottleneck": ae_bottleneck.section, "Merged digits": ae_merge.section,
-    "Vector field": ae_field.section, "AE against VAE": ae_latent.section,
+    "Kernels": ae_kernels, "Bottleneck": ae_bottleneck, "Merged digits": ae_merge, "Vector field": ae_field,
+    "AE against VAE": ae_latent,
 }
 
 inside_app()
@@ -24,7 +26,10 @@ st.page_link(
 if not shipped():
     st.info("No autoencoder is here yet: run `make checkpoints`.")
     st.stop()
-for tab, section in zip(st.tabs(list(SECTIONS), key="ae_section", on_change="rerun"), SECTIONS.values(), strict=True):
+asked = {name: room.asked for name, room in SECTIONS.items()}
+address.read(ae_address.words(asked))
+address.write(address.as_they_stand(ae_address.words(asked)))
+for tab, room in zip(st.tabs(list(SECTIONS), key="ae_section", on_change="rerun"), SECTIONS.values(), strict=True):
     if tab.open:
         with tab:
-            section()
+            room.section()

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from latent_pad import latent_pad
+from latentscape.ui import address
 from latentscape.ui.codes import known_codes
 from latentscape.ui.explore import plane as explore_plane
 from latentscape.ui.picker import chosen
@@ -14,6 +15,7 @@ SHAPES = {1: "The latent line", 2: "The latent plane"}
 
 inside_app()
 st.title("Latentscape")
+address.say_nothing()
 with st.container(key="home_words"):  # on a telephone below the pad: latentscape/ui/shell.py
     words, doors = st.columns([1.7, 1], gap="large", vertical_alignment="center")
     words.markdown(

@@ -345,7 +345,36 @@ def test_a_setting_that_cannot_be_is_said_and_is_as_usual(jobs, monkeypatch, kin
     assert not at.info  # read, and gone on
 
 
-@pytest.mark.parametrize("page", ["explore", "map", "sweep", "train"])
+RESTORE = [
+    {}, {"damage": "block", "amount": "12", "image": "7"},
+    {"picture": "photo", "tile": "3", "amount": "0.9", "curve": "stroke"},
+    {"damage": "painted", "brush": "4"}, {"damage": "half", "seed": "5"}, {"picture": "drawing", "damage": "gaussian"},
+]
+AUTOENCODERS = [
+    {}, {"first": "40", "dropped": "true", "image": "9"}, {"section": "merged-digits", "one": "3", "two": "8", "share": "0.3"},
+    {"section": "vector-field", "rate": "0.75"}, {"section": "ae-against-vae", "seed": "7"}, {"section": "bottleneck"},
+]
+
+
+@pytest.mark.parametrize(("page", "states"), [("restore", RESTORE), ("autoencoders", AUTOENCODERS)])
+def test_a_link_opens_exactly_its_state_and_back_does_too(go_back, page, states):
+    at = open_at(page)
+    for state in [*states, *reversed(states)]:
+        go_back(at, **state)
+        assert said(at) == state
+    for state in states[1:3]:
+        assert said(open_at(page, **state)) == state
+
+
+@pytest.mark.parametrize("page", ["restore", "autoencoders"])
+@pytest.mark.parametrize("nonsense", ["-1", "1e9", "nan", "<b>"])
+def test_a_number_that_cannot_be_is_said_and_is_as_usual(page, nonsense):
+    at = open_at(page, image=nonsense)
+    assert said(at) == {}
+    assert "what there is not" in at.info[0].value
+
+
+@pytest.mark.parametrize("page", ["explore", "map", "sweep", "train", "restore", "autoencoders"])
 def test_what_an_address_asks_for_in_vain_is_said_without_its_words(no_analyses, jobs, page):
     """Whoever made the link may have written anything."""
     names = ["checkpoint", "plane", "picture", "z", "show", "image", "section", "walk", "beside", "colour", "preset", "kind"]

@@ -196,6 +196,12 @@ def write(words: Sequence[Word]) -> None:
     _component()(key="address_entry", data={"page": visit.page, "asked": visit.asked, **visit.entry, "after": said})
 
 
+def say_nothing() -> None:
+    """On a page that has nothing to say in its address, which can be copied all the same."""
+    visit: _Visit = st.session_state["address"]
+    _component()(key="address_entry", data={"page": visit.page, "asked": visit.asked, **visit.entry, "after": {}})
+
+
 def _meant(said: Mapping[str, str], words: Iterable[Word]) -> dict[str, str | None]:
     return {word.name: said.get(word.name) for word in words if not word.moves}
 

@@ -31,7 +31,10 @@ CSS = """
 .st-key-restore_methods { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: 1rem 0.75rem; }
 .st-key-restore_methods > * { max-width: 16rem; }
 @media (max-width: 40rem) { :has(> .st-key-home_words) { order: 1; } }
-.st-key-address_entry { display: none; }
+.st-key-address_entry { position: fixed; top: .8rem; right: 8.5rem; width: auto; z-index: 999991; }  /* on Streamlit's header */
+.copy-link { font: inherit; font-size: .8rem; padding: .15rem .6rem; border: 1px solid var(--st-border-color, #8886);
+  border-radius: 6px; background: none; color: inherit; opacity: .75; cursor: pointer; }
+.copy-link:hover, .copy-link:focus-visible { opacity: 1; border-color: var(--st-primary-color, currentColor); }
 .st-key-train_status p { font-variant-numeric: tabular-nums; }
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 </style>

@@ -9,9 +9,15 @@ from latentscape.ui.figures import PLOT
 from latentscape.work import analysis_worker
 from vae_core import data
 from vae_core.bottleneck import pca_errors
+from vae_core.settings import Setting
 
 SIZES = (2, 5, 10, 20, 30, 50, 100, 200, 500)
 EPOCHS, IMAGES = 3, 20_000
+
+
+def asked() -> dict[str, Setting]:
+    """What is chosen in this section: nothing."""
+    return {}
 
 
 def section() -> None:

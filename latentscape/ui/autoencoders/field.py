@@ -6,24 +6,33 @@ import streamlit as st
 from latentscape.ui.autoencoders.figures import arrows
 from latentscape.ui.autoencoders.models import models, test_images
 from latentscape.ui.computed import Request, computed
+from latentscape.ui.controls import control
 from latentscape.ui.figures import PLOT
 from latentscape.work import analysis_worker
 from vae_core import energy
 from vae_core.corruption import Corruption
 from vae_core.data import to_float
 from vae_core.projection import Plane
+from vae_core.settings import Setting
 from vae_core.vector_field import CURVES, SIGMA, curve, grid
 
 DAE = "mnist-dae-500"
 ARROWS, POINTS = 200, 2000
 REACH, SIDE = 1.25, 21  # of the toy's grid
 SHARE = 0.4  # of the way at which a toy arrow is drawn, lest they cover each other
+RATE = Setting("rate", "share of dropped pixels", "Share of dropped pixels", "", float, 0.5, 0, 1)
+CURVE = Setting("curve", "curve", "Curve", "", str, CURVES[0], choices=dict(zip(CURVES, CURVES, strict=True)))
 WHY = """
 Each arrow starts at a damaged point x and ends at r(x), what the denoiser returns. It learned to undo damage, and so the arrows
 lead to where data lie. For little Gaussian noise of variance σ², (r(x) - x) / σ² is the **score**, the gradient of the
 log-density: the way uphill to more likely pictures ([Alain & Bengio 2014](https://arxiv.org/abs/1211.4246)). A diffusion
 model follows such arrows step by step.
 """
+
+
+def asked() -> dict[str, Setting]:
+    """What is chosen in this section: key -> setting."""
+    return {"ae_rate": RATE, "ae_curve": CURVE}
 
 
 def section() -> None:
@@ -51,7 +60,7 @@ def _digits() -> None:
     if not found:
         st.info("The denoising autoencoder is not here: run `make checkpoints`.")
         return
-    rate = st.slider("Share of dropped pixels", 0.0, 1.0, 0.5, key="ae_rate")
+    rate = control(st, RATE, "ae_rate", slider=True)
     plane, points = _plane()
     damaged = Corruption("dropout", rate)(to_float(test_images()[:ARROWS])).image
     returned = energy.reconstruct(found[DAE].model, damaged)
@@ -68,7 +77,8 @@ def _digits() -> None:
 
 
 def _toy() -> None:
-    name = st.segmented_control("Curve", CURVES, default=CURVES[0], key="ae_curve", required=True)
+    st.session_state.setdefault("ae_curve", CURVE.default)
+    name = st.segmented_control(CURVE.label, CURVES, key="ae_curve", required=True)
     request = Request(
         "ae_toy", "Train the denoiser",
         f"A small network learns to undo Gaussian noise (σ = {SIGMA:g}) on points of the curve: some seconds.",

@@ -7,15 +7,19 @@ import streamlit as st
 import torch
 
 from latentscape.ui.autoencoders.models import as_bytes, codes, heading, models, others, shipped, test_images, title
+from latentscape.ui.controls import control
 from latentscape.ui.own import remembered
 from latentscape.ui.pictures import embedded, sheet
 from vae_core import energy
 from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import Corruption
 from vae_core.evaluate import is_active
+from vae_core.settings import Setting
 
 SHOWN, ACROSS = 30, 6  # units of a model on one page
 IMAGES = 8
+IMAGE = Setting("image", "first test image", "First test image", "", int, 0, 0, 10_000 - IMAGES)
+SPOILED = Setting("dropped", "dropped", "Drop half of the pixels first", "", bool, False)
 EDGE = 2  # pixels around a kernel
 DEAD = (224, 122, 31)
 WHY = """
@@ -30,14 +34,25 @@ are dead.
 """
 
 
+def asked() -> dict[str, Setting]:
+    """What is chosen in this section: key -> setting."""
+    return {"ae_first": first_unit(shipped()), "ae_image": IMAGE, "ae_spoiled": SPOILED}
+
+
+def first_unit(shown: dict[str, Checkpoint]) -> Setting:
+    """From which unit on the kernels of these models are shown."""
+    most = max(model.model.config.hidden for model in shown.values())
+    about = "Smaller models show all of their units."
+    return Setting("first", "first unit", "Units from", about, int, 1, 1, max(most - SHOWN + 1, 2))
+
+
 def section() -> None:
     """The kernels side by side, then the reconstructions."""
     shown = shipped()
     if mine := others():
         extra = st.selectbox("Beside them", mine, index=None, key="ae_other", format_func=title, placeholder="a model of yours")
         shown |= models((extra,)) if extra else {}
-    most = max(model.model.config.hidden for model in shown.values())
-    start = st.slider("Units from", 1, most - SHOWN + 1, 1, key="ae_first", help="Smaller models show all of their units.")
+    start = control(st, first_unit(shown), "ae_first", slider=True)
     with st.container(key="ae_kernels"):
         for column, (name, model) in zip(st.columns(len(shown), gap="medium"), shown.items(), strict=True):
             with column:
@@ -80,8 +95,7 @@ def framed(weights: torch.Tensor, scale: float, dead: torch.Tensor) -> np.ndarra
 
 def _reconstructions(shown: dict[str, Checkpoint]) -> None:
     left, right = st.columns([1, 1], vertical_alignment="bottom")
-    first = left.number_input("First test image", 0, len(test_images()) - IMAGES, 0, key="ae_image")
-    spoiled = right.toggle("Drop half of the pixels first", key="ae_spoiled")
+    first, spoiled = control(left, IMAGE, "ae_image"), control(right, SPOILED, "ae_spoiled")
     truth = test_images()[int(first) : int(first) + IMAGES].float() / 255
     given = Corruption("dropout", 0.5)(truth).image if spoiled else truth
     rows = [("What they are shown", "What they are shown", given, "")]

@@ -4,10 +4,13 @@ import streamlit as st
 import torch
 
 from latentscape.ui.autoencoders.models import VAE, as_bytes, codes, models, title
+from latentscape.ui.controls import control
 from latentscape.ui.pictures import sheet
 from vae_core.latent import box_draws, normal_draws, prior_draws
+from vae_core.settings import Setting
 
 AE = "mnist-ae-30"
+SEED = Setting("seed", "seed", "Seed", "Another seed draws other codes.", int, 0, 0, 2**31 - 1)
 SIDE = 6
 WHY = """
 **Holes.** The autoencoder was only asked to rebuild; where in its space codes lie, nobody told it. A box around all codes is
@@ -17,11 +20,16 @@ prior, N(0, I): a draw from the prior is near some code, and most pictures are d
 """
 
 
+def asked() -> dict[str, Setting]:
+    """What is chosen in this section: key -> setting."""
+    return {"ae_seed": SEED}
+
+
 def section() -> None:
     """Draws side by side."""
     found = models((AE, VAE))
     draws = {}
-    seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="ae_seed", width=160, help="Another seed draws other codes.")
+    seed = control(st, SEED, "ae_seed", width=160)
     if AE in found:
         real = codes(found[AE])
         draws[f"{title(AE)}: uniform in the box of its codes"] = found[AE], box_draws(real, SIDE**2, int(seed))

@@ -9,6 +9,7 @@ import torch
 from latentscape.ui.autoencoders.figures import energy_histogram
 from latentscape.ui.autoencoders.models import TITLES, as_bytes, models, test_images
 from latentscape.ui.canvas import digit
+from latentscape.ui.controls import control
 from latentscape.ui.figures import PLOT
 from latentscape.ui.own import remembered
 from latentscape.ui.pictures import single
@@ -17,6 +18,7 @@ from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import merge
 from vae_core.data import to_float
 from vae_core.errors import BadInput
+from vae_core.settings import Setting
 
 WIDTH = 124  # screen pixels of a picture: seven in a row, two on a telephone
 CANVAS = 300  # of the place for the scribble
@@ -24,7 +26,15 @@ SAMPLE = 1000  # pictures of each kind that is no digit
 DIGITS, MERGED, OVERLAID, EMPTY, NOISE, FASHION = (
     "Test digits", "Merged half and half", "Overlaid", "Nearly empty", "Noise", "Fashion-MNIST",
 )
+ONE = Setting("one", "first test image", "First test image", "", int, 0, 0, 9999)
+TWO = Setting("two", "second test image", "Second test image", "", int, 1, 0, 9999)
+SECOND = Setting("share", "share of the second", "Share of the second", "", float, 0.5, 0, 1)
 GOOD, COIN = 0.9, 0.65  # ROC-AUC: above it a detector is of use; below, hardly better than a coin
+
+
+def asked() -> dict[str, Setting]:
+    """What is chosen in this section: key -> setting."""
+    return {"ae_one": ONE, "ae_two": TWO, "ae_share": SECOND}
 
 
 def section() -> None:
@@ -50,11 +60,8 @@ def section() -> None:
 def _choose() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     images = test_images()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        numbers = [
-            st.number_input(name, 0, len(images) - 1, start, key=key, width=160)
-            for name, start, key in (("First test image", 0, "ae_one"), ("Second test image", 1, "ae_two"))
-        ]
-        share = st.slider("Share of the second", 0.0, 1.0, 0.5, key="ae_share", width=320)
+        numbers = [control(st, each, key, width=160) for key, each in (("ae_one", ONE), ("ae_two", TWO))]
+        share = control(st, SECOND, "ae_share", slider=True, width=320)
     one, other = (images[int(number)][None].float() / 255 for number in numbers)
     return one, other, merge(one, other, share)
 

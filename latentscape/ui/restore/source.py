@@ -10,11 +10,13 @@ import streamlit as st
 import torch
 
 from latentscape.ui.canvas import ZOOM, canvas, digit, shrunk
+from latentscape.ui.controls import KEEP, control
 from latentscape.ui.pictures import embedded, sheet
 from latentscape.ui.words import refused
 from vae_core import data, picture
 from vae_core.corruption import KINDS, Corruption, blank
 from vae_core.errors import BadInput
+from vae_core.settings import Setting
 
 SIDE = 28  # pixels: what the shipped models read
 NOTHING = torch.zeros(1, 1, SIDE, SIDE)
@@ -22,7 +24,6 @@ PAINTED = "painted"
 DAMAGES = [name for name, kind in KINDS.items() if name != "mixed"]
 TEST, DRAWING, PHOTOGRAPH, UPLOAD = SOURCES = ("Digit", "Drawing", "Photo", "Upload")
 TILE = 100  # pixels a side of a photograph's tile
-BRUSH, WIDEST = 2, 6  # pixels of a picture that the brush is wide: at first, at most
 COVERED = 0.4  # of a pixel: from there on it counts as painted; a line of one pixel's width between two pixels takes both
 INK = "#e07a1f"
 HAND = 300  # screen pixels of the place for canvases and uploads
@@ -30,7 +31,9 @@ RESCALED = (
     "Kept pixels keep their value. *Rescaled* ones are moved away from mid-grey by 1 / (1 - rate), as torch's nn.Dropout does, "
     "so that each pixel's mean stays; then no pixel is as it was, and only methods that repair whole pictures are asked."
 )
-KEEP = {"persist_state": "session"}
+SEED = Setting("seed", "seed", "Seed", "Another seed damages other pixels.", int, 0, 0, 2**31 - 1)
+IMAGE = Setting("image", "test image", "Test image", "No model was trained on these.", int, 0, 0, 9999)
+BRUSH = Setting("brush", "brush's width", "Brush, pixels", "1 makes a scratch.", int, 2, 1, 6)  # of a picture's pixels
 
 
 class Source(NamedTuple):
@@ -46,7 +49,8 @@ class Source(NamedTuple):
 
 def source(controls, hand) -> Source:
     """Draw the controls in one container, canvas and uploader in the other, and return what they say."""
-    where = controls.segmented_control("Picture", SOURCES, default=TEST, key="restore_source", required=True, **KEEP)
+    st.session_state.setdefault("restore_source", TEST)
+    where = controls.segmented_control("Picture", SOURCES, key="restore_source", required=True, **KEEP)
     find: dict[str, Callable] = {
         TEST: lambda: _digit(controls), DRAWING: lambda: _in(hand, digit, "restore_drawing"),
         PHOTOGRAPH: lambda: _photograph(controls), UPLOAD: lambda: _in(hand, _upload),
@@ -57,24 +61,32 @@ def source(controls, hand) -> Source:
         "Damage", [*DAMAGES, PAINTED], format_func=label.get, key="restore_damage", width=200, help=RESCALED, **KEEP
     )
     if kind == PAINTED:
-        brush = controls.slider(
-            "Brush, pixels", 1, WIDEST, BRUSH, key="restore_brush", width=120, help="1 makes a scratch.", **KEEP
-        )
+        brush = control(controls, BRUSH, "restore_brush", slider=True, width=120)
         mask = _in(hand, _painted, truth, brush)
         return Source(truth, blank(truth, mask), mask, True, hands + 1)
-    about, amount = KINDS[kind], None
-    if about.amount:
-        high = min(about.high, SIDE)
-        amount = controls.slider(
-            about.amount.capitalize(), type(about.default)(about.low), type(about.default)(high), about.default,
-            key=f"restore_amount_{kind}", width=120, **KEEP,
-        )
-    seed = controls.number_input(
-        "Seed", 0, 2**31 - 1, 0, key="restore_seed", width=120, help="Another seed damages other pixels.", **KEEP
-    )
+    strength = amount_of(kind)
+    amount = control(controls, strength, f"restore_amount_{kind}", slider=True, width=120) if strength else None
     corruption = Corruption(kind, amount)
-    damaged, mask = corruption(truth, int(seed))
+    damaged, mask = corruption(truth, int(control(controls, SEED, "restore_seed", width=120)))
     return Source(truth, damaged.clamp(0, 1), mask, corruption.holes, hands)
+
+
+def amount_of(kind: str) -> Setting | None:
+    """How strong a damage of this kind is; None where there is nothing to say."""
+    about = KINDS[kind]
+    if not about.amount:
+        return None
+    return Setting(
+        "amount", f"{about.amount} of the damage", about.amount.capitalize(), "", type(about.default), about.default, about.low,
+        min(about.high, SIDE),
+    )
+
+
+def tile() -> Setting:
+    """Which part of the photograph."""
+    count = len(photograph())
+    about = "Chelsea the cat, by Stefan van der Walt, in tiles: no digit, and smooth."
+    return Setting("tile", "tile", "Tile", about, int, count // 2 - 1, 0, count - 1)
 
 
 def _in(container, draw: Callable, *arguments) -> torch.Tensor:
@@ -83,20 +95,12 @@ def _in(container, draw: Callable, *arguments) -> torch.Tensor:
 
 
 def _digit(controls) -> torch.Tensor:
-    images = data.load("mnist").test_images
-    index = controls.number_input(
-        "Test image", 0, len(images) - 1, 0, key="restore_image", width=140, help="No model was trained on these.", **KEEP
-    )
-    return images[int(index)][None].float() / 255
+    index = control(controls, IMAGE, "restore_image", width=140)
+    return data.load("mnist").test_images[int(index)][None].float() / 255
 
 
 def _photograph(controls) -> torch.Tensor:
-    tiles = photograph()
-    index = controls.number_input(
-        "Tile", 0, len(tiles) - 1, len(tiles) // 2 - 1, key="restore_tile", width=140, **KEEP,
-        help="Chelsea the cat, by Stefan van der Walt, in tiles: no digit, and smooth.",
-    )
-    return tiles[int(index)][None].float() / 255
+    return photograph()[int(control(controls, tile(), "restore_tile", width=140))][None].float() / 255
 
 
 @st.cache_resource(show_spinner=False)

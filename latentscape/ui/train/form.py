@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from latentscape.ui.controls import KEEP, control
 from latentscape.ui.own import mine
 from latentscape.ui.presets import OWN, PLAIN, PRESETS, choose_pictures, form_settings, preset_at_first, values_of
 from latentscape.ui.request import data_titles, own_pictures, request_of
@@ -15,9 +16,7 @@ from vae_core.errors import BadInput
 from vae_core.models import FAMILIES
 from vae_core.settings import Setting
 
-KEEP = {"persist_state": "session"}
-OWN_VALUE = "the network's own"
-NARROW = 14  # letters that half a form's width has room for
+NARROW, SWITCH = 14, 8  # letters that half a form's width has room for, and beside a switch
 
 def _key(field: str) -> str:
     return f"train_{field}"
@@ -113,33 +112,18 @@ def _controls(settings: list[Setting]) -> None:
     for each in settings:
         if _is_wide(each):
             columns = iter(())
-            _control(st, each)
+            control(st, each, _key(each.field))
             continue
         place = next(columns, None)
         if place is None:
             left, right = st.columns(2)
             place, columns = left, iter((right,))
-        _control(place, each)
+        control(place, each, _key(each.field))
 
 
 def _is_wide(each: Setting) -> bool:
     words = [*(each.choices or {}).values(), *each.suggested]
-    return bool(each.suggested) or max(map(len, words), default=0) > NARROW or (each.kind is bool and len(each.label) > NARROW)
-
-
-def _control(place, each: Setting) -> None:
-    """The widget of one setting in a container. Empty stands for the family's own value."""
-    asked = {"key": _key(each.field), "help": each.about, **KEEP}
-    if each.choices is not None:
-        place.selectbox(each.label, list(each.choices), format_func=each.choices.get, **asked)
-    elif each.suggested:
-        place.selectbox(each.label, each.suggested, accept_new_options=True, placeholder="the model's own", **asked)
-    elif each.kind is bool:
-        place.toggle(each.label, **asked)
-    else:
-        low, high = each.kind(each.low), each.kind(each.high)
-        shown = {"format": "%.4g"} if each.kind is float and each.high <= 1 else {}
-        place.number_input(each.label, low, high, step=each.step, placeholder=OWN_VALUE, **shown, **asked)
+    return bool(each.suggested) or max(map(len, words), default=0) > NARROW or (each.kind is bool and len(each.label) > SWITCH)
 
 
 def _press(start: Callable[[Press], None], step: bool) -> None:
