@@ -13,7 +13,7 @@ from vae_core import corruption, inpainting
 from vae_core.corruption import BLANK, parse
 from vae_core.data import load
 from vae_core.errors import BadInput
-from vae_core.inpainting import DENOISERS, METHODS, compare, local_median, median, read_mask, read_picture, restore
+from vae_core.inpainting import METHODS, asked_for, compare, local_median, median, read_mask, read_picture, restore
 from vae_core.inpainting_cli import main
 from vae_core.latent_search import search
 from vae_core.models.denoising import DenoisingConfig
@@ -174,7 +174,7 @@ def test_what_does_not_fit_is_refused_with_one_sentence(name):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m not in DENOISERS])
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in asked_for(holes=False)])
 def test_without_a_hole_only_denoisers_can_be_asked(method):
     with pytest.raises(BadInput, match="fills holes"):
         restore(method, digits(), holes(4, 28, 28), models().get(method), holes=False)
@@ -332,7 +332,7 @@ def test_all_methods_repair_the_same_damage(monkeypatch):
 
 def test_where_there_is_no_hole_the_denoisers_are_scored_over_the_whole_picture():
     results = [result.summary() for result in compare(load("mnist").test_images[:6], parse("gaussian:0.3"), 0, models())]
-    assert [line["method"] for line in results] == list(DENOISERS)
+    assert [line["method"] for line in results] == asked_for(holes=False)
     assert {line["psnr_hole"] for line in results} == {None}
     assert all(line["psnr_image"] > 0 for line in results)
 

@@ -14,7 +14,6 @@ from latentscape.ui.canvas import shrunk
 from latentscape.ui.restore import curve as restore_curve
 from latentscape.ui.restore import source as restore_source
 from latentscape.ui.restore import view as restore_view
-from latentscape.ui.restore.models import TITLES
 from latentscape.ui.restore.source import DAMAGES, photograph
 from latentscape.work.analyses import DONE, FAILED, Analyses
 from latentscape.work.cluster import Cluster
@@ -22,7 +21,7 @@ from vae_core import checkpoint
 from vae_core.corruption import KINDS, parse
 from vae_core.data import load
 from vae_core.errors import BadInput
-from vae_core.inpainting import DENOISERS, METHODS, MODELS, load_models, restore
+from vae_core.inpainting import METHODS, asked_for, load_models, restore
 from vae_core.models import FAMILIES
 from vae_core.scores import scores
 
@@ -60,7 +59,7 @@ def names(at: AppTest) -> list[str]:
 
 
 def test_every_method_stands_in_the_table_best_first_with_its_score(page):
-    assert sorted(names(page)) == sorted(TITLES[method] for method in METHODS)
+    assert sorted(names(page)) == sorted(METHODS[method].title for method in METHODS)
     table = page.dataframe[0].value.set_index("Method")["PSNR in holes, dB"]
     assert list(table) == sorted(table, reverse=True)
     truth = load("mnist").test_images[:1].float() / 255
@@ -73,8 +72,8 @@ def test_every_method_stands_in_the_table_best_first_with_its_score(page):
 def test_every_damage_is_repaired_by_those_that_can(page, damage):
     page.selectbox(key="restore_damage").select(damage).run()
     assert not page.exception
-    asked = METHODS if KINDS[damage].holes else DENOISERS
-    assert sorted(names(page)) == sorted(TITLES[method] for method in asked)
+    asked = asked_for(KINDS[damage].holes)
+    assert sorted(names(page)) == sorted(METHODS[method].title for method in asked)
     assert ("PSNR in holes, dB" in page.dataframe[0].value) == KINDS[damage].holes
 
 
@@ -131,21 +130,21 @@ def psnr(at: AppTest, method: str) -> float:
 def test_a_model_of_the_visitors_own_takes_the_place_of_the_shipped_one(page, method):
     model, content = made(method)
     box = f"restore_model_{method}"
-    assert page.selectbox(key=box).value == MODELS[method]
+    assert page.selectbox(key=box).value == METHODS[method].ships
     bring(page, mine=content)
-    assert page.selectbox(key=box).value == MODELS[method]  # until it is chosen
+    assert page.selectbox(key=box).value == METHODS[method].ships  # until it is chosen
     page.selectbox(key=box).select("own/mine").run()
     assert not page.exception
     truth = load("mnist").test_images[:1].float() / 255
     damaged, mask = parse("dropout:0.5")(truth, 0)
     expected = scores(restore(method, damaged, mask, model), truth, mask).psnr_hole.item()
-    assert psnr(page, TITLES[method]) == pytest.approx(expected, abs=1e-3)
-    assert f"{TITLES[method]}: mine (yours)" in [text.value for text in page.text]
+    assert psnr(page, METHODS[method].title) == pytest.approx(expected, abs=1e-3)
+    assert f"{METHODS[method].title}: mine (yours)" in [text.value for text in page.text]
 
 
 def test_a_model_is_offered_only_for_what_it_is_and_what_it_reads(page):
     bring(page, denoiser=made("dae")[1], small=made("dae", 8)[1], plain=made("ae")[1], unet=made("restorer")[1])
-    options = {method: page.selectbox(key=f"restore_model_{method}").options for method in MODELS}
+    options = {method: page.selectbox(key=f"restore_model_{method}").options for method in METHODS if METHODS[method].ships}
     assert options["dae"] == ["mnist-dae-500", "denoiser (yours)"]
     assert options["restorer"] == ["mnist-restorer", "unet (yours)"]
     assert "shapes-conv" not in options["vae"]
@@ -213,7 +212,7 @@ def test_on_a_photograph_every_classic_method_beats_every_model_as_the_page_says
     tiles, models = photograph().float() / 255, load_models()
     damaged, mask = parse(damage)(tiles, 0)
     means = {m: scores(restore(m, damaged, mask, models.get(m)), tiles, mask).psnr_hole.mean() for m in METHODS}
-    assert min(means[m] for m in CLASSIC) > max(means[m] for m in MODELS)
+    assert min(means[m] for m in CLASSIC) > max(means[m] for m in METHODS if METHODS[m].ships)
 
 
 def test_on_digits_the_restorer_wins_and_the_denoiser_stays_behind_the_biharmonic_equation_as_the_page_says():
@@ -285,7 +284,7 @@ def test_the_curve_is_of_the_models_that_are_chosen(page, monkeypatch):
     monkeypatch.setattr(restore_curve, "SAMPLE", 5)
     monkeypatch.setitem(restore_curve.AMOUNTS, "dropout", (0.5,))
     curves = []
-    for chosen in (MODELS["dae"], "own/mine"):
+    for chosen in (METHODS["dae"].ships, "own/mine"):
         if chosen == "own/mine":
             bring(page, mine=made("dae")[1])
         page.selectbox(key="restore_model_dae").select(chosen).run()

@@ -25,16 +25,34 @@ from vae_core.latent_search import Found, search
 from vae_core.scores import Scores, scores
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
-MODELS = {"dae": "mnist-dae-500", "restorer": "mnist-restorer", "vae": "mnist-20d"}  # method -> shipped checkpoint
-METHODS = ("telea", "navier-stokes", "biharmonic", "median", "dae", "restorer", "vae")
-DENOISERS = ("median", "dae", "restorer")  # those that can be asked without a hole
 RADIUS = 3.0  # pixels around a hole that OpenCV looks at
 BATCH = 500
+Repair = Callable[[Tensor, Tensor, Model | None, float], Tensor]  # image, mask, model, radius -> image
 
 
-def load_models(methods: Iterable[str] = METHODS, folder: Path = CHECKPOINTS) -> dict[str, Model]:
-    """The shipped models that these methods need. Raises BadInput where a file is missing or damaged."""
-    return {name: checkpoint.open_file(folder / MODELS[name]).model for name in methods if name in MODELS}
+@dataclass(frozen=True)
+class Method:
+    """One way to repair a picture. METHODS, at the end of this file, has them all."""
+
+    name: str  # in commands and addresses; of one that needs a model, also the name of that model's family
+    title: str
+    fill: Repair  # of an image with BLANK in its holes
+    clean: Repair | None = None  # of one that is noisy all over; None: it can but fill holes
+    ships: str | None = None  # the shipped checkpoint of the model that it needs
+    searches: bool = False  # it takes its time, and knows how sure it is: see `posterior`
+
+
+def asked_for(holes: bool, learned: Iterable[str] | None = None) -> list[str]:
+    """The methods for damage that leaves holes, or for noise on all pixels; of those that need a model only `learned`, where
+    that is given."""
+    possible = [method for method in METHODS.values() if holes or method.clean is not None]
+    return [method.name for method in possible if method.ships is None or learned is None or method.name in learned]
+
+
+def load_models(methods: Iterable[str] | None = None, folder: Path = CHECKPOINTS) -> dict[str, Model]:
+    """The shipped models that these methods need, or all. Raises BadInput where a file is missing or damaged."""
+    needed = [METHODS[name] for name in methods or METHODS if METHODS[name].ships]
+    return {method.name: checkpoint.open_file(folder / method.ships).model for method in needed}
 
 
 def read_picture(array: np.ndarray) -> Tensor:
@@ -76,34 +94,25 @@ def restore(
 ) -> Tensor:
     """What `method` makes of damaged images (N, C, H, W): known pixels kept, holes filled; values in [0, 1].
 
-    dae, restorer and vae need their `model`. With holes=False the whole picture is noisy: no pixel is kept, and only DENOISERS
-    can be asked. Raises BadInput where image, mask, method, model and radius do not fit together.
+    Some need their `model`. With holes=False the whole picture is noisy: no pixel is kept, and only some can be asked. Raises
+    BadInput where image, mask, method, model and radius do not fit together.
     """
     if method not in METHODS:
         raise BadInput(f"There is no method called {shortly(method)}; choose from {', '.join(METHODS)}.")
-    if not holes and method not in DENOISERS:
-        raise BadInput(f"The method {method} fills holes, and here there are none; choose from {', '.join(DENOISERS)}.")
+    asked = METHODS[method]
+    if not holes and asked.clean is None:
+        others = ", ".join(asked_for(holes=False))
+        raise BadInput(f"The method {method} fills holes, and here there are none; choose from {others}.")
     _check(image, mask)
     in_range("radius", radius, 1, 100)
-    if method in MODELS:
+    if asked.ships:
         if model is None:
-            raise BadInput(f"The method {method} needs a trained model; open {MODELS[method]}.")
+            raise BadInput(f"The method {method} needs a trained model; open {asked.ships}.")
         if model.config.image_shape != image.shape[1:]:
             raise BadInput(f"The model repairs pictures of {model.config.image_shape}, not of {tuple(image.shape[1:])}.")
     if not holes:
-        return local_median(image, torch.zeros_like(mask)) if method == "median" else _learned(model, image, mask)
-    damaged = blank(image, mask)
-    if method in ("telea", "navier-stokes"):
-        filled = opencv(damaged, mask, method, radius)
-    elif method == "biharmonic":
-        filled = biharmonic(damaged, mask)
-    elif method == "median":
-        filled = median(damaged, mask)
-    elif method == "vae":
-        filled = posterior(model, image, mask).image
-    else:
-        filled = _learned(model, damaged, mask)
-    return torch.where(mask, filled, image)
+        return asked.clean(image, mask, model, radius)
+    return torch.where(mask, asked.fill(blank(image, mask), mask, model, radius), image)
 
 
 def posterior(
@@ -195,17 +204,17 @@ class Result:
 
 
 def compare(
-    images: Tensor, corruption: Corruption, seed: int, models: dict[str, Model], methods: Iterable[str] = METHODS
+    images: Tensor, corruption: Corruption, seed: int, models: dict[str, Model], methods: Iterable[str] | None = None
 ) -> Iterator[Result]:
     """Damage uint8 images (N, C, H, W) once and let every method repair the same: one Result each, as soon as it is there.
 
-    Where the corruption leaves no hole, methods that only fill holes are passed over, and the scores inside it are NaN.
+    By default all that can be asked. Where the corruption leaves no hole, methods that only fill holes are passed over, and
+    the scores inside it are NaN.
     """
     truth = images.float() / 255
     damaged, mask = corruption(truth, seed)
-    for method in methods:
-        if not corruption.holes and method not in DENOISERS:
-            continue
+    possible = asked_for(corruption.holes)
+    for method in possible if methods is None else [name for name in methods if name in possible]:
         began = time.perf_counter()
         restored = restore(method, damaged.clamp(0, 1), mask, models.get(method), corruption.holes)
         seconds = time.perf_counter() - began
@@ -226,13 +235,14 @@ class CurvePoint:
 
 
 def damage_curve(
-    images: Tensor, kind: str, amounts: Iterable[float], seed: int, models: dict[str, Model], methods: Iterable[str] = METHODS
+    images: Tensor, kind: str, amounts: Iterable[float], seed: int, models: dict[str, Model],
+    methods: Iterable[str] | None = None,
 ) -> Iterator[CurvePoint]:
     """How each method fares on uint8 images (N, C, H, W) as the damage grows: points as they come, amount by amount.
 
     All methods see the same damage. Where an amount leaves nothing to score, it is passed over.
     """
-    methods = tuple(methods)
+    methods = None if methods is None else tuple(methods)
     for amount in amounts:
         corruption = Corruption(kind, amount)
         for result in compare(images, corruption, seed, models, methods):
@@ -242,6 +252,33 @@ def damage_curve(
                 error = 1.96 * values.std(correction=1).item() / math.sqrt(len(values)) if len(values) > 1 else 0.0
                 mean = values.mean().item()
                 yield CurvePoint(result.method, amount, mean, mean - error, mean + error)
+
+
+def _by_opencv(how: str) -> Repair:
+    return lambda image, mask, model, radius: opencv(image, mask, how, radius)
+
+
+def _by_model(image: Tensor, mask: Tensor, model: Model, radius: float) -> Tensor:
+    return _learned(model, image, mask)
+
+
+METHODS = {
+    method.name: method for method in (
+        Method("telea", "Telea", _by_opencv("telea")),
+        Method("navier-stokes", "Navier-Stokes", _by_opencv("navier-stokes")),
+        Method("biharmonic", "Biharmonic", lambda image, mask, model, radius: biharmonic(image, mask)),
+        Method(
+            "median", "Median", lambda image, mask, model, radius: median(image, mask),
+            clean=lambda image, mask, model, radius: local_median(image, torch.zeros_like(mask)),
+        ),
+        Method("dae", "DAE", _by_model, _by_model, ships="mnist-dae-500"),
+        Method("restorer", "Restorer", _by_model, _by_model, ships="mnist-restorer"),
+        Method(
+            "vae", "VAE prior", lambda image, mask, model, radius: posterior(model, image, mask).image, ships="mnist-20d",
+            searches=True,
+        ),
+    )
+}
 
 
 if __name__ == "__main__":

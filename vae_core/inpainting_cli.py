@@ -7,7 +7,7 @@ import sys
 from vae_core import data
 from vae_core.corruption import KINDS, parse
 from vae_core.errors import BadInput, in_range, shortly
-from vae_core.inpainting import CHECKPOINTS, DENOISERS, METHODS, compare, load_models
+from vae_core.inpainting import CHECKPOINTS, METHODS, asked_for, compare, load_models
 from vae_core.train_cli import Parser, typed_path
 
 
@@ -48,9 +48,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _methods(text: str | None, holes: bool) -> list[str]:
     """The methods to ask, those that are asked for by name even where they do not fit: that is then told."""
-    possible = METHODS if holes else DENOISERS
+    possible = asked_for(holes)
     if text is None:
-        return list(possible)
+        return possible
     names = [name.strip() for name in text.split(",")]
     if strangers := [name for name in names if name not in possible]:
         raise BadInput(

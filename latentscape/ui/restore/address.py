@@ -24,7 +24,7 @@ from latentscape.ui.restore.source import (
     amount_of,
     tile,
 )
-from vae_core.inpainting import MODELS
+from vae_core.inpainting import METHODS
 
 
 def words() -> Iterator[Word]:
@@ -41,8 +41,7 @@ def words() -> Iterator[Word]:
         numbers |= ({f"restore_amount_{kind}": amount} if amount else {}) | {"restore_seed": SEED}
     for key, each in numbers.items():
         yield of_setting(each, key, each.default)
-    for method in MODELS:
-        names = list(offered(method))
-        if names:
+    for method in METHODS:
+        if METHODS[method].ships and (names := list(offered(method))):
             yield of_choice(method, f"restore_model_{method}", {name: name for name in names}, names[0])
     yield of_choice("curve", "restore_curve_kind", {name: name for name in AMOUNTS}, next(iter(AMOUNTS)))

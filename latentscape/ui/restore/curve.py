@@ -4,11 +4,10 @@ import streamlit as st
 
 from latentscape.ui import figures
 from latentscape.ui.computed import Request, computed
-from latentscape.ui.restore.models import TITLES
 from latentscape.work import analysis_worker
 from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import KINDS
-from vae_core.inpainting import DENOISERS, METHODS, MODELS
+from vae_core.inpainting import METHODS, asked_for
 
 SAMPLE = 200  # test images
 AMOUNTS = {
@@ -27,8 +26,7 @@ def curve(models: dict[str, Checkpoint]) -> None:
         kind = st.selectbox(
             "Damage of the curve", list(AMOUNTS), format_func=lambda k: KINDS[k].title, key="restore_curve_kind"
         )
-        possible = METHODS if KINDS[kind].holes else DENOISERS
-        methods = tuple(method for method in possible if method not in MODELS or method in models)
+        methods = tuple(asked_for(KINDS[kind].holes, models))
         asked = {method: models[method].model for method in methods if method in models}
         total = len(AMOUNTS[kind]) * len(methods)
         request = Request(
@@ -45,7 +43,7 @@ def curve(models: dict[str, Checkpoint]) -> None:
 
 
 def _draw(kind: str, points: list[dict]) -> None:
-    chart = figures.damage_curves(points, TITLES, KINDS[kind].amount)
+    chart = figures.damage_curves(points, {name: method.title for name, method in METHODS.items()}, KINDS[kind].amount)
     where = "inside the holes" if KINDS[kind].holes else "over the image"
     st.plotly_chart(chart, key="restore_curve_chart", config=figures.PLOT, alt=_in_words(points, where))
     st.caption(f"PSNR {where}, mean of {SAMPLE} test images; the bands are its 95 % confidence.")
@@ -54,5 +52,5 @@ def _draw(kind: str, points: list[dict]) -> None:
 def _in_words(points: list[dict], where: str) -> str:
     last = max(point["amount"] for point in points)
     best = max((point for point in points if point["amount"] == last), key=lambda point: point["psnr"])
-    found = f"at {last:g} the best is {TITLES[best['method']]} with {best['psnr']:.1f} dB"
+    found = f"at {last:g} the best is {METHODS[best['method']].title} with {best['psnr']:.1f} dB"
     return f"PSNR {where} of each method against the damage; {found}."

@@ -7,19 +7,15 @@ from latentscape.ui.restore.source import SIDE
 from latentscape.ui.words import refused
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
-from vae_core.inpainting import MODELS
+from vae_core.inpainting import METHODS
 
-TITLES = {
-    "telea": "Telea", "navier-stokes": "Navier-Stokes", "biharmonic": "Biharmonic", "median": "Median",
-    "dae": "DAE", "restorer": "Restorer", "vae": "VAE prior",
-}
 SHAPE = (1, SIDE, SIDE)
 
 
 def offered(method: str) -> dict[str, str]:
     """Name -> label of the models that can repair as `method`, the shipped one first; a method is called like its kind."""
     labels = {name: choice.label for name, choice in choices((method,), SHAPE).items()}
-    return {name: labels[name] for name in sorted(labels, key=lambda name: name != MODELS[method])}
+    return {name: labels[name] for name in sorted(labels, key=lambda name: name != METHODS[method].ships)}
 
 
 def choose() -> dict[str, Checkpoint]:
@@ -27,13 +23,14 @@ def choose() -> dict[str, Checkpoint]:
     not open are left out. Shared by visitors: never change them."""
     found = {}
     with st.popover("Models", icon=":material/model_training:"):
-        for method in MODELS:
+        for method in (method.name for method in METHODS.values() if method.ships):
             available, key = offered(method), f"restore_model_{method}"
             if not available:
                 continue
             if st.session_state.get(key) not in available:
                 st.session_state[key] = next(iter(available))
-            name = st.selectbox(TITLES[method], list(available), key=key, format_func=available.get, persist_state="session")
+            title = METHODS[method].title
+            name = st.selectbox(title, list(available), key=key, format_func=available.get, persist_state="session")
             try:
                 found[method] = opened(name, (method,))
             except BadInput as problem:

@@ -11,12 +11,11 @@ from PIL import ImageColor
 
 from latentscape.ui.own import remembered
 from latentscape.ui.pictures import embedded, sheet
-from latentscape.ui.restore.models import TITLES
 from latentscape.ui.restore.source import INK, Source
 from vae_core import inpainting
 from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import BLANK
-from vae_core.inpainting import DENOISERS, METHODS, MODELS
+from vae_core.inpainting import METHODS, asked_for
 from vae_core.scores import Scores, scores
 
 HOLE = torch.tensor(ImageColor.getrgb(INK)).view(1, 3, 1, 1) / 255
@@ -40,14 +39,14 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
     if not source.truth.any():
         st.info("There is no picture yet: draw one, or choose a file.")
         return
-    asked = [m for m in (METHODS if source.holes else DENOISERS) if m not in MODELS or m in models]
+    asked = asked_for(source.holes, models)
     scored = source.mask if source.holes else torch.zeros_like(source.mask)
     repaired = {  # all at once, before any is shown: the browser draws them in one go
         method: inpainting.restore(
             method, source.damaged, source.mask, models[method].model if method in models else None, source.holes
         )
         for method in asked
-        if method != "vae"
+        if not METHODS[method].searches
     }
     found: dict[str, Scores] = {}
     spread = None
@@ -58,22 +57,22 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
             _picture("Damaged picture", torch.where(lost, HOLE, source.damaged))
             _picture("The picture", source.truth, "The picture")
         for method in asked:
-            with _card(method, TITLES[method]):
+            with _card(method, METHODS[method].title):
                 line = st.empty()
-                if method == "vae":
+                if METHODS[method].searches:
                     repaired[method], spread = _searched(line, models[method], source)
                 image = repaired[method]
                 found[method] = scores(image, source.truth, scored)
                 psnr = found[method].psnr_hole if source.holes else found[method].psnr_image
                 line.caption("nothing to fill" if psnr.isnan() else f"{psnr.item():.1f} dB")
-                _picture(f"Repair by {TITLES[method]}", image)
-                _heat(f"Error of {TITLES[method]}", (image - source.truth).abs(), "Error")
+                _picture(f"Repair by {METHODS[method].title}", image)
+                _heat(f"Error of {METHODS[method].title}", (image - source.truth).abs(), "Error")
     below, right = st.columns([7, 1], gap="small")
     below.caption(
         "Each method with its PSNR, in the holes where there are some, its repair, and the absolute error of that: from 0 "
         "(black) to 1 (light yellow), one scale for all. Orange is lost."
     )
-    if others := [f"{TITLES[m]}: {models[m].name}" for m in asked if m in models and models[m].name != MODELS[m]]:
+    if others := [f"{METHODS[m].title}: {models[m].name}" for m in asked if m in models and models[m].name != METHODS[m].ships]:
         below.text(" · ".join(others))
     with aside or below:
         _table(found)
@@ -122,7 +121,7 @@ def _heat(words: str, values: torch.Tensor, caption: str, width: int | str = "st
 
 def _table(found: dict[str, Scores]) -> None:
     rows = [
-        {"Method": TITLES[method]} | {title: getattr(values, name).item() for name, title in COLUMNS.items()}
+        {"Method": METHODS[method].title} | {title: getattr(values, name).item() for name, title in COLUMNS.items()}
         for method, values in found.items()
     ]
     table = pd.DataFrame(rows).dropna(axis=1, how="all")
