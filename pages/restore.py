@@ -20,6 +20,6 @@ chosen = source(controls, desk)
 with controls:
     models = restore_models.choose()
 address.write(words)
-comparison(chosen, models, desk if chosen.hands == 1 else None)
+comparison(chosen, models, desk if chosen.by_hand == 1 else None)
 st.markdown(WHY)
 curve(models)

@@ -14,7 +14,7 @@ from latentscape.ui.map.projection import PCA, Choice
 from latentscape.ui.sweep import entries as sweep_entries
 from vae_core import checkpoint, data, train
 from vae_core.models.vae import VAEConfig
-from vae_core.projection import Plane
+from vae_core.projection import PrincipalPlane
 from vae_core.watch import Watch
 
 SHIPPED = [
@@ -40,7 +40,7 @@ def test_every_page_has_the_same_components_mean_and_shares(name):
     if known.mu.shape[1] < 3:
         assert known.plane.explained is None  # shown as it is
         return
-    mine, pad = Plane(known.mu), on_explore(model, known.mu[0]).plane
+    mine, pad = PrincipalPlane(known.mu), on_explore(model, known.mu[0]).plane
     np.testing.assert_allclose([pad.u, pad.v], mine.components, atol=1e-6)
     for component in mine.components:
         assert component[np.abs(component).argmax()] > 0
@@ -95,7 +95,7 @@ def test_the_largest_loading_is_positive_however_the_codes_are_turned(turn):
     for dimensions in (3, 7, 200):
         mu = random.normal(size=(400, dimensions)) * random.uniform(0.1, 3, dimensions)
         mu = (mu @ np.linalg.qr(random.normal(size=(dimensions, dimensions)))[0]).astype(np.float32)
-        for component in Plane(mu).components:
+        for component in PrincipalPlane(mu).components:
             assert component[np.abs(component).argmax()] > 0
 
 
@@ -110,7 +110,7 @@ def test_the_last_look_at_a_training_is_the_plane_of_the_finished_model():
     last = watch.frame(is_last=True)
     with torch.no_grad():
         mu = state.model.encode(data.to_float(digits.test_images))[0].numpy()
-    whole = Plane(mu)
+    whole = PrincipalPlane(mu)
     assert last["explained"] == pytest.approx(whole.explained, abs=1e-5)
     assert last["explained"] != first["explained"]
     np.testing.assert_allclose(last["points"], whole(mu[:100]), atol=1e-4)

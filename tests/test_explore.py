@@ -125,7 +125,7 @@ def test_the_gif_runs_there_and_back():
 def test_the_plane_through_a_far_point_holds_it():
     class Known:
         mu = np.random.default_rng(0).normal(size=(50, 4))
-        plane = projection.Plane(mu)
+        plane = projection.PrincipalPlane(mu)
 
     z = (3.0, -2.0, 1.0, 0.5)
     for kind, parameters in ((AXES, (2, 3)), (COMPONENTS, ()), (IMAGES, (0, 1, 2))):

@@ -13,8 +13,9 @@ from latentscape.ui.explore.walk import DECODER, STRAIGHT
 from vae_core import checkpoint, data, energy
 
 pytestmark = pytest.mark.usefixtures("no_cluster")
-NAMES = ("mnist-ae-30", "mnist-ae-500", "mnist-dae-500")
+NAMES = ("mnist-ae-30", "mnist-ae-500", "mnist-dae-500", "mnist-linear-2d")
 names = pytest.mark.parametrize("name", NAMES)
+wide = pytest.mark.parametrize("name", NAMES[:3])  # with more dimensions than a plane has
 ONLY_OF_A_VAE = ("KL", "ELBO", "posterior", "prior")
 
 
@@ -26,7 +27,7 @@ def codes(name: str, count: int = 10_000):
     return energy.codes(model(name).model, data.load("mnist").test_images[:count].float() / 255)
 
 
-@names
+@wide
 def test_it_opens_among_its_codes_on_the_plane_in_which_they_vary_most(monkeypatch, name):
     sent = sent_to_the_pad(monkeypatch)
     at = open_explore(name)

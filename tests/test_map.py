@@ -26,7 +26,7 @@ from latentscape.work.cluster import Cluster
 from vae_core import checkpoint, data, evaluate, projection, train
 from vae_core.errors import BadInput
 from vae_core.models.vae import VAEConfig
-from vae_core.projection import Plane
+from vae_core.projection import PrincipalPlane
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +181,7 @@ def test_draws_of_the_prior_are_decoded_encoded_and_shown_in_the_same_plane(here
     z = torch.randn(1000, 20, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         again = model.encode(model.decode(z[:50]).mul(255).round() / 255)[0]
-    plane = Plane(evaluate.encode(model, data.load("mnist").test_images)[0].numpy())
+    plane = PrincipalPlane(evaluate.encode(model, data.load("mnist").test_images)[0].numpy())
     np.testing.assert_allclose(drawn[:50], plane(again.numpy()), atol=2e-2)
 
 

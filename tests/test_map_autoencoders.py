@@ -12,7 +12,7 @@ from latentscape.ui import picker
 from latentscape.work.analyses import Analyses
 from vae_core import checkpoint, data, energy, evaluate
 from vae_core.models.autoencoder import AutoencoderConfig
-from vae_core.projection import Plane
+from vae_core.projection import PrincipalPlane
 
 ONLY_OF_A_VAE = re.compile(r"\b(KL|ELBO|posterior|prior)\b")
 SHIPPED = pytest.mark.parametrize("name", ["mnist-ae-30", "mnist-ae-500", "mnist-dae-500"])
@@ -42,7 +42,7 @@ def test_its_codes_are_drawn_on_their_principal_plane(no_analyses, name):
     assert at.segmented_control(key="map_method").value == "PCA"
     mu, _ = codes_and_errors(name)
     labels = data.load("mnist").test_labels.numpy()
-    np.testing.assert_allclose(points_of(at, 3), Plane(mu)(mu)[labels == 3], atol=1e-3)
+    np.testing.assert_allclose(points_of(at, 3), PrincipalPlane(mu)(mu)[labels == 3], atol=1e-3)
     varies = evaluate.active_units(torch.from_numpy(mu))
     assert any(f"{varies} of {mu.shape[1]} vary" in line.value for line in at.markdown)
     assert not ONLY_OF_A_VAE.search(words(at))

@@ -13,7 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from latentscape.ui import own, picker
-from latentscape.ui.presets import KIND_OF, PRESETS
+from latentscape.ui.presets import KIND_OF, PRESETS, form_settings
 from latentscape.ui.train import view as train_view
 from latentscape.ui.words import ordinal
 from latentscape.work.belongings import Model
@@ -234,32 +234,35 @@ def test_the_pictures_of_every_epoch_are_one_zip(weights):
         assert len(archive.namelist()) == 8
 
 
-@pytest.mark.parametrize("kind", ["ae", "dae", "restorer"])
+@pytest.mark.parametrize("kind", [name for name, family in FAMILIES.items() if not family.has_prior])
 def test_a_model_without_a_prior_shows_what_it_has(jobs, weights, kind):
-    run = finished_run(weights)
+    run, family = finished_run(weights), FAMILIES[kind]
     run.request["kind"] = kind
-    empty = np.zeros((0, 2 if kind == "restorer" else 1, 8, 8), np.uint8)
-    points = np.zeros((0, 2), np.float32) if kind == "restorer" else run.live.points
+    empty = np.zeros((0, 1 if family.encodes else 2, 8, 8), np.uint8)
+    points = run.live.points if family.encodes else np.zeros((0, 2), np.float32)
     run.live = run.frames[-1] = replace(run.live, points=points, samples=empty)
     jobs.store.add(run)
     at = open_app("train", run=run.view_id)
     assert not at.exception
-    assert [metric.label for metric in at.metric] == ["Test loss", "Speed", "Time left"]
-    assert ("Latent map" in texts(at)) == (kind != "restorer")
-    assert ("Damaged test images" in texts(at)) == (kind != "ae")
+    assert [metric.label for metric in at.metric] == [*(term.label for term in family.terms), "Speed", "Time left"]
+    assert ("Latent map" in texts(at)) == family.encodes
+    assert ("Damaged test images" in texts(at)) == family.has("corruption")
     assert "Samples" not in texts(at)
 
 
-@pytest.mark.parametrize("kind", ["ae", "dae", "restorer"])
-def test_another_kind_of_model_has_its_own_form(jobs, kind):
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_family_has_its_own_form_and_the_plain_one_trains_its_own_defaults(jobs, kind):
     at = open_app("train")
     at.selectbox(key="train_kind").select(kind).run()
     assert not at.exception
-    assert not [box for box in at.number_input if box.key in ("train_beta", "train_latent_dim", "train_kl_warmup")]
-    assert bool([box for box in at.selectbox if box.key == "train_corruption"]) == (kind != "ae")
+    boxes = (*at.number_input, *at.selectbox, *at.toggle)
+    drawn = {box.key.removeprefix("train_") for box in boxes if box.key.startswith("train_")}
+    assert drawn == {"preset", "kind", "data", *form_settings(kind)}
     at.button(key="train_start").click().run()
     (run,) = jobs.store.all()
-    assert (run.request["kind"], run.request["model"]) == (kind, {})
+    usual = {"architecture": "residual", "latent_dim": 2} if kind == "vae" else {}
+    assert run.request["kind"] == kind
+    assert FAMILIES[kind].config(**run.request["model"]) == FAMILIES[kind].config(**usual)
 
 
 def test_live_pictures_travel_with_their_message(jobs, weights):

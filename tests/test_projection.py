@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 from vae_core import evaluate, projection
 from vae_core.errors import BadInput
-from vae_core.projection import EXAGGERATED, ITERATIONS, TSNE, Plane, neighbours_kept, trustworthiness
+from vae_core.projection import EXAGGERATED, ITERATIONS, TSNE, PrincipalPlane, neighbours_kept, trustworthiness
 
 
 def cloud(count=300, dimensions=5, seed=0) -> np.ndarray:
@@ -21,7 +21,7 @@ def cloud(count=300, dimensions=5, seed=0) -> np.ndarray:
 def test_the_plane_is_that_of_scikit_learn_but_for_signs():
     codes = cloud()
     expected = PCA(2, svd_solver="full").fit(codes)
-    plane = Plane(codes)
+    plane = PrincipalPlane(codes)
     np.testing.assert_allclose(np.abs(plane(codes)), np.abs(expected.transform(codes)), atol=1e-9)
     np.testing.assert_allclose(plane.explained, expected.explained_variance_ratio_)
 
@@ -29,7 +29,7 @@ def test_the_plane_is_that_of_scikit_learn_but_for_signs():
 def test_the_plane_agrees_with_the_eigenvectors_of_the_covariance():
     codes = cloud(seed=4)
     values, vectors = np.linalg.eigh(np.cov(codes.T))
-    plane = Plane(codes)
+    plane = PrincipalPlane(codes)
     points = plane(codes)
     np.testing.assert_allclose(points.var(0, ddof=1), values[::-1][:2])
     np.testing.assert_allclose(plane.explained, values[::-1][:2] / values.sum())
@@ -39,9 +39,9 @@ def test_the_plane_agrees_with_the_eigenvectors_of_the_covariance():
 @pytest.mark.parametrize("seed", range(10))
 def test_turning_the_codes_around_does_not_flip_the_map_of_the_next_moment(seed):
     codes = cloud(seed=seed)
-    before = Plane(codes)
+    before = PrincipalPlane(codes)
     jittered = codes + np.random.default_rng(seed).normal(scale=0.01, size=codes.shape)
-    after = Plane(jittered, like=before)
+    after = PrincipalPlane(jittered, like=before)
     assert (np.sign((before.components * after.components).sum(1)) > 0).all()
     for axis in range(2):
         assert np.corrcoef(before(codes)[:, axis], after(jittered)[:, axis])[0, 1] > 0.99
@@ -49,27 +49,27 @@ def test_turning_the_codes_around_does_not_flip_the_map_of_the_next_moment(seed)
 
 def test_the_sign_follows_the_earlier_plane_even_where_that_was_flipped():
     codes = cloud()
-    flipped = Plane(codes)
+    flipped = PrincipalPlane(codes)
     flipped.components = -flipped.components
-    np.testing.assert_allclose(Plane(codes, like=flipped)(codes), -Plane(codes)(codes))
+    np.testing.assert_allclose(PrincipalPlane(codes, like=flipped)(codes), -PrincipalPlane(codes)(codes))
 
 
 def test_the_first_plane_does_not_depend_on_the_order_of_the_images():
     codes = cloud()
     shuffled = codes[np.random.default_rng(1).permutation(len(codes))]
-    np.testing.assert_allclose(Plane(shuffled)(codes), Plane(codes)(codes), atol=1e-9)
+    np.testing.assert_allclose(PrincipalPlane(shuffled)(codes), PrincipalPlane(codes)(codes), atol=1e-9)
 
 
 def test_two_dimensions_are_shown_as_they_are():
     codes = cloud(dimensions=2)
-    plane = Plane(codes)
+    plane = PrincipalPlane(codes)
     np.testing.assert_array_equal(plane(codes), codes)
     assert plane.explained is None
 
 
 def test_one_dimension_becomes_a_line():
     codes = cloud(dimensions=1)
-    points = Plane(codes)(codes)
+    points = PrincipalPlane(codes)(codes)
     np.testing.assert_array_equal(points[:, 0], codes[:, 0])
     assert (points[:, 1] == 0).all()
     assert points.shape == (300, 2)
@@ -78,7 +78,7 @@ def test_one_dimension_becomes_a_line():
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 64])
 def test_new_codes_land_where_the_fit_would_put_them(dimensions):
     codes = cloud(dimensions=dimensions)
-    plane = Plane(codes)
+    plane = PrincipalPlane(codes)
     np.testing.assert_allclose(plane(codes[:7]), plane(codes)[:7], atol=1e-9)
     assert plane(codes[:7]).shape == (7, 2)
 
@@ -89,7 +89,7 @@ def test_new_codes_land_where_the_fit_would_put_them(dimensions):
 def test_codes_without_spread_give_points_without_a_complaint(codes):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plane = Plane(codes, like=Plane(cloud(dimensions=4)))
+        plane = PrincipalPlane(codes, like=PrincipalPlane(cloud(dimensions=4)))
         points = plane(codes)
     assert np.isfinite(points).all()
     assert np.isfinite(plane.explained).all()
@@ -97,8 +97,8 @@ def test_codes_without_spread_give_points_without_a_complaint(codes):
 
 
 def test_a_collapsed_moment_can_be_followed_by_a_spread_one():
-    collapsed = Plane(np.zeros((50, 4)))
-    plane = Plane(cloud(dimensions=4), like=collapsed)
+    collapsed = PrincipalPlane(np.zeros((50, 4)))
+    plane = PrincipalPlane(cloud(dimensions=4), like=collapsed)
     assert np.isfinite(plane(cloud(dimensions=4))).all()
     assert sum(plane.explained) > 0.8
 
@@ -127,7 +127,7 @@ def test_a_layout_starts_at_the_principal_components_and_ends_with_the_clusters_
     assert abs(np.corrcoef(first, moments[0].points[:, 0])[0, 1]) > 0.999
     codes, labels = clusters()
     assert evaluate.neighbour_accuracy(moments[-1].points, labels) == 1.0
-    assert neighbours_kept(codes, moments[-1].points) > 1.3 * neighbours_kept(codes, Plane(codes)(codes))
+    assert neighbours_kept(codes, moments[-1].points) > 1.3 * neighbours_kept(codes, PrincipalPlane(codes)(codes))
 
 
 def test_the_divergence_falls_and_is_that_of_the_printed_points(laid_out):
@@ -234,6 +234,6 @@ def test_a_picture_that_is_the_codes_themselves_is_trusted_and_a_shuffled_one_is
 
 
 def test_a_single_code_is_shown_by_its_first_dimensions():
-    plane = Plane(np.array([[1.0, 2.0, 3.0]]))
+    plane = PrincipalPlane(np.array([[1.0, 2.0, 3.0]]))
     assert plane(np.array([[1.0, 2.0, 3.0]])).tolist() == [[1.0, 2.0]]
     assert plane.explained is None

@@ -20,7 +20,7 @@ FEW_TO_TRUST = 5  # points that trustworthiness needs: two neighbours each among
 FEW = 5000  # points; fewer cost Barnes-Hut less from the start (240: a tenth, 4,000: half, 10,000: 1.6 times as much)
 
 
-class Plane:
+class PrincipalPlane:
     """The plane of the first two principal components (Pearson 1901). Of each, the largest loading is positive, so that every
     fit to the same codes has the same signs.
 
@@ -28,8 +28,8 @@ class Plane:
     plane of its own: its first two dimensions are shown.
     """
 
-    def __init__(self, codes: np.ndarray, like: "Plane | np.ndarray | None" = None):
-        """Fit to codes (N, L). With `like`, an earlier Plane or its directions, each component points the way it did there."""
+    def __init__(self, codes: np.ndarray, like: "PrincipalPlane | np.ndarray | None" = None):
+        """Fit to codes (N, L). With `like`, an earlier plane or its directions, each component points the way it did there."""
         latent_dim = codes.shape[1]
         self.mean = np.zeros(latent_dim, codes.dtype)  # (L,): has the coordinates 0, 0
         self.components = np.eye(min(2, latent_dim), latent_dim, dtype=codes.dtype)  # (2, L), orthonormal; (1, L) of a 1-D code
@@ -40,7 +40,7 @@ class Plane:
                 pca = PCA(2, svd_solver="covariance_eigh" if latent_dim > WIDE else "full").fit(codes)
             self.explained = tuple(np.nan_to_num(pca.explained_variance_ratio_).tolist())
             self.mean, self.components = pca.mean_, svd_flip(None, pca.components_, u_based_decision=False)[1]
-            before = like.directions if isinstance(like, Plane) else like
+            before = like.directions if isinstance(like, PrincipalPlane) else like
             if before is not None:
                 towards = np.sign((self.components * before).sum(1))
                 self.components *= np.where(towards == 0, 1, towards)[:, None]
@@ -101,7 +101,7 @@ class TSNE:
         """Layouts as they converge, the start first; the last one is the result. Not asking for the next stops."""
         from openTSNE import TSNEEmbedding, affinity  # two seconds to import
 
-        start = Plane(self.codes)(self.codes)
+        start = PrincipalPlane(self.codes)(self.codes)
         start = (start - start.mean(0)) * (START_SPREAD / start.std(0).max())
         start += np.random.default_rng(self.seed).normal(scale=START_SPREAD / 100, size=start.shape)  # equal codes come apart
         yield Layout(0, np.asarray(start, np.float32), float("nan"))

@@ -16,7 +16,7 @@ from vae_core.data import ImageSet, to_float
 from vae_core.errors import BadInput
 from vae_core.latent import prior_draws
 from vae_core.models import Model, family_of
-from vae_core.projection import Plane
+from vae_core.projection import PrincipalPlane
 from vae_core.sheet import png, sheet
 
 SHOWN = 10  # test images whose reconstruction is watched
@@ -60,7 +60,7 @@ class Watch:
             return None
         if len(codes):
             whole = self._codes(self.test_images, stopped) if is_last and codes.shape[1] > 2 else None
-            self.plane = Plane(codes, like=self.directions) if whole is None else Plane(whole)
+            self.plane = PrincipalPlane(codes, like=self.directions) if whole is None else PrincipalPlane(whole)
             self.directions = self.plane.directions
         points = self.plane(codes) if len(codes) else codes
         return {

@@ -23,7 +23,7 @@ from vae_core.errors import BadInput
 from vae_core.evaluate import ELBOTerms
 from vae_core.latent import prior_draws
 from vae_core.models import family_of
-from vae_core.projection import Plane
+from vae_core.projection import PrincipalPlane
 
 MOST = 10_000  # test images: all that the sets with a name have
 DOTS = 2000  # of them on the pad; their pictures weigh 1.6 MB
@@ -66,9 +66,9 @@ class Codes:
             return _terms(self.model, self.images)
 
     @cached_property
-    def plane(self) -> Plane:
+    def plane(self) -> PrincipalPlane:
         """The one plane that every page calls the principal components of these codes."""
-        return Plane(self.mu)
+        return PrincipalPlane(self.mu)
 
     @cached_property
     def measure(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from latentscape.work import analysis_worker
 from vae_core import energy
 from vae_core.corruption import Corruption
 from vae_core.data import to_float
-from vae_core.projection import Plane
+from vae_core.projection import PrincipalPlane
 from vae_core.settings import Setting
 from vae_core.vector_field import CURVES, SIGMA, curve, grid
 
@@ -48,10 +48,10 @@ def section() -> None:
 
 
 @st.cache_resource(show_spinner="Principal components of the digits …")
-def _plane() -> tuple[Plane, np.ndarray]:
+def _plane() -> tuple[PrincipalPlane, np.ndarray]:
     """The plane of the test images' pixels, and the first POINTS of them in it."""
     pixels = to_float(test_images()).flatten(1).numpy()
-    plane = Plane(pixels)
+    plane = PrincipalPlane(pixels)
     return plane, plane(pixels[:POINTS])
 
 

@@ -11,7 +11,7 @@ from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 from vae_core.models import FAMILIES
 
-KINDS = tuple(name for name, family in FAMILIES.items() if family.decodes and not family.has_prior)
+FAMILY_NAMES = tuple(name for name, family in FAMILIES.items() if family.decodes and not family.has_prior)
 VAE = "mnist-20d"
 TITLES = {
     "mnist-ae-30": "Under-complete, 30 units", "mnist-ae-500": "Over-complete, 500 units",
@@ -40,12 +40,12 @@ def shipped() -> dict[str, Checkpoint]:
 
 def others() -> tuple[str, ...]:
     """Names of the visitor's own autoencoders and of those kept here."""
-    return tuple(name for name in choices(KINDS, SHAPE) if "/" in name)
+    return tuple(name for name in choices(FAMILY_NAMES, SHAPE) if "/" in name)
 
 
 def title(name: str) -> str:
     """How a person calls the model."""
-    return TITLES.get(name) or choices(KINDS)[name].label
+    return TITLES.get(name) or choices(FAMILY_NAMES)[name].label
 
 
 def heading(name: str) -> str:

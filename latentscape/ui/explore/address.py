@@ -19,7 +19,7 @@ from latentscape.ui.explore.walk import DECODER, SPHERICAL, STRAIGHT
 from latentscape.ui.picker import MODEL, choices
 from vae_core.checkpoint import Checkpoint
 
-KINDS = {"axes": AXES, "components": COMPONENTS, "images": IMAGES}
+PLANES = {"axes": AXES, "components": COMPONENTS, "images": IMAGES}
 PATHS = {"straight": STRAIGHT, "spherical": SPHERICAL, "decoder": DECODER}
 SHORT = 64  # dimensions whose coordinates are written in full
 
@@ -45,7 +45,7 @@ def _say_plane() -> str | None:
     _, kind, parameters = _place(FIRST).signature
     if len(_place(FIRST).z) <= 2:
         return None
-    word = next(word for word, name in KINDS.items() if name == kind)
+    word = next(word for word, name in PLANES.items() if name == kind)
     first = 1 if kind == AXES else 0  # axes are counted from 1, as on the page
     return "-".join([word, *(str(number + first) for number in parameters)])
 

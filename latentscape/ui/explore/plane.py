@@ -17,7 +17,7 @@ from latentscape.ui.codes import Codes
 from vae_core.checkpoint import Checkpoint
 
 AXES, COMPONENTS, IMAGES = "Two dimensions", "Principal components", "Three test images"
-KINDS = (AXES, COMPONENTS, IMAGES)
+PLANES = (AXES, COMPONENTS, IMAGES)
 CORNERS = (3, 2, 1)  # the test images that a plane goes through at first
 FIRST, SECOND = "explore", "explore_beside"  # the pads of a page
 FAR = 20.0  # the largest coordinate that a link or a box may ask for; the prior's mass lies within 4
@@ -115,7 +115,7 @@ def _has_prior(known: Codes | None) -> bool:
 
 def _choose(latent_dim: int, known: Codes | None) -> tuple[str, tuple]:
     """Widgets for the plane; falls back to the first two dimensions where three points make no plane."""
-    kinds = KINDS if known else KINDS[:1]
+    kinds = PLANES if known else PLANES[:1]
     remember("explore_plane", AXES if _has_prior(known) else COMPONENTS, kinds.__contains__)
     parameters = {AXES: 2, COMPONENTS: 0, IMAGES: 3}[st.session_state["explore_plane"]]
     left, *rest = st.columns([2.6] + [1] * parameters)

@@ -12,7 +12,7 @@ from latentscape.ui.map.projection import AXES, MOST_SEEDS, PCA, TSNE, Choice
 from latentscape.ui.map.words import shades
 from latentscape.ui.picker import MODEL
 
-KINDS = {"axes": AXES, "components": PCA, "tsne": TSNE}
+PICTURES = {"axes": AXES, "components": PCA, "tsne": TSNE}
 NUMBERS = {"axes": ("map_first", "map_second"), "components": (), "tsne": ("map_perplexity", "map_seed")}  # kind -> widgets
 
 
@@ -29,7 +29,7 @@ def words(known: Codes) -> list[Word]:
 
 def _say_picture(latent_dim: int) -> str:
     choice: Choice = st.session_state["map_choice"]
-    kind = next(word for word, name in KINDS.items() if name == choice.method)
+    kind = next(word for word, name in PICTURES.items() if name == choice.method)
     if kind == "axes" and latent_dim <= 2:
         return kind
     first = 1 if kind == "axes" else 0  # axes are counted from 1, as on the page
@@ -40,8 +40,8 @@ def _mean_picture(word: str, latent_dim: int) -> None:
     kind, *numbers = (word or ("components" if latent_dim > 2 else "axes")).split("-")
     first, most = (1, latent_dim) if kind == "axes" else (0, MOST_SEEDS - 1)
     found = whole_numbers(numbers, first, most, len(NUMBERS.get(kind, ())))
-    if kind not in KINDS or (numbers and not found):
+    if kind not in PICTURES or (numbers and not found):
         raise unknown("picture")
-    st.session_state["map_method"] = KINDS[kind]
+    st.session_state["map_method"] = PICTURES[kind]
     for key, number in zip(NUMBERS[kind], found or (), strict=bool(found)):
         st.session_state[key] = number - first

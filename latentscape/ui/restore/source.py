@@ -44,7 +44,7 @@ class Source(NamedTuple):
     damaged: torch.Tensor
     mask: torch.Tensor
     holes: bool
-    hands: int
+    by_hand: int
 
 
 def source(controls, hand) -> Source:
@@ -55,7 +55,7 @@ def source(controls, hand) -> Source:
         TEST: lambda: _digit(controls), DRAWING: lambda: _in(hand, digit, "restore_drawing"),
         PHOTOGRAPH: lambda: _photograph(controls), UPLOAD: lambda: _in(hand, _upload),
     }
-    truth, hands = find[where](), int(where in (DRAWING, UPLOAD))
+    truth, by_hand = find[where](), int(where in (DRAWING, UPLOAD))
     label = {name: KINDS[name].title for name in DAMAGES} | {PAINTED: "Paint it by hand"}
     kind = controls.selectbox(
         "Damage", [*DAMAGES, PAINTED], format_func=label.get, key="restore_damage", width=200, help=RESCALED, **KEEP
@@ -63,12 +63,12 @@ def source(controls, hand) -> Source:
     if kind == PAINTED:
         brush = control(controls, BRUSH, "restore_brush", slider=True, width=120)
         mask = _in(hand, _painted, truth, brush)
-        return Source(truth, blank(truth, mask), mask, True, hands + 1)
+        return Source(truth, blank(truth, mask), mask, True, by_hand + 1)
     strength = amount_of(kind)
     amount = control(controls, strength, f"restore_amount_{kind}", slider=True, width=120) if strength else None
     corruption = Corruption(kind, amount)
     damaged, mask = corruption(truth, int(control(controls, SEED, "restore_seed", width=120)))
-    return Source(truth, damaged.clamp(0, 1), mask, corruption.holes, hands)
+    return Source(truth, damaged.clamp(0, 1), mask, corruption.holes, by_hand)
 
 
 def amount_of(kind: str) -> Setting | None:

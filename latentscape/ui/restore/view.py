@@ -99,7 +99,7 @@ def _searched(line, model: Checkpoint, source: Source) -> tuple[torch.Tensor, to
             shown = share
 
     search = partial(inpainting.posterior, model.model, source.damaged, source.mask, tell)
-    if source.hands:  # nobody else will ask for what a hand has made
+    if source.by_hand:  # nobody else will ask for what a hand has made
         found = search()
     else:
         asked = hashlib.sha256(source.damaged.numpy().tobytes() + source.mask.numpy().tobytes()).hexdigest()
