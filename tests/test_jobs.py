@@ -107,15 +107,24 @@ def test_what_the_scheduler_imports_of_ours_brings_no_torch():
 
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_every_kind_of_model_can_be_watched(kind):
-    digits = data.load("digits")
+    digits, family = data.load("digits"), FAMILIES[kind]
     watch = Watch(FAMILIES[kind].config(image_shape=(1, 8, 8), hidden=8).build(), digits)
     frame = watch.frame()
     assert frame["reconstructions"].shape == watch.originals.shape == (10, 1, 8, 8)
-    assert len(frame["points"]) == (0 if kind == "restorer" else 360)
-    assert len(frame["samples"]) == (21 if kind == "vae" else 0)
+    assert len(frame["points"]) == (360 if family.encodes else 0)
+    assert len(frame["samples"]) == (21 if family.has_prior else 0)
     first = [int((digits.test_labels == c).nonzero()[0]) for c in range(10)]
     whole = np.array_equal(watch.originals, digits.test_images[first])
-    assert whole == (kind in ("vae", "ae"))  # denoisers and restorers are shown damaged images
+    assert whole != family.has("corruption")  # denoisers and restorers are shown damaged images
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_model_of_any_family_is_trained_as_a_job(local, kind):
+    run = local.submit(request(1) | {"kind": kind, "model": {"hidden": 8}}, f"family {kind}")
+    until(run, DONE)
+    assert checkpoint.open_bytes(run.weights, "run").recipe.kind == kind
+    assert {f"test_{term.name}" for term in FAMILIES[kind].terms} <= run.epochs[-1].keys()
+    assert {len(point) for point in run.curve} == {1 + len(FAMILIES[kind].measured)}
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3, 20])

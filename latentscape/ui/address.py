@@ -172,7 +172,7 @@ def fill_in() -> None:
 def as_they_stand(words: Iterable[Word]) -> list[Word]:
     """Words that say later what they would say now: of a widget that is drawn after st.rerun, the state tells its own default
     until the browser answers."""
-    return [word._replace(say=partial(_same, word.say())) for word in words]
+    return [Word(word.name, partial(_same, word.say()), word.mean, word.moves) for word in words]
 
 
 def _same(spelled: str | None) -> str | None:
