@@ -18,11 +18,12 @@ st.title("Sweep beta")
 st.markdown("The same training with several weights β of the KL term: what does each pay for detail, and for order?")
 
 words = sweep_address.words()
+notice = st.empty()
 address.read(words)
 tokens = st.session_state.get("sweep", [])
 found = [jobs().store.find(token, visitor(), session()) for token in tokens]
 if tokens and not any(run for run, _ in found):
-    st.info("These trainings are no longer here: a run is kept until half an hour after its last viewer left.")
+    notice.info("These trainings are no longer here: a run is kept until half an hour after its last viewer left.")
     tokens = st.session_state["sweep"] = found = []
     address.fill_in()
 

@@ -14,11 +14,12 @@ inside_app()
 st.title("Train a model")
 
 fill_in()
+notice = st.empty()
 address.read(train_address.words())
 token = st.session_state.get("run")
 run, controls = jobs().store.find(token, visitor(), session())
 if token and run is None:
-    st.info("This run is no longer here: a run is kept until half an hour after its last viewer left.")
+    notice.info("This run is no longer here: a run is kept until half an hour after its last viewer left.")
 if run is None:  # a training of theirs that is under way is found again from any tab
     run = jobs().store.current(visitor(), session())
     controls = run is not None

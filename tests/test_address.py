@@ -330,6 +330,15 @@ def test_every_setting_of_a_training_is_in_its_address(jobs, monkeypatch, kind):
     assert {name: at.session_state[f"train_{name}"] for name in values} == values
 
 
+def test_a_field_that_is_left_empty_where_the_preset_fills_it_is_in_the_address(jobs, monkeypatch):
+    """What empty means is the family's own."""
+    monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
+    state = {"preset": "textbook", "batch_size": "own", "lr": "own"}
+    at = open_app("train", **state)
+    assert said(at) == state
+    assert at.session_state["train_batch_size"] is at.session_state["train_lr"] is None
+
+
 @pytest.mark.parametrize("kind", FAMILIES)
 @pytest.mark.parametrize("nonsense", ["-1", "1e400", "nan", "x" * 300, "<b>", "true "])
 def test_a_setting_that_cannot_be_is_said_and_is_as_usual(jobs, monkeypatch, kind, nonsense):

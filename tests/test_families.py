@@ -8,6 +8,7 @@ import torch
 from conftest import ROOT
 
 from vae_core.models import FAMILIES, family_of
+from vae_core.settings import settings_of
 
 HOUSE = [path for room in ("vae_core", "latentscape", "latent_pad", "pages") for path in sorted((ROOT / room).rglob("*.py"))]
 SHAPE = (1, 8, 8)
@@ -58,6 +59,15 @@ def test_it_says_the_size_of_a_model_from_its_settings_alone(name):
         said = words.format(**asdict(config))
         assert "8" in said or str(config.latent_dim) in said
         assert "{" not in said
+
+
+def test_a_setting_is_of_one_type_in_all_families_and_may_have_its_default():
+    """Its option on the command line is one for them all."""
+    kinds = {}
+    for family in FAMILIES.values():
+        for field, each in settings_of(family.config).items():
+            each.check(each.default)
+            assert kinds.setdefault(field, each.kind) is each.kind, (family.name, field)
 
 
 @pytest.mark.parametrize("path", HOUSE, ids=lambda path: str(path.relative_to(ROOT)))

@@ -367,6 +367,14 @@ def test_the_shipped_models_have_learned_what_interpolation_cannot_know(spec, ov
     assert psnr["restorer"] > psnr["vae"] > psnr["dae"] > psnr["navier-stokes"]
 
 
+def test_no_methods_are_none_and_an_unknown_one_is_said():
+    images = load("mnist").test_images[:2]
+    assert inpainting.load_models([]) == {}
+    assert list(compare(images, parse("stroke"), 0, {}, [])) == []
+    with pytest.raises(BadInput, match="no method called 'magic'"):
+        list(compare(images, parse("stroke"), 0, {}, ["telea", "magic"]))
+
+
 # The command.
 
 

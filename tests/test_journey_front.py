@@ -6,7 +6,9 @@ from conftest import ROOT, Server
 from latentscape.site_map import PAGES
 
 pytestmark = pytest.mark.browser
-PRIMARY = "() => getComputedStyle(document.querySelector('.st-key-home_train button')).backgroundColor"
+IS_OURS = (  # the colour of .streamlit/config.toml, which comes a moment after the first drawing
+    "() => getComputedStyle(document.querySelector('.st-key-home_train button')).backgroundColor === 'rgb(67, 56, 202)'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def test_started_elsewhere_it_looks_as_it_should_and_asks_no_other_host(page, el
     page.on("websocket", lambda socket: asked.append(socket.url))
     page.goto(elsewhere.url)
     page.wait_for_selector(".st-key-home_train button")
-    assert page.evaluate(PRIMARY) == "rgb(67, 56, 202)", "the theme of .streamlit/config.toml"
+    page.wait_for_function(IS_OURS)
     for title, _, address in PAGES.values():
         page.locator("[data-testid=stSidebarNav]").get_by_role("link", name=title, exact=True).click()
         page.wait_for_url(lambda url, address=address: url.split("?")[0] == f"{elsewhere.url}/{address}")

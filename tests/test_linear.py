@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
@@ -66,8 +67,6 @@ def test_code_and_picture_are_linear_but_for_the_clipping(tied):
 
 
 def test_the_shipped_one_is_the_plane_of_the_principal_components():
-    from conftest import ROOT
-
     opened, mnist = checkpoint.open_file(ROOT / "checkpoints" / "mnist-linear-2d"), load("mnist")
     pixels = mnist.train_images.flatten(1).numpy().astype(np.float32) / 255
     pca = PCA(2, svd_solver="covariance_eigh").fit(pixels)

@@ -7,7 +7,7 @@ ever changed; known pixels come back as they were. Command line: `python -m vae_
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Method:
     searches: bool = False  # it takes its time, and knows how sure it is: see `posterior`
 
 
-def asked_for(holes: bool, learned: Iterable[str] | None = None) -> list[str]:
+def asked_for(holes: bool, learned: Collection[str] | None = None) -> list[str]:
     """The methods for damage that leaves holes, or for noise on all pixels; of those that need a model only `learned`, where
     that is given."""
     possible = [method for method in METHODS.values() if holes or method.clean is not None]
@@ -51,7 +51,8 @@ def asked_for(holes: bool, learned: Iterable[str] | None = None) -> list[str]:
 
 def load_models(methods: Iterable[str] | None = None, folder: Path = CHECKPOINTS) -> dict[str, Model]:
     """The shipped models that these methods need, or all. Raises BadInput where a file is missing or damaged."""
-    needed = [METHODS[name] for name in methods or METHODS if METHODS[name].ships]
+    names = METHODS if methods is None else methods
+    needed = [METHODS[name] for name in names if name in METHODS and METHODS[name].ships]
     return {method.name: checkpoint.open_file(folder / method.ships).model for method in needed}
 
 
@@ -214,7 +215,9 @@ def compare(
     truth = images.float() / 255
     damaged, mask = corruption(truth, seed)
     possible = asked_for(corruption.holes)
-    for method in possible if methods is None else [name for name in methods if name in possible]:
+    for method in possible if methods is None else methods:
+        if method in METHODS and method not in possible:
+            continue
         began = time.perf_counter()
         restored = restore(method, damaged.clamp(0, 1), mask, models.get(method), corruption.holes)
         seconds = time.perf_counter() - began

@@ -18,7 +18,7 @@ Place = Literal["first", "more", "command"]  # in a form: at once, after a press
 
 @dataclass(frozen=True)
 class Setting:
-    """What a person may set. `kind` is the type of its values; None among them means what `default` says."""
+    """What a person may set. `kind` is the type of its values; where `default` is None, that is one too."""
 
     field: str
     name: str  # within a sentence: latent dimension

@@ -97,9 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         "--layout", metavar="SHAPE", help="of a picture in a row of a file's array, as in 28x20, 3x32x32 or 32x32x3"
     )
     parser.add_argument("--kind", default="vae", help=", ".join(FAMILIES))
-    for name, owners in _model_settings().items():
+    for owners in _model_settings().values():
         _add(parser, next(iter(owners.values())), _who_has(owners), None)
-        assert len({each.kind for each in owners.values()}) == 1, name
     for each in settings_of(TrainConfig).values():
         _add(parser, each, each.about, each.default)
     parser.add_argument(

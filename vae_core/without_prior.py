@@ -1,4 +1,4 @@
-"""What models without a prior share: pixels in [-1, 1] inside, and the terms of their loss.
+"""What models without a prior share: pixels in [-1, 1] inside, the terms of their loss, and what they cannot say.
 
 The loss is half the squared error summed over pixels: nats per image of a Gaussian of variance 1, its constant left out. The
 course's MSELoss is 2 / D times this.
@@ -9,6 +9,7 @@ from torch import Tensor
 from vae_core.family import Loss, Term
 
 TERMS = (Term("loss", "recon", "Test loss", "The error of what the model returns, lower is better."),)
+FACTS = {"has_prior": False, "has_posterior": False, "likelihood": "none", "pixels": "signed", "terms": TERMS}  # of a Family
 
 
 def signed(x: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from vae_core.errors import BadInput
 from vae_core.settings import Setting
 
 RECENT = 20  # addresses of a page that the browser may still send with a press, although a newer one is on its way to it
+OWN = "own"  # the word of a setting whose field was left empty: what that means differs from family to family
 T = TypeVar("T")
 
 
@@ -82,10 +83,11 @@ def of_setting(each: Setting, key: str, default) -> Word:
 
     def say() -> str | None:
         value = st.session_state.get(key, default)
-        return None if value == default else "" if value is None else each.spell(value)
+        return None if value == default else OWN if value is None else each.spell(value)
 
     def mean(word: str) -> None:
-        st.session_state[key] = each.read(word) if word else default
+        is_empty = word == OWN and each.default is None
+        st.session_state[key] = None if is_empty else each.read(word) if word else default
 
     return Word(each.word, say, mean)
 

@@ -52,10 +52,11 @@ def frame() -> streamlit_private.StreamlitPage:
     st.html(CSS)
     address.enter(page.url_path)
     checkpoint_picker()
-    _say_what_a_restart_lost()
-    for sentence in store().notices(visitor()):
-        st.toast("Something of yours had to go.", icon=":material/memory:", duration="infinite")
-        st.text(sentence)  # plain text: names in it are somebody's words
+    with st.container():  # always there: where it comes and goes, what is below it is drawn anew
+        _say_what_a_restart_lost()
+        for sentence in store().notices(visitor()):
+            st.toast("Something of yours had to go.", icon=":material/memory:", duration="infinite")
+            st.text(sentence)  # plain text: names in it are somebody's words
     st.session_state["framed"] = True
     return page
 

@@ -15,7 +15,7 @@ from vae_core.family import Family, Loss, Preset
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import Architecture
 from vae_core.settings import check, setting
-from vae_core.without_prior import TERMS, mean_error, signed, unsigned
+from vae_core.without_prior import FACTS, mean_error, signed, unsigned
 
 COURSE = Architecture("Linear, tanh, linear, tanh (the course's)", hidden=30, depth=1, lr=1e-3, batch_size=256)
 
@@ -114,11 +114,6 @@ FAMILY = Family(
     network="autoencoder · {hidden} units",
     encodes=True,
     decodes=True,
-    has_prior=False,
-    has_posterior=False,
-    likelihood="none",
-    pixels="signed",
-    terms=TERMS,
     presets=(
         Preset(
             "Autoencoder",
@@ -126,4 +121,5 @@ FAMILY = Family(
             {"hidden": 30, "lr": 1e-3, "schedule": "constant"},
         ),
     ),
+    **FACTS,
 )

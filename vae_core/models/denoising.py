@@ -12,7 +12,7 @@ from torch import Tensor
 from vae_core import corruption
 from vae_core.family import Family, Preset
 from vae_core.models.autoencoder import Autoencoder, AutoencoderConfig, code_size
-from vae_core.without_prior import TERMS
+from vae_core.without_prior import FACTS
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,11 @@ FAMILY = Family(
     encodes=True,
     decodes=True,
     repairs=True,
-    has_prior=False,
-    has_posterior=False,
-    likelihood="none",
-    pixels="signed",
-    terms=TERMS,
     presets=(
         Preset(
             "Denoise", "The course's 784-500-784, shown images that lost half their pixels and asked for the whole ones.",
             {"hidden": 500, "corruption": "dropout:0.5", "lr": 1e-3, "schedule": "constant"},
         ),
     ),
+    **FACTS,
 )

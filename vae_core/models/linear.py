@@ -17,7 +17,7 @@ from vae_core.family import Family, Preset
 from vae_core.models.autoencoder import Autoencoder, AutoencoderConfig, code_size
 from vae_core.networks import Architecture
 from vae_core.settings import setting
-from vae_core.without_prior import TERMS, signed, unsigned
+from vae_core.without_prior import FACTS, signed, unsigned
 
 LINEAR = Architecture("Linear, linear", hidden=2, depth=1, lr=3e-3, batch_size=256)
 
@@ -91,15 +91,11 @@ FAMILY = Family(
     network="linear · {hidden}-D",
     encodes=True,
     decodes=True,
-    has_prior=False,
-    has_posterior=False,
-    likelihood="none",
-    pixels="signed",
-    terms=TERMS,
     presets=(
         Preset(
             "Find the principal components", "No nonlinearity, two numbers: after a minute its map is that of PCA.",
             {"hidden": 2, "epochs": 10},
         ),
     ),
+    **FACTS,
 )

@@ -16,7 +16,7 @@ from vae_core.family import Family, Loss, Preset
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import Architecture
 from vae_core.settings import check, setting
-from vae_core.without_prior import TERMS, mean_error, signed, unsigned
+from vae_core.without_prior import FACTS, mean_error, signed, unsigned
 
 UNET = Architecture("Small U-Net that is told the mask", hidden=32, depth=1, lr=3e-3, batch_size=64, clip=50.0)
 VIEWS = ((0, 0, 2), (0, 1, 1), (0, -1, 1), (1, 0, 1), (-1, 0, 1))  # pixels down, pixels to the right, weight
@@ -169,15 +169,11 @@ FAMILY = Family(
     repairs=True,
     needs_mask=True,
     page="Restore",
-    has_prior=False,
-    has_posterior=False,
-    likelihood="none",
-    pixels="signed",
-    terms=TERMS,
     presets=(
         Preset(
             "Restore", "A small U-Net that is told where the damage is: about two minutes an epoch on two cores, and worth it.",
             {"epochs": 3},
         ),
     ),
+    **FACTS,
 )

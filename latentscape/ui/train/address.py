@@ -43,7 +43,7 @@ def _say_preset() -> str | None:
 
 
 def _mean_preset(word: str) -> None:
-    """A form that starts from it already keeps what was changed in it since."""
+    """Where the form starts from this preset already, what was changed in it since stays."""
     if word and word not in BY_WORD:
         raise unknown("preset")
     name = BY_WORD.get(word, preset_at_first())

@@ -18,6 +18,7 @@ from vae_core.settings import Setting
 
 NARROW, SWITCH = 14, 8  # letters that half a form's width has room for, and beside a switch
 
+
 def _key(field: str) -> str:
     return f"train_{field}"
 
@@ -133,5 +134,3 @@ def _press(start: Callable[[Press], None], step: bool) -> None:
         start(Press(request_of({field: st.session_state[_key(field)] for field in PLAIN}, pictures), step, pictures))
     except BadInput as error:
         refused("Nothing is trained.", error)
-
-

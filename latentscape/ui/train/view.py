@@ -248,7 +248,7 @@ def _pictures(run: Run, frame: Frame) -> None:
             st.markdown("**Samples**: the same 21 draws from the prior")
             samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
             st.image(samples, width="stretch", alt=f"Twenty-one samples from the model {when}.")
-        if run.epochs and run.epochs[-1]["test_kl"] < COLLAPSED:
+        if run.epochs and run.epochs[-1].get("test_kl", COLLAPSED) < COLLAPSED:
             st.info(
                 "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
                 "answers with one average picture. Sum the reconstruction over pixels, or lower beta."
