@@ -10,15 +10,14 @@ from latentscape.ui.autoencoders import kernels as ae_kernels
 from latentscape.ui.autoencoders import latent as ae_latent
 from latentscape.ui.autoencoders import merge as ae_merge
 from latentscape.ui.autoencoders.models import shipped
-from latentscape.ui.shell import inside_app
+from latentscape.ui.shell import begin
 
 SECTIONS = {
     "Kernels": ae_kernels, "Bottleneck": ae_bottleneck, "Merged digits": ae_merge, "Vector field": ae_field,
     "AE against VAE": ae_latent,
 }
 
-inside_app()
-st.title("Look inside autoencoders")
+begin("Look inside autoencoders")
 st.page_link(
     "pages/train.py", label="Train one of your own: choose *Autoencoder* or *Denoise* on Train, keep it, and compare it here.",
     icon=":material/model_training:",

@@ -7,14 +7,13 @@ from latentscape.ui import address
 from latentscape.ui.codes import known_codes
 from latentscape.ui.explore import plane as explore_plane
 from latentscape.ui.picker import chosen
-from latentscape.ui.shell import inside_app
+from latentscape.ui.shell import begin
 from latentscape.ui.words import in_markdown, refused
 from vae_core.errors import BadInput
 
 SHAPES = {1: "The latent line", 2: "The latent plane"}
 
-inside_app()
-st.title("Latentscape")
+begin("Latentscape")
 address.say_nothing()
 with st.container(key="home_words"):  # on a telephone below the pad: latentscape/ui/shell.py
     words, doors = st.columns([1.7, 1], gap="large", vertical_alignment="center")
@@ -41,12 +40,12 @@ else:
     if model is None:
         st.info("No model to show yet: train one, or run `make checkpoints`.")
 if model is not None:
-    known = known_codes(model)
+    codes = known_codes(model)
     latent_dim = model.model.config.latent_dim
     shown = SHAPES.get(latent_dim, f"A plane through the {latent_dim}-dimensional latent space")
     st.caption(f"{shown} of {in_markdown(model.name)}. Drag in it: every point on the way is decoded in your browser.")
-    here = explore_plane.place(model, known, "home")
+    here = explore_plane.place(model, codes, "home")
     latent_pad(
-        model, here.plane, known.points if known else None, key="home_pad", position=here.position, prior=model.has_prior
+        model, here.plane, codes.points if codes else None, key="home_pad", position=here.position, prior=model.has_prior
     )
 st.caption("A first model takes a minute or two. Nothing is downloaded, nothing leaves this server.")

@@ -8,10 +8,9 @@ from latentscape.ui.restore import models as restore_models
 from latentscape.ui.restore.curve import curve
 from latentscape.ui.restore.source import source
 from latentscape.ui.restore.view import WHY, comparison
-from latentscape.ui.shell import inside_app
+from latentscape.ui.shell import begin
 
-inside_app()
-st.title("Restore a damaged picture")
+begin("Restore a damaged picture")
 address.read(restore_address.words())
 words = address.as_they_stand(restore_address.words())
 controls = st.container(key="restore_controls", horizontal=True, vertical_alignment="bottom", gap="xsmall")

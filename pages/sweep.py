@@ -4,7 +4,7 @@ import streamlit as st
 
 from latentscape.ui import address
 from latentscape.ui.running import jobs
-from latentscape.ui.shell import inside_app
+from latentscape.ui.shell import begin
 from latentscape.ui.sweep import address as sweep_address
 from latentscape.ui.sweep.form import settings_form
 from latentscape.ui.sweep.view import compared, sweep_view
@@ -13,8 +13,7 @@ from latentscape.ui.words import refused
 from latentscape.work.runs import ACTIVE, PAUSED
 from vae_core.errors import BadInput
 
-inside_app()
-st.title("Sweep beta")
+begin("Sweep beta")
 st.markdown("The same training with several weights β of the KL term: what does each pay for detail, and for order?")
 
 words = sweep_address.words()

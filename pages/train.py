@@ -4,14 +4,13 @@ import streamlit as st
 
 from latentscape.ui import address
 from latentscape.ui.running import jobs
-from latentscape.ui.shell import inside_app
+from latentscape.ui.shell import begin
 from latentscape.ui.train import address as train_address
 from latentscape.ui.train.form import Press, fill_in, settings_form
 from latentscape.ui.train.view import run_view
 from latentscape.ui.visitor import session, visitor
 
-inside_app()
-st.title("Train a model")
+begin("Train a model")
 
 fill_in()
 notice = st.empty()

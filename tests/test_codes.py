@@ -6,6 +6,7 @@ import torch
 
 from latent_pad import Plane as PadPlane
 from latentscape.ui import codes, picker
+from latentscape.ui.autoencoders import models as ae_models
 from latentscape.ui.codes import codes_of
 from latentscape.ui.explore import plane as explore_plane
 from latentscape.ui.explore.plane import COMPONENTS
@@ -69,12 +70,14 @@ def test_an_image_stands_at_one_place_on_map_explore_and_sweep(name):
 def test_all_pages_share_one_object_that_knows_its_size():
     model = opened("mnist-20d")
     known = codes_of(model)
-    assert codes_of(opened("mnist-20d")) is known
+    assert codes_of(opened("mnist-20d")) is codes_of(model, data.load("mnist")) is known
+    code = ae_models.codes(opened("mnist-ae-30"))
+    assert code.data_ptr() == codes_of(opened("mnist-ae-30")).mu.ctypes.data
     assert len(known.mu) == len(known.images) == 10_000
     arrays = known.mu.nbytes + known.sigma.nbytes
     before = known.size
     assert arrays < before
-    fresh = codes._codes(model)
+    fresh = codes._codes(model, data.load("mnist"), own=False)
     light = fresh.size
     assert fresh.terms.recon.shape == (10_000,)
     assert fresh.points.parcel.payload

@@ -12,8 +12,8 @@ from conftest import PATIENCE, ROOT, wait_until
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from latent_pad.hover import pack_sprite
 from latentscape.ui import figures, picker
+from latentscape.ui.hover import pack_sprite
 from latentscape.ui.map import gallery as map_gallery
 from latentscape.ui.map import numbers as map_numbers
 from latentscape.ui.map import projection as map_projection

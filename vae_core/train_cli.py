@@ -250,9 +250,9 @@ def _agreed(stop: list[int], device: str) -> bool:
 def _images(arguments: argparse.Namespace, said: dict, main_process: bool) -> data.ImageSet:
     """The data set by its name, or the pictures in folder:PATH or file:PATH; what was read of these is said on stderr."""
     kind = next((kind for kind in READING_OPTIONS if arguments.data.startswith(kind)), "")
-    mine = READING_OPTIONS.get(kind, ())
+    allowed = READING_OPTIONS.get(kind, ())
     for other, options in READING_OPTIONS.items():
-        if strangers := [name for name in options if name in said and name not in mine]:
+        if strangers := [name for name in options if name in said and name not in allowed]:
             raise BadInput(
                 f"{_options(strangers)} is for pictures from {other}PATH, not for {shortly(arguments.data)}; leave it out."
             )

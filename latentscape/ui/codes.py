@@ -1,4 +1,4 @@
-"""Between images and codes: the test images of the set that a model was trained on, encoded once for all pages; and codes,
+"""Between images and codes: test images, mostly of the set that a model was trained on, encoded once for all pages; and codes,
 decoded.
 
 `codes_of` is where a model's codes are kept, with all that pages make of them: for everybody, or for the one visitor whose
@@ -13,8 +13,8 @@ import streamlit as st
 import torch
 
 from latent_pad import PadPoints, pack_points
-from latent_pad.hover import Sprite, pack_sprite
-from latentscape.ui.own import mine, remembered
+from latentscape.ui.hover import Sprite, pack_sprite
+from latentscape.ui.own import picture_sets, remembered
 from latentscape.work.store import weight
 from vae_core import data, disentanglement, energy, evaluate
 from vae_core.checkpoint import Checkpoint, Model
@@ -107,15 +107,17 @@ class Codes:
         return sum(weight(part) for name, part in list(vars(self).items()) if name not in held)
 
 
-def codes_of(model: Checkpoint) -> Codes:
-    """The encoded test images.
+def codes_of(model: Checkpoint, of: ImageSet | None = None) -> Codes:
+    """The encoded test images of the set that the model was trained on, or of another, which has a name.
 
     Raises BadInput where the data set cannot be had here, is another one, or is encoded as no finite numbers.
     """
-    own = is_own(model)
+    own = of is None and is_own(model)
     if own:
         data_set(model)  # what is gone is gone, whatever is remembered
-    return remembered(("codes", model.digest), lambda: _codes(model), "Encoding the test images …", own)
+    key = "codes", model.digest, model.recipe.data.digest if of is None else of.digest
+    make = lambda: _codes(model, data_set(model) if of is None else of, own)  # noqa: E731
+    return remembered(key, make, "Encoding the test images …", own)
 
 
 def known_codes(model: Checkpoint) -> Codes | None:
@@ -133,7 +135,7 @@ def data_set(model: Checkpoint) -> ImageSet:
     """
     name, digest = model.recipe.data.name, model.recipe.data.digest
     if is_own(model):
-        own = next((pictures.images for pictures in mine() if pictures.images.digest == digest), None)
+        own = next((pictures.images for pictures in picture_sets() if pictures.images.digest == digest), None)
         if own is None:
             raise BadInput(
                 f"{model.name} was trained on somebody's own pictures ({data.own_name(name)}), which are not "
@@ -161,10 +163,9 @@ def decode(model: Checkpoint, z: torch.Tensor) -> np.ndarray:
     return _decode(model.model, z)
 
 
-def _codes(model: Checkpoint) -> Codes:
-    image_set = data_set(model)
+def _codes(model: Checkpoint, image_set: ImageSet, own: bool) -> Codes:
     images, labels = image_set.test_images[:MOST], image_set.test_labels[:MOST].numpy()
-    if is_own(model):
+    if own:
         images = images.clone()  # a view would keep all of them
     mu, logvar = _encode(model.model, images)
     if not torch.isfinite(mu if logvar is None else torch.stack([mu, logvar])).all():
@@ -174,7 +175,7 @@ def _codes(model: Checkpoint) -> Codes:
         sigma, kl = torch.exp(0.5 * logvar).numpy(), evaluate.kl_per_dimension(mu, logvar).numpy()
     mu = mu.numpy()
     return Codes(
-        model.model, image_set.name, image_set.digest, is_own(model), images, labels, image_set.classes, mu, sigma, kl,
+        model.model, image_set.name, image_set.digest, own, images, labels, image_set.classes, mu, sigma, kl,
         _meanings(mu, image_set),
     )
 

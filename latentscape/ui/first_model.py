@@ -9,19 +9,19 @@ from vae_core.errors import BadInput
 def first_parcels() -> list[str]:
     """The digests of what the pad is going to ask for first of the first model, all of which is served from now on."""
     model = _first()
-    known = codes.known_codes(model) if model else None
-    if not known:
+    of_first = codes.known_codes(model) if model else None
+    if not of_first:
         return []
-    first = [parcel for parcel in (pad_decoder(model).parcel, known.points.parcel) if parcel]
-    for parcel in (*first, known.points.pictures):
+    first = [parcel for parcel in (pad_decoder(model).parcel, of_first.points.parcel) if parcel]
+    for parcel in (*first, of_first.points.pictures):
         shelf.keep(parcel)
     return [parcel.digest for parcel in first]
 
 
 def measure_first() -> None:
     """Have the first model's terms of the ELBO ready, which Map and an image on Explore show."""
-    if (model := _first()) and (known := codes.known_codes(model)):
-        _ = known.terms
+    if (model := _first()) and (of_first := codes.known_codes(model)):
+        _ = of_first.terms
 
 
 def _first() -> Checkpoint | None:

@@ -30,7 +30,7 @@ def store() -> Store:
     return Store(is_connected, most=most)
 
 
-def mine() -> list[Pictures]:
+def picture_sets() -> list[Pictures]:
     """The picture sets of whoever this page is drawn for, oldest first."""
     return store().of(visitor(), session(), Pictures)
 

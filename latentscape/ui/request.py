@@ -1,6 +1,6 @@
 """The request that a training is made of, from the values of a form and the visitor's own pictures."""
 
-from latentscape.ui.own import mine
+from latentscape.ui.own import picture_sets
 from latentscape.ui.presets import TRAINING, form_settings
 from latentscape.work.belongings import Pictures
 from vae_core import data
@@ -13,12 +13,12 @@ from vae_core.train_cli import command_line
 
 def data_titles() -> dict[str, str]:
     """Every data set that this visitor may train on: name, or id of their own pictures -> title."""
-    return data.TITLES | {pictures.id: pictures.title for pictures in mine()}
+    return data.TITLES | {pictures.id: pictures.title for pictures in picture_sets()}
 
 
 def own_pictures(name: str) -> Pictures | None:
     """The visitor's own pictures with this id; None for a data set that has a name."""
-    return next((pictures for pictures in mine() if pictures.id == name), None)
+    return next((pictures for pictures in picture_sets() if pictures.id == name), None)
 
 
 def request_of(values: dict, pictures: Pictures | None = None) -> dict:

@@ -69,13 +69,17 @@ def _say_what_a_restart_lost() -> None:
             st.button("OK", key="shell_restart", on_click=st.session_state.update, kwargs={"shell_restart_read": True})
 
 
-def inside_app() -> None:
-    """The first line of every page. Where st.navigation has not run yet, Streamlit may take a deep link for one of its
-    old-style pages and run the page's file alone: then start over, the right way. (Our own server says at its start that it has
-    none: server/front_door.py. A test harness that forgets the navigation between two runs gets the frame drawn here instead:
-    starting over would lose the press that it simulates.)"""
+def begin(title: str) -> None:
+    """What every page does first: its title, within the frame.
+
+    Where st.navigation has not run yet, Streamlit may take a deep link for one of its old-style pages and run the page's file
+    alone: then start over, the right way. (Our own server says at its start that it has none: server/front_door.py. A test
+    harness that forgets the navigation between two runs gets the frame drawn here instead: starting over would lose the press
+    that it simulates.)
+    """
     if streamlit_private.has_old_pages():
         if "framed" not in st.session_state:
             streamlit_private.no_old_pages()
             st.rerun()
         frame()
+    st.title(title)

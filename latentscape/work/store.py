@@ -146,9 +146,9 @@ class Store:
         """The visitor wants nothing of these kinds to stay, nor anything that was made of theirs, or that only they have looked
         at: a parcel for a pad does not say what it was made of."""
         with self.lock:
-            mine = self._of(owner)
-            sessions = {session for held in mine for session in held.sessions}
-            for held in mine:
+            owned = self._of(owner)
+            sessions = {session for held in owned for session in held.sessions}
+            for held in owned:
                 if isinstance(held, (*kinds, Remembered)):
                     self._let_go(held)
             self.forget_for(*sessions)
@@ -287,15 +287,15 @@ class Store:
     def _room_of_its_owner(self, held: Held, gone: list[Held]) -> list[Held]:
         """What must go so that one visitor has half of everything at most: beside what is gone anyway first what was made of
         theirs, then the oldest of what they brought. Raises BadInput where that is not enough."""
-        mine = [other for other in self._of(held.owner) if not other.runs and other not in gone]
-        mine.sort(key=lambda other: (not isinstance(other, Remembered), type(other) is type(held)))
+        owned = [other for other in self._of(held.owner) if not other.runs and other not in gone]
+        owned.sort(key=lambda other: (not isinstance(other, Remembered), type(other) is type(held)))
         over = self.size(held.owner) - sum(other.size for other in gone) + held.size - self.most_each
-        if over > sum(other.size for other in mine):
+        if over > sum(other.size for other in owned):
             raise BadInput(
                 f"{_shown(held.name)} is more than fits beside what you train on (at most {self.most_each // 2**20:,} MB "
                 "a visitor); bring less of it, or choose a smaller image size."
             )
-        for other in mine:
+        for other in owned:
             if over > 0:
                 gone = [*gone, other]
                 over -= other.size

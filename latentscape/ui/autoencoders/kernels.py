@@ -10,9 +10,11 @@ from latentscape.ui.autoencoders.models import as_bytes, codes, heading, models,
 from latentscape.ui.controls import control
 from latentscape.ui.own import remembered
 from latentscape.ui.pictures import embedded, sheet
+from latentscape.ui.words import refused
 from vae_core import energy
 from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import Corruption
+from vae_core.errors import BadInput
 from vae_core.evaluate import is_active
 from vae_core.settings import Setting
 
@@ -49,8 +51,10 @@ def first_unit(shown: dict[str, Checkpoint]) -> Setting:
 def section() -> None:
     """The kernels side by side, then the reconstructions."""
     shown = shipped()
-    if mine := others():
-        extra = st.selectbox("Beside them", mine, index=None, key="ae_other", format_func=title, placeholder="a model of yours")
+    if names := others():
+        extra = st.selectbox(
+            "Beside them", names, index=None, key="ae_other", format_func=title, placeholder="a model of yours"
+        )
         shown |= models((extra,)) if extra else {}
     start = control(st, first_unit(shown), "ae_first", slider=True)
     with st.container(key="ae_kernels"):
@@ -63,7 +67,11 @@ def section() -> None:
 
 
 def _kernels(name: str, model: Checkpoint, start: int) -> None:
-    dead = ~is_active(codes(model))
+    try:
+        dead = ~is_active(codes(model))
+    except BadInput as error:
+        refused("Its kernels are not shown.", error)
+        return
     first = min(start, max(len(dead) - SHOWN, 0))
     st.markdown(f"**{heading(name)}** · {int(dead.sum())} dead")
     for what, weights in (("Encoder", model.model.kernels()), ("Decoder", model.model.templates())):

@@ -15,7 +15,7 @@ from streamlit.typing import UploadedFile
 from latentscape.server.streamlit_private import remove_upload
 from latentscape.ui import figures
 from latentscape.ui.data import choices as data_choices
-from latentscape.ui.own import mine, store
+from latentscape.ui.own import picture_sets, store
 from latentscape.ui.pictures import sheet
 from latentscape.ui.presets import choose_pictures
 from latentscape.ui.running import jobs
@@ -74,7 +74,7 @@ def data_view() -> None:
         if isinstance(shown, Question):
             data_choices.question(shown)
             _remove_button()
-        elif shown := shown or next(reversed(mine()), None):
+        elif shown := shown or next(reversed(picture_sets()), None):
             with choices:
                 data_choices.choices(shown)
             _report(shown)
@@ -94,7 +94,7 @@ def _problem(settings: Settings) -> None:
 
 def _settings() -> Settings:
     keep = {"persist_state": "session"}
-    last = next(reversed(store().of(visitor(), session(), Upload)), None) or next(reversed(mine()), None)
+    last = next(reversed(store().of(visitor(), session(), Upload)), None) or next(reversed(picture_sets()), None)
     is_array = last is not None and is_array_file(last.name)
     size = st.segmented_control(
         "Image size", [32, 64], default=32, format_func=lambda side: f"{side} x {side}", key="data_size", required=True, **keep,
@@ -178,7 +178,7 @@ def _wanted(settings: Settings) -> Pictures | Question | None:
 
     Raises BadInput where it cannot be read; a file of which nothing could be read is not kept.
     """
-    sets, uploads = mine(), store().of(visitor(), session(), Upload)
+    sets, uploads = picture_sets(), store().of(visitor(), session(), Upload)
     if not uploads:
         if sets and sets[-1].settings != settings:
             what = "file" if is_array_file(sets[-1].name) else "zip file"

@@ -24,9 +24,9 @@ PATHS = {"straight": STRAIGHT, "spherical": SPHERICAL, "decoder": DECODER}
 SHORT = 64  # dimensions whose coordinates are written in full
 
 
-def words(model: Checkpoint, known: Codes | None, sections: Mapping[str, str]) -> list[Word]:
+def words(model: Checkpoint, codes: Codes | None, sections: Mapping[str, str]) -> list[Word]:
     """sections: the word for each section -> its name on the page, the one that is open by default first."""
-    count, latent_dim = len(known.images) if known else 0, model.model.config.latent_dim
+    count, latent_dim = len(codes.images) if codes else 0, model.model.config.latent_dim
     names = list(choices())
     return [
         MODEL,

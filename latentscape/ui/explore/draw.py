@@ -21,7 +21,7 @@ MNIST_LIKE = ("mnist",)  # sets whose images were made by MNIST's recipe
 DIGITS = (*MNIST_LIKE, "digits")  # sets of digits
 
 
-def own(model: Checkpoint, known: Codes | None) -> tuple[Seen | None, bool]:
+def own(model: Checkpoint, codes: Codes | None) -> tuple[Seen | None, bool]:
     """What was drawn or uploaded last, as the model sees it, and whether it is new in this run of the page.
 
     Read before the widgets are drawn, so that the pad above them shows it in the same run.
@@ -35,11 +35,11 @@ def own(model: Checkpoint, known: Codes | None) -> tuple[Seen | None, bool]:
             memory["photo"] = _thumbnail(rgb) if memory["source"] == "upload" else None
             if memory["photo"] is not None and _wanted(model) == "digit":
                 rgb = photographed.drawing(rgb)
-            memory["made"] = (key, seen(model, _prepared(rgb, model, known)), None)
+            memory["made"] = (key, seen(model, _prepared(rgb, model, codes)), None)
         except BadInput as problem:
             memory["made"] = (key, None, str(problem))
-    mine = memory["made"][1] if raw is not None else None
-    return mine, is_new and mine is not None
+    drawn = memory["made"][1] if raw is not None else None
+    return drawn, is_new and drawn is not None
 
 
 def section(model: Checkpoint) -> str:
@@ -56,7 +56,7 @@ def is_begun() -> bool:
     return bool(png_of("explore_draw") or _uploaded())
 
 
-def panel(model: Checkpoint, known: Codes | None, mine: Seen | None) -> None:
+def panel(model: Checkpoint, codes: Codes | None, drawn: Seen | None) -> None:
     """The canvas, the uploader, and what the model makes of the picture."""
     left, right = st.columns([1, 1.9], gap="large")
     with left:
@@ -68,38 +68,38 @@ def panel(model: Checkpoint, known: Codes | None, mine: Seen | None) -> None:
         )
     with right:
         problem = st.session_state["explore_own"]["made"][2]
-        if mine is None and problem:
+        if drawn is None and problem:
             refused("The picture is not on the plane.", problem, st.warning)
-        elif mine is None:
+        elif drawn is None:
             st.markdown(
                 f"Draw a {_wanted(model)} with mouse, pen or finger, or upload one. The model encodes it, and it appears on "
                 f"the plane above{', with its posterior: one and two sigma, to scale' * model.has_prior}. Drag on from there."
             )
         else:
-            _results(model, known, mine)
-        st.caption(_recipe(model, known))
+            _results(model, codes, drawn)
+        st.caption(_recipe(model, codes))
 
 
-def _results(model: Checkpoint, known: Codes | None, mine: Seen) -> None:
-    again = decode(model, torch.tensor([mine.mu]))[0]
-    pictures = [(single(mine.image.numpy()), "What the model sees"), (single(again), "Its reconstruction")]
+def _results(model: Checkpoint, codes: Codes | None, drawn: Seen) -> None:
+    again = decode(model, torch.tensor([drawn.mu]))[0]
+    pictures = [(single(drawn.image.numpy()), "What the model sees"), (single(again), "Its reconstruction")]
     photo = st.session_state["explore_own"]["photo"]
     if photo is not None:
         pictures.insert(0, (photo, "Your picture"))
     for column, (image, caption) in zip(st.columns(len(pictures)), pictures, strict=True):
         column.image(image, caption=caption, alt=f"{caption}.")
-    own_terms = _terms(model, mine.terms)
-    if known is None:
+    own_terms = _terms(model, drawn.terms)
+    if codes is None:
         for column, (name, value) in zip(st.columns(3), own_terms.items(), strict=True):
             column.metric(name, f"{value.item():.1f} nats")
         return
-    typical = _terms(model, known.terms)
+    typical = _terms(model, codes.terms)
     rows = ["| nats | yours | test images: median | 5 to 95 % of them |", "|---|---:|---:|---:|"]
     for name, value in own_terms.items():
         low, median, high = np.quantile(typical[name].numpy(), (0.05, 0.5, 0.95))
         rows.append(f"| {name} | **{value.item():.1f}** | {median:.1f} | {low:.1f} to {high:.1f} |")
     st.markdown("\n".join(rows))
-    unusual = (known.terms.loss < mine.terms.loss).float().mean().item()
+    unusual = (codes.terms.loss < drawn.terms.loss).float().mean().item()
     st.markdown(f"The model finds {unusual:.0%} of the test images easier to describe than yours.")
 
 
@@ -116,11 +116,11 @@ def _like_mnist(model: Checkpoint) -> bool:
     )
 
 
-def _on_black(model: Checkpoint, known: Codes | None) -> bool:
-    return picture.drawn_on_black(known.images) if known else model.model.config.image_shape[0] == 1
+def _on_black(model: Checkpoint, codes: Codes | None) -> bool:
+    return picture.drawn_on_black(codes.images) if codes else model.model.config.image_shape[0] == 1
 
 
-def _recipe(model: Checkpoint, known: Codes | None) -> str:
+def _recipe(model: Checkpoint, codes: Codes | None) -> str:
     """How `_prepared` makes a picture like the model's images, in words."""
     if _like_mnist(model):
         return (
@@ -129,14 +129,14 @@ def _recipe(model: Checkpoint, known: Codes | None) -> str:
             "lines."
         )
     _, height, width = model.model.config.image_shape
-    cut = "It is made white on black, cut to what is drawn, and" if _on_black(model, known) else "It is"
+    cut = "It is made white on black, cut to what is drawn, and" if _on_black(model, codes) else "It is"
     return f"{cut} fitted into {width} x {height} pixels, its sides kept in proportion."
 
 
-def _prepared(rgb: np.ndarray, model: Checkpoint, known: Codes | None) -> torch.Tensor:
+def _prepared(rgb: np.ndarray, model: Checkpoint, codes: Codes | None) -> torch.Tensor:
     if _like_mnist(model):
         return picture.like_mnist(rgb)
-    return picture.fitted(rgb, model.model.config.image_shape, _on_black(model, known))
+    return picture.fitted(rgb, model.model.config.image_shape, _on_black(model, codes))
 
 
 def _thumbnail(rgb: np.ndarray) -> np.ndarray:

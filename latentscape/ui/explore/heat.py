@@ -27,24 +27,24 @@ SAID = {
 }
 
 
-def heat(kind: str, model: Checkpoint, known: Codes | None, here: Place) -> Heat:
+def heat(kind: str, model: Checkpoint, codes: Codes | None, here: Place) -> Heat:
     """The heat-map `kind` of the plane that a pad shows. Raises BadInput where the codes have no spread."""
-    if kind == DENSITY and known is None:
+    if kind == DENSITY and codes is None:
         raise BadInput("There are no test images here, so that there is no density of codes to show.")
-    key = "heat", kind, model.digest, here.plane.identity, known is None
-    return remembered(key, lambda: _heat(kind, model, known, here), "Measuring the plane …", is_own(model))
+    key = "heat", kind, model.digest, here.plane.identity, codes is None
+    return remembered(key, lambda: _heat(kind, model, codes, here), "Measuring the plane …", is_own(model))
 
 
-def _heat(kind: str, model: Checkpoint, known: Codes | None, here: Place) -> Heat:
+def _heat(kind: str, model: Checkpoint, codes: Codes | None, here: Place) -> Heat:
     flat = here.plane
     is_line = flat.v is None
     origin = torch.tensor(flat.origin)
     axes = torch.tensor([flat.u]) if is_line else torch.tensor([flat.u, flat.v])
-    codes = ((torch.tensor(known.mu[:DOTS]) - origin) @ axes.T).numpy() if known else np.zeros((0, len(axes)), np.float32)
+    shown = ((torch.tensor(codes.mu[:DOTS]) - origin) @ axes.T).numpy() if codes else np.zeros((0, len(axes)), np.float32)
     middle = -(axes @ origin).numpy()  # where the prior is densest
     low, high = middle - 3, middle + 3
-    if len(codes):  # what the pad shows at first, and a margin
-        ends = np.quantile(codes, (0.02, 0.98), 0)
+    if len(shown):  # what the pad shows at first, and a margin
+        ends = np.quantile(shown, (0.02, 0.98), 0)
         low, high = (np.minimum(low, ends[0]), np.maximum(high, ends[1])) if model.has_prior else ends
     centre, half = (low + high) / 2, REACH * (high - low).max() / 2
     ticks = np.linspace(-half, half, SIDE, dtype=np.float32)
@@ -54,7 +54,7 @@ def _heat(kind: str, model: Checkpoint, known: Codes | None, here: Place) -> Hea
         x, y = np.meshgrid(centre[0] + ticks, centre[1] + ticks[::-1])
         points, shape = np.stack([x, y], -1).reshape(-1, 2).astype(np.float32), (SIDE, SIDE)
     if kind == DENSITY:
-        values = len(codes) * code_density(codes, points)
+        values = len(shown) * code_density(shown, points)
         label = f"test images a unit of {'length' if is_line else 'area'} (square-root scale)"
     else:
         values = magnification(model.model.decode, origin + torch.from_numpy(points) @ axes, axes).numpy()

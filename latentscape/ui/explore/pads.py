@@ -43,20 +43,20 @@ def controls() -> None:
 
 
 def pad(
-    slot: str, model: Checkpoint, known: Codes | None, here: Place, image: torch.Tensor | None, is_new: bool, path=None
+    slot: str, model: Checkpoint, codes: Codes | None, here: Place, image: torch.Tensor | None, is_new: bool, path=None
 ) -> Place:
     """Draw the pad `slot` and return where it is. A new image moves its marker to the image's code."""
     found = seen_by(model, image)
     if found and is_new:
-        here = explore_plane.move(slot, found.mu, known)
+        here = explore_plane.move(slot, found.mu, codes)
     layers, heat, said, why = st.session_state["explore_layers"], None, None, None
     if layers in explore_heat.SAID:
         try:
-            heat, said, layers = explore_heat.heat(layers, model, known, here), explore_heat.SAID[layers], "heat"
+            heat, said, layers = explore_heat.heat(layers, model, codes, here), explore_heat.SAID[layers], "heat"
         except BadInput as problem:
             why, layers = str(problem), "codes"
     rest = latent_pad(
-        model, here.plane, known.points if known else None, key=f"{slot}_pad", position=here.position,
+        model, here.plane, codes.points if codes else None, key=f"{slot}_pad", position=here.position,
         posterior=found.posterior if found else None, layers=layers, path=path, heat=heat,
         prior=model.has_prior,
     )
@@ -79,10 +79,10 @@ def beside(image: torch.Tensor | None, is_new: bool) -> Place | None:
         refused("The second model cannot be shown.", error)
         st.session_state.pop("explore_beside_place", None)
         return None
-    known = known_codes(model)
+    codes = known_codes(model)
     is_other = st.session_state.get("explore_beside_digest") != model.digest
     st.session_state["explore_beside_digest"] = model.digest
     point = start(SECOND, model.model.config.latent_dim)
-    here = explore_plane.place(model, known, SECOND, point)
+    here = explore_plane.place(model, codes, SECOND, point)
     st.text(model.name)
-    return pad(SECOND, model, known, here, image, (is_new or is_other) and point is None)
+    return pad(SECOND, model, codes, here, image, (is_new or is_other) and point is None)

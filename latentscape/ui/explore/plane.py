@@ -34,21 +34,21 @@ class Place:
     position: tuple[float, float] | None
 
 
-def place(model: Checkpoint, known: Codes | None, slot: str, start: tuple[float, ...] | None = None) -> Place:
+def place(model: Checkpoint, codes: Codes | None, slot: str, start: tuple[float, ...] | None = None) -> Place:
     """Where this tab's pad called `slot` is. The first one has widgets for its plane (with more than two dimensions); a
     second one shows the principal components. `start`: z (L,) where a link puts it when it is opened."""
     latent_dim = model.model.config.latent_dim
     kind, parameters = AXES, (0, 1)
     if latent_dim > 2 and slot == FIRST:
-        kind, parameters = _choose(latent_dim, known)
-    elif latent_dim > 2 and known:
+        kind, parameters = _choose(latent_dim, codes)
+    elif latent_dim > 2 and codes:
         kind, parameters = COMPONENTS, ()
     signature = (model.digest, kind, parameters)
     here: Place | None = st.session_state.get(f"{slot}_place")
     if here is None or here.signature != signature:
         same_model = here is not None and here.signature[0] == model.digest
         z = here.z if same_model else start or (0.0,) * latent_dim
-        here = st.session_state[f"{slot}_place"] = _place(signature, known, z)
+        here = st.session_state[f"{slot}_place"] = _place(signature, codes, z)
     return here
 
 
@@ -65,10 +65,10 @@ def start(slot: str, latent_dim: int) -> tuple[float, ...] | None:
     return z if z and len(z) == latent_dim else None
 
 
-def move(slot: str, z: Sequence[float], known: Codes | None) -> Place:
+def move(slot: str, z: Sequence[float], codes: Codes | None) -> Place:
     """Put this tab's pad at z (L,); the plane follows."""
     here: Place = st.session_state[f"{slot}_place"]
-    here = st.session_state[f"{slot}_place"] = _place(here.signature, known, tuple(z))
+    here = st.session_state[f"{slot}_place"] = _place(here.signature, codes, tuple(z))
     return here
 
 
@@ -80,26 +80,26 @@ def settled(slot: str, z: tuple[float, ...]) -> None:
     here.z = z
 
 
-def _place(signature: tuple, known: Codes | None, z: tuple[float, ...]) -> Place:
+def _place(signature: tuple, codes: Codes | None, z: tuple[float, ...]) -> Place:
     _, kind, parameters = signature
-    u, v, base, labels = _directions(kind, parameters, known, len(z))
+    u, v, base, labels = _directions(kind, parameters, codes, len(z))
     point = np.array(z)
-    if not np.any(point) and (kind == IMAGES or not _has_prior(known)):
-        point = base if kind == IMAGES else known.mu.mean(0)  # start among the three images, or where codes without a prior are
+    if not np.any(point) and (kind == IMAGES or not _has_prior(codes)):
+        point = base if kind == IMAGES else codes.mu.mean(0)  # start among the three images, or where codes without a prior are
     x, y = (point - base) @ u, 0.0 if v is None else (point - base) @ v
     origin = point - x * u - (0 if v is None else y * v)
     plane = Plane(origin.tolist(), u.tolist(), None if v is None else v.tolist(), labels)
     return Place(signature, plane, tuple(point.tolist()), (float(x), float(y)))
 
 
-def _directions(kind: str, parameters: tuple, known: Codes | None, latent_dim: int):
+def _directions(kind: str, parameters: tuple, codes: Codes | None, latent_dim: int):
     """Orthonormal u and v (L,), a point (L,) that has the coordinates 0, 0, and the labels of the axes."""
     if kind == COMPONENTS:
-        plane = known.plane
+        plane = codes.plane
         shares = plane.explained or (0.0, 0.0)  # a single code has none
         return *plane.components, plane.mean, (f"PC 1 ({shares[0]:.0%})", f"PC 2 ({shares[1]:.0%})")
     if kind == IMAGES:
-        plane = Plane.through(*(known.mu[index].tolist() for index in parameters))
+        plane = Plane.through(*(codes.mu[index].tolist() for index in parameters))
         return np.array(plane.u), np.array(plane.v), np.array(plane.origin), plane.labels
     units = np.eye(latent_dim)
     first, second = parameters
@@ -108,22 +108,22 @@ def _directions(kind: str, parameters: tuple, known: Codes | None, latent_dim: i
     return units[first], units[second], np.zeros(latent_dim), (f"z{first + 1}", f"z{second + 1}")
 
 
-def _has_prior(known: Codes | None) -> bool:
+def _has_prior(codes: Codes | None) -> bool:
     """Whether zero is where codes are most likely."""
-    return known is None or known.kl is not None
+    return codes is None or codes.kl is not None
 
 
-def _choose(latent_dim: int, known: Codes | None) -> tuple[str, tuple]:
+def _choose(latent_dim: int, codes: Codes | None) -> tuple[str, tuple]:
     """Widgets for the plane; falls back to the first two dimensions where three points make no plane."""
-    kinds = PLANES if known else PLANES[:1]
-    remember("explore_plane", AXES if _has_prior(known) else COMPONENTS, kinds.__contains__)
+    kinds = PLANES if codes else PLANES[:1]
+    remember("explore_plane", AXES if _has_prior(codes) else COMPONENTS, kinds.__contains__)
     parameters = {AXES: 2, COMPONENTS: 0, IMAGES: 3}[st.session_state["explore_plane"]]
     left, *rest = st.columns([2.6] + [1] * parameters)
     kind = left.segmented_control("Plane", kinds, key="explore_plane", required=True, persist_state="session", wrap=True)
     if kind == COMPONENTS:
         return kind, ()
     if kind == IMAGES:
-        count = len(known.images)
+        count = len(codes.images)
         for name, index in zip("ABC", CORNERS, strict=True):
             remember(f"explore_corner_{name}", index, range(count).__contains__)
         chosen = tuple(
@@ -131,13 +131,13 @@ def _choose(latent_dim: int, known: Codes | None) -> tuple[str, tuple]:
             for column, name in zip(rest, "ABC", strict=True)
         )
         try:
-            Plane.through(*(known.mu[index].tolist() for index in chosen))
+            Plane.through(*(codes.mu[index].tolist() for index in chosen))
             return kind, chosen
         except ValueError as error:
             st.warning(str(error))
             return AXES, (0, 1)
-    order = list(range(latent_dim)) if known is None else known.order
-    label = lambda d: f"z{d + 1}" + (f" · {known.kl[d]:.2f} nats" if known and known.kl is not None else "")  # noqa: E731
+    order = list(range(latent_dim)) if codes is None else codes.order
+    label = lambda d: f"z{d + 1}" + (f" · {codes.kl[d]:.2f} nats" if codes and codes.kl is not None else "")  # noqa: E731
     remember("explore_first", order[0], order.__contains__)
     first = rest[0].selectbox("Across", order, format_func=label, key="explore_first", persist_state="session")
     others = [d for d in order if d != first]

@@ -19,7 +19,7 @@ DRAWS = 10  # of a resampled posterior
 BOXES = 64  # dimensions that get a number box
 
 
-def coordinates(here: explore_plane.Place, known: Codes | None) -> None:
+def coordinates(here: explore_plane.Place, codes: Codes | None) -> None:
     """A number box for every dimension, in step with the pad: the way to each point without a mouse."""
     shown = here.z[:BOXES]
     for index, value in enumerate(shown):
@@ -27,7 +27,7 @@ def coordinates(here: explore_plane.Place, known: Codes | None) -> None:
 
     def moved():
         boxes = [st.session_state[f"explore_z{index + 1}"] for index in range(len(shown))]
-        explore_plane.move(explore_plane.FIRST, (*boxes, *here.z[len(shown) :]), known)
+        explore_plane.move(explore_plane.FIRST, (*boxes, *here.z[len(shown) :]), codes)
 
     limit = max(explore_plane.FAR, math.ceil(max(map(abs, shown))))  # an encoder may put an image farther out
     columns = st.columns(min(len(shown), 8))
@@ -38,29 +38,29 @@ def coordinates(here: explore_plane.Place, known: Codes | None) -> None:
         )
 
 
-def image_choice(known: Codes) -> int | None:
+def image_choice(codes: Codes) -> int | None:
     """The test image whose posterior, if it has one, is shown on the plane; choosing one moves the marker to its code."""
-    posterior = "" if known.sigma is None else " and its posterior q(z|x), to scale: one and two sigma"
+    posterior = "" if codes.sigma is None else " and its posterior q(z|x), to scale: one and two sigma"
     return st.number_input(
-        "Test image", 0, len(known.images) - 1, value=None, key="explore_image", placeholder="none", persist_state="session",
+        "Test image", 0, len(codes.images) - 1, value=None, key="explore_image", placeholder="none", persist_state="session",
         help=f"Shows its code on the plane{posterior}.",
     )
 
 
-def image_panel(model: Checkpoint, known: Codes, index: int) -> None:
+def image_panel(model: Checkpoint, codes: Codes, index: int) -> None:
     """The image, its reconstruction, its two terms of the ELBO, and draws from its posterior; without a prior its error."""
-    mu = torch.tensor(known.mu[index])
-    recon, kl = known.terms.recon[index].item(), known.terms.kl[index].item()
+    mu = torch.tensor(codes.mu[index])
+    recon, kl = codes.terms.recon[index].item(), codes.terms.kl[index].item()
     left, middle, right = st.columns([1, 1, 3])
-    left.image(single(known.images[index].numpy()), caption=f"Test image {index}", alt=f"Test image {index}.")
+    left.image(single(codes.images[index].numpy()), caption=f"Test image {index}", alt=f"Test image {index}.")
     middle.image(single(decode(model, mu[None])[0]), caption="Its reconstruction", alt="Its reconstruction.")
     with right:
         numbers = st.columns(4)
-        if known.classes:
+        if codes.classes:
             with numbers[0].container(key="explore_class", gap=None):  # as a metric looks: latentscape/ui/shell.py
                 st.caption("Class")
-                st.text(known.classes[int(known.labels[index])])
-        if known.sigma is None:
+                st.text(codes.classes[int(codes.labels[index])])
+        if codes.sigma is None:
             numbers[1].metric("recon", f"{recon:.1f} nats", help="Half the squared error of pixels in [-1, 1], summed.")
             return
         for column, name, value in zip(numbers[1:], ("-ELBO", "recon", "KL"), (recon + kl, recon, kl), strict=True):
@@ -70,15 +70,15 @@ def image_panel(model: Checkpoint, known: Codes, index: int) -> None:
         ):
             st.session_state["explore_draws"] = st.session_state.get("explore_draws", 0) + 1
         generator = torch.Generator().manual_seed(st.session_state.get("explore_draws", 0))
-        draws = mu + torch.tensor(known.sigma[index]) * torch.randn(DRAWS, len(mu), generator=generator)
+        draws = mu + torch.tensor(codes.sigma[index]) * torch.randn(DRAWS, len(mu), generator=generator)
         st.image(sheet(decode(model, draws), DRAWS, 4), width="stretch", alt=f"{DRAWS} decoded draws from the posterior.")
         st.caption("Ten draws from the posterior, decoded: what the code leaves open.")
 
 
-def traversals(model: Checkpoint, z: tuple[float, ...], known: Codes | None) -> None:
+def traversals(model: Checkpoint, z: tuple[float, ...], codes: Codes | None) -> None:
     """One row a dimension: all else stays as it is under the marker."""
     latent_dim = len(z)
-    order = list(range(latent_dim)) if known is None else known.order
+    order = list(range(latent_dim)) if codes is None else codes.order
     reach, first = (3, "Most KL") if model.has_prior else (1, "Most variance")  # the codes of a tanh end at 1
     st.caption(
         f"Each row moves one dimension from {-reach} to {reach} and keeps the others at the marker. {first} first, at most "
@@ -87,18 +87,18 @@ def traversals(model: Checkpoint, z: tuple[float, ...], known: Codes | None) -> 
     values = torch.linspace(-reach, reach, STEPS)
     for dimension in order[:ROWS]:
         name, row = st.columns([1, 9], vertical_alignment="center")
-        nats = "" if known is None or known.kl is None else f"{known.kl[dimension]:.2f} nats"
-        meaning = known.meanings[dimension] if known else None
+        nats = "" if codes is None or codes.kl is None else f"{codes.kl[dimension]:.2f} nats"
+        meaning = codes.meanings[dimension] if codes else None
         name.markdown("  \n".join(filter(None, [f"**z{dimension + 1}**", meaning, nats])))
         pictures = decode(model, traversal(torch.tensor(z), dimension, values))
         row.image(sheet(pictures, STEPS, 3), width="stretch", alt=f"Traversal of z{dimension + 1} from {-reach} to {reach}.")
 
 
-def grid(model: Checkpoint, known: Codes | None, plane: Plane) -> None:
+def grid(model: Checkpoint, codes: Codes | None, plane: Plane) -> None:
     """The plane decoded on a grid, to look at and to take along."""
     left, right = st.columns(2)
     side = left.slider("Pictures a side", 5, 30, 15, key="explore_side", persist_state="session")
-    (left_end, right_end), (bottom, top) = _window(model, known, plane)
+    (left_end, right_end), (bottom, top) = _window(model, codes, plane)
     across, up = torch.linspace(left_end, right_end, side), torch.linspace(bottom, top, side)
     if model.has_prior:
         spread = right.segmented_control(
@@ -114,11 +114,11 @@ def grid(model: Checkpoint, known: Codes | None, plane: Plane) -> None:
     st.download_button("Download PNG", lambda: png(picture), "grid.png", "image/png", on_click="ignore", key="explore_png")
 
 
-def _window(model: Checkpoint, known: Codes | None, plane: Plane) -> tuple[tuple[float, float], tuple[float, float]]:
+def _window(model: Checkpoint, codes: Codes | None, plane: Plane) -> tuple[tuple[float, float], tuple[float, float]]:
     """From where to where the grid goes across and up: to three sigmas of the prior; without one, over nearly all codes."""
-    if model.has_prior or known is None:
+    if model.has_prior or codes is None:
         reach = 3.0 if model.has_prior else 1.0
         return (-reach, reach), (-reach, reach)
-    codes = (known.mu - plane.origin) @ np.transpose([plane.u, plane.v or np.zeros_like(plane.u)])
-    ends = np.quantile(codes, (0.02, 0.98), 0)
+    shown = (codes.mu - plane.origin) @ np.transpose([plane.u, plane.v or np.zeros_like(plane.u)])
+    ends = np.quantile(shown, (0.02, 0.98), 0)
     return tuple(ends[:, 0].tolist()), tuple(ends[:, 1].tolist())

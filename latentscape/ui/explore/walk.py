@@ -48,14 +48,14 @@ class Walk:
         return [place.plane.coordinates(z) for z in self.line.tolist()]
 
 
-def walk(model: Checkpoint, known: Codes, here: Place) -> Walk:
+def walk(model: Checkpoint, codes: Codes, here: Place) -> Walk:
     """The walk that the section's widgets ask for; they are drawn later, by `panel`."""
-    _remember(known, here)
+    _remember(codes, here)
     start, end, kind = (st.session_state[f"explore_{name}"] for name in ("from", "to", "path"))
-    ends = torch.tensor(known.mu[start]), torch.tensor(known.mu[end])
+    ends = torch.tensor(codes.mu[start]), torch.tensor(codes.mu[end])
     if kind == DECODER:
         line, frames = remembered(
-            ("walk", model.digest, here.plane.identity, start, end), lambda: _along_decoder(start, end, model, known, here),
+            ("walk", model.digest, here.plane.identity, start, end), lambda: _along_decoder(start, end, model, codes, here),
             "Looking for the shortest way …", is_own(model),
         )
         return Walk(start, end, kind, line, frames)
@@ -63,30 +63,30 @@ def walk(model: Checkpoint, known: Codes, here: Place) -> Walk:
     return Walk(start, end, kind, path(*ends, FINE), path(*ends, FRAMES))
 
 
-def _remember(known: Codes, here: Place) -> None:
-    count = len(known.images)
+def _remember(codes: Codes, here: Place) -> None:
+    count = len(codes.images)
     remember("explore_from", min(3, count - 1), range(count).__contains__)
     remember("explore_to", min(2, count - 1), range(count).__contains__)
-    remember("explore_path", STRAIGHT, kinds(known, here).__contains__)
+    remember("explore_path", STRAIGHT, kinds(codes, here).__contains__)
 
 
-def kinds(known: Codes, here: Place) -> tuple[str, ...]:
+def kinds(codes: Codes, here: Place) -> tuple[str, ...]:
     """The ways that there are: without a prior no shell of its mass, on a line no plane to walk around on."""
-    shell = () if known.kl is None else (SPHERICAL,)
+    shell = () if codes.kl is None else (SPHERICAL,)
     return (STRAIGHT, *shell) if here.plane.v is None else (STRAIGHT, *shell, DECODER)
 
 
-def panel(model: Checkpoint, known: Codes, here: Place, way: Walk | None) -> None:
+def panel(model: Checkpoint, codes: Codes, here: Place, way: Walk | None) -> None:
     """The section: the strip, its length in pictures, the change of the picture at each step, and what to take along.
 
     Without a walk (the section is closed) only its widgets, so that they keep their values.
     """
-    _remember(known, here)
+    _remember(codes, here)
     left, middle, right = st.columns([1, 1, 2.2])
-    count = len(known.images)
+    count = len(codes.images)
     left.number_input("From image", 0, count - 1, key="explore_from", persist_state="session")
     middle.number_input("To image", 0, count - 1, key="explore_to", persist_state="session")
-    right.segmented_control("Path", kinds(known, here), key="explore_path", required=True, persist_state="session", wrap=True)
+    right.segmented_control("Path", kinds(codes, here), key="explore_path", required=True, persist_state="session", wrap=True)
     if here.plane.v is None:
         st.caption("This latent space is a line: there is no way around anything on it.")
     if way is None:
@@ -123,11 +123,11 @@ def gif(frames: np.ndarray) -> bytes:
 
 
 def _along_decoder(
-    start: int, end: int, model: Checkpoint, known: Codes, here: Place
+    start: int, end: int, model: Checkpoint, codes: Codes, here: Place
 ) -> tuple[torch.Tensor, torch.Tensor]:
     decoder, flat = model.model.decode, here.plane
     origin, axes = torch.tensor(flat.origin), torch.tensor([flat.u, flat.v])
-    ends = [torch.tensor(flat.coordinates(known.mu[index].tolist())) for index in (start, end)]
+    ends = [torch.tensor(flat.coordinates(codes.mu[index].tolist())) for index in (start, end)]
     side = 64 if model.model.config.pixels <= LARGE else 32
     way = origin + geometry.shortest_path(decoder, origin, axes, *ends, side) @ axes
     return way, geometry.evenly(decoder, way, FRAMES)

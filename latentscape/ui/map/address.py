@@ -16,9 +16,9 @@ PICTURES = {"axes": AXES, "components": PCA, "tsne": TSNE}
 NUMBERS = {"axes": ("map_first", "map_second"), "components": (), "tsne": ("map_perplexity", "map_seed")}  # kind -> widgets
 
 
-def words(known: Codes) -> list[Word]:
-    colours, latent_dim = shades(known), known.mu.shape[1]
-    samples = [] if known.kl is None else [of_choice("samples", "map_prior", {"prior": True}, False)]
+def words(codes: Codes) -> list[Word]:
+    colours, latent_dim = shades(codes), codes.mu.shape[1]
+    samples = [] if codes.kl is None else [of_choice("samples", "map_prior", {"prior": True}, False)]
     return [
         MODEL,
         Word("picture", lambda: _say_picture(latent_dim), lambda word: _mean_picture(word, latent_dim)),

@@ -19,10 +19,10 @@ def selection(model: Checkpoint) -> np.ndarray | None:
     return chosen[1] if chosen and chosen[0] == model.recipe.data.digest else None
 
 
-def select(model: Checkpoint, known: Codes) -> None:
+def select(model: Checkpoint, codes: Codes) -> None:
     """Take over what the chart says is selected: a callback."""
     points = st.session_state["map_chart"]["selection"]["points"]
-    numbers = np.unique([number for point in points if (number := _number(point)) < len(known.images)])
+    numbers = np.unique([number for point in points if (number := _number(point)) < len(codes.images)])
     st.session_state["map_selected"] = (model.recipe.data.digest, numbers) if len(numbers) else None
     st.session_state["map_newly_selected"] = True
 
@@ -33,15 +33,15 @@ def _number(point: dict) -> int:
     return int(data[0] if isinstance(data, list) else data["0"])
 
 
-def gallery(model: Checkpoint, known: Codes) -> None:
+def gallery(model: Checkpoint, codes: Codes) -> None:
     """The selected images beside their reconstructions, with what they cost."""
     with st.container(key="map_gallery"):
         numbers = selection(model)
         if numbers is None:
             st.caption("Nothing is selected.")
             return
-        names = {"class": [known.classes[label] for label in known.labels[numbers]]} if known.classes else {}
-        own = {name: values[numbers] for name, values in terms(known).items()}
+        names = {"class": [codes.classes[label] for label in codes.labels[numbers]]} if codes.classes else {}
+        own = {name: values[numbers] for name, values in terms(codes).items()}
         sums = {"-ELBO": sum(own.values())} if len(own) > 1 else {}
         table = pd.DataFrame({"image": numbers, **names, **sums, **own})
         left, middle, right, clear = st.columns([2.2, 1.2, 0.8, 0.8], vertical_alignment="bottom")
@@ -65,13 +65,13 @@ def gallery(model: Checkpoint, known: Codes) -> None:
         page = st.pagination(pages, key="map_page") if pages > 1 else 1
         shown = table.iloc[(page - 1) * PAGE : page * PAGE]
         rows = shown["image"].to_numpy()
-        title = "{class} · image {image}" if known.classes else "Image {image}"
+        title = "{class} · image {image}" if codes.classes else "Image {image}"
         words = [
             (title.format(**row), " · ".join(f"{name} {row[name]:.1f}" for name in own) + " nats")
             for row in shown.to_dict("records")
         ]
-        again = decode(model, torch.tensor(known.mu[rows]))
-        st.html(pairs(known.images.numpy()[rows], again, words, ("Original", "Reconstruction")))
+        again = decode(model, torch.tensor(codes.mu[rows]))
+        st.html(pairs(codes.images.numpy()[rows], again, words, ("Original", "Reconstruction")))
 
 
 def _clear() -> None:

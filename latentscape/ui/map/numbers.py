@@ -23,64 +23,64 @@ MOST_VOTES = 10  # neighbours
 FEW_TESTS = 100  # test images below which a probe's accuracy is said to be of so few
 
 
-def numbers(model: Checkpoint, known: Codes, choice: Choice) -> None:
+def numbers(model: Checkpoint, codes: Codes, choice: Choice) -> None:
     """Neighbours, what each dimension tells, and probes; redraws itself while they are being computed."""
-    found = [_trust(model, known, choice), *_probes(model, known)]
+    found = [_trust(model, codes, choice), *_probes(model, codes)]
     active = any(analysis is not None and analysis.active for analysis in found)
-    st.fragment(_draw_numbers, run_every=REFRESH_SECONDS if active else None)(model, known, choice, active)
+    st.fragment(_draw_numbers, run_every=REFRESH_SECONDS if active else None)(model, codes, choice, active)
 
 
-def _draw_numbers(model: Checkpoint, known: Codes, choice: Choice, was_active: bool) -> None:
-    trust, probes = _trust(model, known, choice), _probes(model, known)
+def _draw_numbers(model: Checkpoint, codes: Codes, choice: Choice, was_active: bool) -> None:
+    trust, probes = _trust(model, codes, choice), _probes(model, codes)
     if any(analysis is not None and analysis.active for analysis in (trust, *probes)) != was_active:
         st.rerun()
-    _draw_trust(trust, known)
-    said, latent_dim = words(known), len(known.measure)
-    active = evaluate.active_units(torch.from_numpy(known.mu))
+    _draw_trust(trust, codes)
+    said, latent_dim = words(codes), len(codes.measure)
+    active = evaluate.active_units(torch.from_numpy(codes.mu))
     st.markdown(f"**{said.measure} per dimension** · {active} of {latent_dim} {said.active}")
     st.plotly_chart(
-        figures.dimension_bars(known.measure, said.measure, said.unit), key="map_dimensions", config={"displaylogo": False},
+        figures.dimension_bars(codes.measure, said.measure, said.unit), key="map_dimensions", config={"displaylogo": False},
         alt=f"{said.measure} of each of {latent_dim} dimensions, the largest first.",
     )
     if not active:
         st.warning(said.collapsed)
-    if known.classes:
-        _draw_probes(model, probes, len(known.labels))
+    if codes.classes:
+        _draw_probes(model, probes, len(codes.labels))
 
 
-def _trust(model: Checkpoint, known: Codes, choice: Choice) -> Analysis | None:
+def _trust(model: Checkpoint, codes: Codes, choice: Choice) -> Analysis | None:
     """How far the picture can be trusted, once it is complete."""
     try:
-        picture, _ = map_projection.project(model.digest, known, choice)
-        if picture is None or not picture.complete or len(known.mu) < FEW_TO_TRUST:
+        picture, _ = map_projection.project(model.digest, codes, choice)
+        if picture is None or not picture.complete or len(codes.mu) < FEW_TO_TRUST:
             return None
         key = (model.digest, "trust", choice)
         return analyses().find(key, visitor()) or analyses().ask(
-            key, visitor(), analysis_worker.trust, known.mu, picture.points, known.labels
+            key, visitor(), analysis_worker.trust, codes.mu, picture.points, codes.labels
         )
     except BadInput:
         return None
 
 
-def _draw_trust(analysis: Analysis | None, known: Codes) -> None:
+def _draw_trust(analysis: Analysis | None, codes: Codes) -> None:
     """The two votes and the trustworthiness, or in their place why there is none."""
     try:
-        votes, no_vote = evaluate.voters(known.labels, MOST_VOTES) if known.classes else 0, ""
+        votes, no_vote = evaluate.voters(codes.labels, MOST_VOTES) if codes.classes else 0, ""
     except BadInput as reason:
         votes, no_vote = 0, str(reason)
     result = analysis.result if analysis else None
     share = lambda name: f"{result[name]:.1%}" if result else "…"  # noqa: E731
     st.markdown("**Neighbours** · " + f"accuracy of a {votes}-NN vote, " * bool(votes) + "trustworthiness")
-    codes, points, trust = st.columns(3) if votes else (None, None, st.container())
+    by_code, points, trust = st.columns(3) if votes else (None, None, st.container())
     if votes:
         fewer = " No more than the smallest class has others, so that every class can win." * (votes < MOST_VOTES)
-        codes.metric(
+        by_code.metric(
             "Codes", share("knn_codes"),
             help=f"How often the nearest other codes, at most {votes}, vote for the right class, in all dimensions.{fewer}",
         )
         points.metric("Picture", share("knn_points"), help="The same vote among the points of this picture.")
-    if len(known.mu) < FEW_TO_TRUST:
-        st.caption(f"Trustworthiness needs {FEW_TO_TRUST} test images at least; here are {len(known.mu)}.")
+    if len(codes.mu) < FEW_TO_TRUST:
+        st.caption(f"Trustworthiness needs {FEW_TO_TRUST} test images at least; here are {len(codes.mu)}.")
     else:
         trust.metric(
             "Trust", f"{result['trustworthiness']:.3f}" if result else "…",
@@ -93,9 +93,9 @@ def _draw_trust(analysis: Analysis | None, known: Codes) -> None:
         st.text(analysis.reason)
 
 
-def _probes(model: Checkpoint, known: Codes) -> list[Analysis]:
+def _probes(model: Checkpoint, codes: Codes) -> list[Analysis]:
     """The linear probes: with few labels by themselves, with all of them when asked for. None without classes."""
-    if not known.classes:
+    if not codes.classes:
         return []
     few, every = _probe_key(model, FEW_LABELS), _probe_key(model, ALL_LABELS)
     found = [analyses().find(key, visitor()) for key in (few, every)]

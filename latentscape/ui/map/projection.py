@@ -38,21 +38,21 @@ class Picture:
     complete: bool = True
 
 
-def choose(known: Codes) -> Choice:
+def choose(codes: Codes) -> Choice:
     """Draw the choice of method and its parameters."""
-    choice = st.session_state["map_choice"] = _choose(known)
+    choice = st.session_state["map_choice"] = _choose(codes)
     return choice
 
 
-def _choose(known: Codes) -> Choice:
-    latent_dim = known.mu.shape[1]
+def _choose(codes: Codes) -> Choice:
+    latent_dim = codes.mu.shape[1]
     methods = [AXES, PCA, TSNE] if latent_dim > 2 else [AXES, TSNE]
     remember("map_method", methods[-2], methods.__contains__)
     method = st.segmented_control("Picture", methods, key="map_method", required=True)
     if method == PCA:
         return Choice(PCA, ())
     if method == TSNE:
-        most = (len(known.mu) - 1) // 3
+        most = (len(codes.mu) - 1) // 3
         if most < 1:
             return Choice(TSNE, (1, 0))
         remember("map_perplexity", min(30, most), range(1, min(most, 200) + 1).__contains__)
@@ -64,8 +64,8 @@ def _choose(known: Codes) -> Choice:
         return Choice(TSNE, (perplexity, st.number_input("Seed", 0, MOST_SEEDS - 1, key="map_seed", width=120)))
     if latent_dim <= 2:
         return Choice(AXES, tuple(range(latent_dim)))
-    order = known.order
-    name = lambda d: f"z{d + 1} · {known.measure[d]:.2f}{words(known).unit}"  # noqa: E731
+    order = codes.order
+    name = lambda d: f"z{d + 1} · {codes.measure[d]:.2f}{words(codes).unit}"  # noqa: E731
     remember("map_first", order[0], order.__contains__)
     first = st.selectbox("Across", order, format_func=name, key="map_first", width=170)
     others = [d for d in order if d != first]
@@ -74,40 +74,40 @@ def _choose(known: Codes) -> Choice:
     return Choice(AXES, (first, second))
 
 
-def project(digest: str, known: Codes, choice: Choice) -> tuple[Picture | None, Analysis | None]:
+def project(digest: str, codes: Codes, choice: Choice) -> tuple[Picture | None, Analysis | None]:
     """The picture, and the analysis that makes it where that takes time. Raises BadInput where there is none to be had."""
     if choice.method == TSNE:
-        return _tsne(digest, known, choice)
-    return _at_once(known, choice), None
+        return _tsne(digest, codes, choice)
+    return _at_once(codes, choice), None
 
 
-def ask_tsne(digest: str, known: Codes, choice: Choice) -> Analysis:
+def ask_tsne(digest: str, codes: Codes, choice: Choice) -> Analysis:
     """Start this t-SNE, or join it."""
     return analyses().ask(
-        (digest, choice), visitor(), analysis_worker.tsne, known.mu, known.draws.mu if known.draws else None,
+        (digest, choice), visitor(), analysis_worker.tsne, codes.mu, codes.draws.mu if codes.draws else None,
         *map(int, choice.parameters),
     )
 
 
-def _at_once(known: Codes, choice: Choice) -> Picture:
-    mu, draws = known.mu, known.draws.mu if known.draws else None
+def _at_once(codes: Codes, choice: Choice) -> Picture:
+    mu, draws = codes.mu, codes.draws.mu if codes.draws else None
     if choice.method == PCA:
-        plane = known.plane
+        plane = codes.plane
         titles = tuple(f"PC {i} ({share:.0%} of the variance)" for i, share in enumerate(plane.explained, start=1))
         return Picture(plane(mu), None if draws is None else plane(draws), titles)
     if len(choice.parameters) == 1:  # a line of codes: the classes in rows, so that they can be told apart
         random = np.random.default_rng(0)
-        rows = known.labels + random.uniform(-0.35, 0.35, len(mu))
+        rows = codes.labels + random.uniform(-0.35, 0.35, len(mu))
         if draws is not None:
-            draws = np.column_stack([draws[:, 0], max(1, len(known.classes)) + random.uniform(-0.35, 0.35, len(draws))])
+            draws = np.column_stack([draws[:, 0], max(1, len(codes.classes)) + random.uniform(-0.35, 0.35, len(draws))])
         return Picture(np.column_stack([mu[:, 0], rows]), draws, ("z1", "class"), equal=False)
     axes = list(choice.parameters)
     return Picture(mu[:, axes], None if draws is None else draws[:, axes], tuple(f"z{d + 1}" for d in axes))
 
 
-def _tsne(digest: str, known: Codes, choice: Choice) -> tuple[Picture | None, Analysis]:
-    check_spread(known.mu)
-    analysis = analyses().find((digest, choice), visitor()) or ask_tsne(digest, known, choice)
+def _tsne(digest: str, codes: Codes, choice: Choice) -> tuple[Picture | None, Analysis]:
+    check_spread(codes.mu)
+    analysis = analyses().find((digest, choice), visitor()) or ask_tsne(digest, codes, choice)
     titles = ("t-SNE 1", "t-SNE 2")
     if analysis.result:
         return Picture(analysis.result["points"], analysis.result["others"], titles), analysis

@@ -3,10 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from latent_pad.hover import hover_pictures
 from latentscape.ui import address, figures
 from latentscape.ui.address import remember
 from latentscape.ui.codes import DRAWS, Codes
+from latentscape.ui.hover import hover_pictures
 from latentscape.ui.map import address as map_address
 from latentscape.ui.map import projection as map_projection
 from latentscape.ui.map.gallery import gallery, select, selection
@@ -30,28 +30,28 @@ HOW_TO_READ = {
 }
 
 
-def map_view(model: Checkpoint, known: Codes) -> None:
+def map_view(model: Checkpoint, codes: Codes) -> None:
     """Everything below the title. Redraws itself while something is being computed."""
-    table = map_address.words(known)
+    table = map_address.words(codes)
     address.read(table)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        choice = map_projection.choose(known)
-        shade, draws = _shade(known)
+        choice = map_projection.choose(codes)
+        shade, draws = _shade(codes)
     address.write(table)
     left, right = st.columns([2.1, 1], gap="medium")
     with left:
-        active = _is_active(model, known, choice)
-        st.fragment(_chart, run_every=REFRESH_SECONDS if active else None)(model, known, choice, shade, draws, active)
+        active = _is_active(model, codes, choice)
+        st.fragment(_chart, run_every=REFRESH_SECONDS if active else None)(model, codes, choice, shade, draws, active)
     with right:
-        numbers(model, known, choice)
-    gallery(model, known)
+        numbers(model, codes, choice)
+    gallery(model, codes)
 
 
-def _shade(known: Codes) -> tuple[str, bool]:
-    names = list(shades(known).values())
+def _shade(codes: Codes) -> tuple[str, bool]:
+    names = list(shades(codes).values())
     remember("map_colour", names[0], names.__contains__)
     shade = st.selectbox("Colour by", names, key="map_colour", width=200)
-    draws = known.kl is not None and st.toggle(
+    draws = codes.kl is not None and st.toggle(
         "Samples of the prior", key="map_prior",
         help=f"{DRAWS:,} draws of the prior, decoded and encoded again: where do pictures that the model makes "
         "up land among the real ones?",
@@ -59,71 +59,71 @@ def _shade(known: Codes) -> tuple[str, bool]:
     return shade, draws
 
 
-def _values(known: Codes) -> dict[str, np.ndarray]:
+def _values(codes: Codes) -> dict[str, np.ndarray]:
     """What may colour the points instead of their class: name -> (N,)."""
-    own = {TERMS[name]: values for name, values in terms(known).items()}
-    return own | {f"z{d + 1}": known.mu[:, d] for d in range(known.mu.shape[1])}
+    own = {TERMS[name]: values for name, values in terms(codes).items()}
+    return own | {f"z{d + 1}": codes.mu[:, d] for d in range(codes.mu.shape[1])}
 
 
-def _is_active(model: Checkpoint, known: Codes, choice: Choice) -> bool:
+def _is_active(model: Checkpoint, codes: Codes, choice: Choice) -> bool:
     try:
-        _, analysis = map_projection.project(model.digest, known, choice)
+        _, analysis = map_projection.project(model.digest, codes, choice)
     except BadInput:
         return False
     return analysis is not None and analysis.active
 
 
-def _chart(model: Checkpoint, known: Codes, choice: Choice, shade: str, with_draws: bool, was_active: bool) -> None:
+def _chart(model: Checkpoint, codes: Codes, choice: Choice, shade: str, with_draws: bool, was_active: bool) -> None:
     try:
-        picture, analysis = map_projection.project(model.digest, known, choice)
+        picture, analysis = map_projection.project(model.digest, codes, choice)
     except BadInput as error:
         with st.container(key="map_status"):
             refused("There is no picture of these codes.", error, st.warning)
         if choice.method == TSNE and st.button("Try again", key="map_again"):
-            map_projection.ask_tsne(model.digest, known, choice)
+            map_projection.ask_tsne(model.digest, codes, choice)
             st.rerun()
         return
     if (analysis is not None and analysis.active) != was_active or st.session_state.pop("map_newly_selected", False):
         st.rerun()  # the gallery, the numbers beside the chart and this fragment's clock follow
     with st.container(key="map_status"):
-        _status(model, known, choice, analysis)
+        _status(model, codes, choice, analysis)
     if picture is None:
         return
     unit = "" if shade.startswith("z") else ", nats"
     figure = figures.projection_map(
-        picture.points, known.labels, known.classes, picture.titles, terms(known),
-        None if shade == CLASS else (shade + unit, _values(known)[shade]), picture.draws if with_draws else None,
+        picture.points, codes.labels, codes.classes, picture.titles, terms(codes),
+        None if shade == CLASS else (shade + unit, _values(codes)[shade]), picture.draws if with_draws else None,
         selection(model), picture.equal, f"{model.digest}{choice}",
     )
     st.plotly_chart(
-        figure, key="map_chart", on_select=lambda: select(model, known), selection_mode=("points", "box", "lasso"),
-        config=CHART_CONFIG, alt=_in_words(known, choice, shade),
+        figure, key="map_chart", on_select=lambda: select(model, codes), selection_mode=("points", "box", "lasso"),
+        config=CHART_CONFIG, alt=_in_words(codes, choice, shade),
     )
-    hover_pictures(known.sprite, "map_chart", key="map_hover")
+    hover_pictures(codes.sprite, "map_chart", key="map_hover")
     if with_draws:
-        hover_pictures(known.draws.sprite, "map_chart", first=len(known.images), key="map_hover_draws")
-    st.caption(HOW_TO_READ.get(choice.method, f"Each point is {words(known).point}.")
+        hover_pictures(codes.draws.sprite, "map_chart", first=len(codes.images), key="map_hover_draws")
+    st.caption(HOW_TO_READ.get(choice.method, f"Each point is {words(codes).point}.")
                + " Draw a lasso or a box around points to see their images below."
                + (" The samples are placed when the layout is complete." * (with_draws and picture.draws is None)))
 
 
-def _status(model: Checkpoint, known: Codes, choice: Choice, analysis: Analysis | None) -> None:
-    latent_dim = known.mu.shape[1]
-    what = f"{len(known.mu):,} test images of {{}}, {latent_dim} dimension{'s' if latent_dim > 1 else ''}"
+def _status(model: Checkpoint, codes: Codes, choice: Choice, analysis: Analysis | None) -> None:
+    latent_dim = codes.mu.shape[1]
+    what = f"{len(codes.mu):,} test images of {{}}, {latent_dim} dimension{'s' if latent_dim > 1 else ''}"
     if analysis is None or analysis.status == DONE:
-        st.text(f"{choice.method} · {what.format(known.name)}")
+        st.text(f"{choice.method} · {what.format(codes.name)}")
         return
     told = analysis.told
     iteration, iterations = told.get("iteration", 0), told.get("iterations", 1)
     left, right = st.columns([4, 1], vertical_alignment="center")
     if analysis.status == STOPPED:
-        left.text(f"t-SNE · stopped at iteration {iteration} of {iterations} · {what.format(known.name)}")
+        left.text(f"t-SNE · stopped at iteration {iteration} of {iterations} · {what.format(codes.name)}")
         if right.button("Start again", key="map_again"):
-            map_projection.ask_tsne(model.digest, known, choice)
+            map_projection.ask_tsne(model.digest, codes, choice)
             st.rerun()
         return
     if told:
-        words = f"t-SNE · iteration {iteration} of {iterations} · {what.format(in_markdown(known.name))}"
+        words = f"t-SNE · iteration {iteration} of {iterations} · {what.format(in_markdown(codes.name))}"
     elif ahead := analyses().ahead(analysis):
         words = f"t-SNE · waits for {ahead} other{'s' if ahead > 1 else ''}"
     else:
@@ -134,5 +134,5 @@ def _status(model: Checkpoint, known: Codes, choice: Choice, analysis: Analysis 
         st.rerun()
 
 
-def _in_words(known: Codes, choice: Choice, shade: str) -> str:
-    return f"{choice.method} of {len(known.mu):,} encoded test images of {known.name}, coloured by {shade.lower()}."
+def _in_words(codes: Codes, choice: Choice, shade: str) -> str:
+    return f"{choice.method} of {len(codes.mu):,} encoded test images of {codes.name}, coloured by {shade.lower()}."

@@ -31,18 +31,18 @@ WITHOUT_PRIOR = Words(
 )
 
 
-def words(known: Codes) -> Words:
+def words(codes: Codes) -> Words:
     """Those that fit the model of these codes."""
-    return WITHOUT_PRIOR if known.kl is None else WITH_PRIOR
+    return WITHOUT_PRIOR if codes.kl is None else WITH_PRIOR
 
 
-def terms(known: Codes) -> dict[str, np.ndarray]:
+def terms(codes: Codes) -> dict[str, np.ndarray]:
     """recon and, with a prior, KL: (N,) nats each."""
-    return {"recon": known.terms.recon.numpy()} | ({} if known.kl is None else {"KL": known.terms.kl.numpy()})
+    return {"recon": codes.terms.recon.numpy()} | ({} if codes.kl is None else {"KL": codes.terms.kl.numpy()})
 
 
-def shades(known: Codes) -> dict[str, str]:
+def shades(codes: Codes) -> dict[str, str]:
     """What may colour the points: the word for it in an address -> its name, the first by default."""
-    own = {name.lower(): title for name, title in TERMS.items() if name == "recon" or known.kl is not None}
-    names = own | {f"z{d + 1}": f"z{d + 1}" for d in range(known.mu.shape[1])}
-    return {"class": CLASS} | names if known.classes else names
+    own = {name.lower(): title for name, title in TERMS.items() if name == "recon" or codes.kl is not None}
+    names = own | {f"z{d + 1}": f"z{d + 1}" for d in range(codes.mu.shape[1])}
+    return {"class": CLASS} | names if codes.classes else names

@@ -56,14 +56,14 @@ def entry_of_run(run: Run) -> Entry:
 
 def entry_of_model(model: Checkpoint) -> Entry:
     """A model that was trained before; without a map where its data set is not here."""
-    recipe, metrics, known = model.recipe, model.recipe.metrics, known_codes(model)
+    recipe, metrics, codes = model.recipe, model.recipe.metrics, known_codes(model)
     pictures = {}
-    if known is not None:
-        originals = known.images[:SHOWN]
+    if codes is not None:
+        originals = codes.images[:SHOWN]
         pictures = {
-            "points": known.plane(known.mu[:DOTS]), "labels": known.labels[:DOTS].tolist(), "classes": known.classes,
-            "originals": originals.numpy(), "reconstructions": decode(model, torch.from_numpy(known.mu[:SHOWN])),
-            "samples": decode(model, prior_draws(SHOWN, known.mu.shape[1], seed=1)),
+            "points": codes.plane(codes.mu[:DOTS]), "labels": codes.labels[:DOTS].tolist(), "classes": codes.classes,
+            "originals": originals.numpy(), "reconstructions": decode(model, torch.from_numpy(codes.mu[:SHOWN])),
+            "samples": decode(model, prior_draws(SHOWN, codes.mu.shape[1], seed=1)),
         }
     return Entry(
         f"{model.name}, β = {model.model.config.beta:g}", recipe.data.name, model.model.config.beta, "Trained before",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from latentscape.ui.controls import KEEP, control
-from latentscape.ui.own import mine
+from latentscape.ui.own import picture_sets
 from latentscape.ui.presets import OWN, PLAIN, PRESETS, choose_pictures, form_settings, preset_at_first, values_of
 from latentscape.ui.request import data_titles, own_pictures, request_of
 from latentscape.ui.words import refused
@@ -37,7 +37,7 @@ def apply_preset() -> None:
     preset = st.session_state.get("train_preset")
     for field, value in values_of(preset).items():
         st.session_state[_key(field)] = value
-    if preset == OWN and (sets := mine()):
+    if preset == OWN and (sets := picture_sets()):
         choose_pictures(sets[-1])
 
 

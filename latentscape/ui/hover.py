@@ -63,4 +63,4 @@ def hover_pictures(sprite: Sprite, chart: str, first: int = 0, *, key: str) -> N
 
 @functools.cache
 def _component() -> Callable:
-    return st.components.v2.component("latent_pad.hover_pictures", js="hover.js", isolate_styles=False)
+    return st.components.v2.component("latentscape.hover_pictures", js="hover.js", isolate_styles=False)
