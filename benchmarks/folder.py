@@ -62,7 +62,7 @@ def usual_loop(place: Path, config: VAEConfig, epochs: int) -> float:
         for x, _ in loader:
             drawn = model.draw(x, noise)
             optimizer.zero_grad()
-            model.loss(x, drawn, model(*drawn)).loss.backward()
+            model.loss(x, drawn, model(*drawn)).objective.backward()
             optimizer.step()
     return len(files) * epochs / (time.perf_counter() - began)
 

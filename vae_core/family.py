@@ -44,7 +44,9 @@ class Family:
 
     A model has `draw(x, generator)`, `forward(*drawn)`, `loss(x, drawn, outputs, warm)`, a Loss, and `terms(x, drawn)`, the
     measured terms of each image, (B,); one that encodes has `codes(x)`, one that decodes `decode(codes)`, one that repairs
-    `restore(image, mask)`; one that begins better where it knows the mean of the training images has `begin_at(mean)`.
+    `restore(image, mask)`; one that begins better where it knows the mean of the training images has `begin_at(mean)`. One of
+    `parts` has a module of each name, and is told whose turn it is: `forward(*drawn, part=...)`, `loss(..., part=...)`, which
+    has some of the measured terms, all turns together all of them.
     """
 
     name: str  # in recipes, commands and addresses
@@ -60,6 +62,7 @@ class Family:
     pixels: Literal["logits", "signed"]  # what the decoder says: a sigmoid makes it [0, 1], or it is in [-1, 1]
     terms: tuple[Term, ...]  # the first is the one to go by
     presets: tuple[Preset, ...]
+    parts: tuple[str, ...] = ()  # of a model: within a step each has its turn, and an optimiser of its own; none: all at once
     repairs: bool = False
     needs_mask: bool = False  # whether repairing takes the mask of the damage
     page: str = "Explore"  # where its models are looked at

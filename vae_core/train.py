@@ -6,7 +6,7 @@
 
 What a model is to this loop: `draw(x, generator)` makes everything random of a batch, on the CPU; `forward(*drawn)` computes;
 `loss(x, drawn, outputs, warm)` is the objective and the family's terms; `config` says its kind, how it is built and its usual
-settings.
+settings. family.py says what is different where parts of a model take turns.
 `state` can be saved between any two records and the run goes on from there with the same trajectory. The same loop runs
 on several devices under torchrun (DistributedDataParallel). Command line: `python -m vae_core.train --help`.
 """
@@ -41,7 +41,9 @@ def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Tested | Epoch]:
     Raises Diverged, before the weights are touched, when the loss is no finite number.
     """
     config, model, device = state.config, state.model, torch.device(state.config.device)
-    wrapped = torch.nn.parallel.DistributedDataParallel(model) if _world() > 1 else model
+    wrapped = model
+    if _world() > 1:
+        wrapped = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=bool(state.family.parts))
     images = data.train_images.to(device)
     total, told = config.epochs * state.batches, state.family.told
     while not state.finished:
@@ -77,39 +79,47 @@ def fit(state: TrainState, data: ImageSet) -> Iterator[Step | Tested | Epoch]:
 
 
 def _step(state: TrainState, wrapped: torch.nn.Module, x: Tensor, total: int) -> tuple[float, list[float]]:
-    """One batch: forward, check, backward, step. Returns the objective and the measured terms of the whole batch over all
-    processes."""
-    config = state.config
+    """One batch; the parts of a model that has some take turns. Returns what was minimised, all turns together, and the
+    measured terms of the whole batch over all processes."""
+    config, family = state.config, state.family
     state.model.train()  # whoever looked at it between two batches left it in evaluation mode
     x = flip_and_shift(x, config.flip, config.shift, state.noise)
     drawn = state.model.draw(x, state.noise)  # for the whole batch: the same draws however many processes share it
     share = slice(len(x) * _rank() // _world(), len(x) * (_rank() + 1) // _world())
-    drawn = tuple(part[share] for part in drawn)
-    weight = _world() * (share.stop - share.start) / len(x)  # DDP averages over processes; shares may differ by one image
+    x, drawn, whole = x[share], tuple(part[share] for part in drawn), len(x)
+    weight = _world() * len(x) / whole  # DDP averages over processes; shares may differ by one image
     warm = min(1.0, (state.steps + 1) / (config.kl_warmup * state.batches)) if config.kl_warmup else 1.0
+    minimised, measured = 0.0, {}
+    for part, optimizer in state.optimizers.items():
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(state.steps, total, config)
+        optimizer.zero_grad(set_to_none=True)
+        turn = {"part": part} if family.parts else {}
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            outputs = wrapped(*drawn, **turn)
+        objective, terms = state.model.loss(x, drawn, outputs, warm, **turn)
+        loss, *values = _over_all([objective, *terms.values()], weight)
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"The loss stopped being a finite number at batch {state.steps + 1} (learning rate {config.lr:g}); "
+                "try a smaller learning rate."
+            )
+        (objective * weight).backward()
+        if clip := state.model.config.defaults.clip:
+            torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+        optimizer.step()
+        minimised += loss
+        measured |= zip(terms, values, strict=True)
+    return minimised, [measured[name] for name in family.measured]
 
-    (optimizer,) = state.optimizers.values()
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(state.steps, total, config)
-    optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        outputs = wrapped(*drawn)
-    objective, terms = state.model.loss(x[share], drawn, outputs, warm)
-    values = torch.stack([objective, *(terms[name] for name in state.family.measured)]).detach() * weight
+
+def _over_all(values: list[Tensor], weight: float) -> list[float]:
+    """Scalars, averaged over all processes."""
+    stacked = torch.stack(values).detach() * weight
     if _world() > 1:
-        dist.all_reduce(values)
-        values /= _world()
-    loss, *told = values.tolist()
-    if not math.isfinite(loss):
-        raise Diverged(
-            f"The loss stopped being a finite number at batch {state.steps + 1} (learning rate {config.lr:g}); "
-            "try a smaller learning rate."
-        )
-    (objective * weight).backward()
-    if clip := state.model.config.defaults.clip:
-        torch.nn.utils.clip_grad_norm_(state.model.parameters(), clip)
-    optimizer.step()
-    return loss, told
+        dist.all_reduce(stacked)
+        stacked /= _world()
+    return stacked.tolist()
 
 
 def learning_rate(step: int, total: int, config: TrainConfig) -> float:

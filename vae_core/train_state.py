@@ -184,8 +184,9 @@ def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
 
 
 def _optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
-    """Adam (Kingma & Ba 2015) in one fused kernel a step."""
-    return {"model": torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)}
+    """Adam (Kingma & Ba 2015) in one fused kernel a step, for all of the model or for each part that has its turn."""
+    parts = {part: getattr(model, part) for part in family_of(model).parts} or {"model": model}
+    return {part: torch.optim.Adam(module.parameters(), lr=config.lr, fused=True) for part, module in parts.items()}
 
 
 def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
