@@ -27,6 +27,7 @@ class Term(NamedTuple):
     about: str
     of: tuple[str, ...] = ()  # it is the sum of these terms; else it is measured
     unit: str = "nats"
+    reference: float | None = None  # where theory says that it goes: a line in its panel
 
 
 class Preset(NamedTuple):

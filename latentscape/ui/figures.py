@@ -29,30 +29,36 @@ def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int,
     """
     points = np.array(curve, dtype=float).reshape(-1, 1 + len(family.measured))
     trained = family.told(points[:, 1:].T)
-    data, layout = [], _panels(tuple(term.title for term in family.terms))
-    for number, term in enumerate((term.name for term in family.terms), start=1):
+    data, layout, shapes = [], _panels(tuple(term.title for term in family.terms)), []
+    for number, term in enumerate(family.terms, start=1):
         axis = str(number) if number > 1 else ""
-        tested = [record[f"test_{term}"] for record in epochs]
+        tested = [record[f"test_{term.name}"] for record in epochs]
         data.append({
-            "type": "scatter", "x": points[:, 0], "y": trained[term], "name": "training batches", "mode": "lines",
+            "type": "scatter", "x": points[:, 0], "y": trained[term.name], "name": "training batches", "mode": "lines",
             "line": {"color": TRAIN, "width": 1.5}, "legendgroup": "train", "showlegend": number == 1,
-            "xaxis": f"x{axis}", "yaxis": f"y{axis}", "hovertemplate": "%{y:.2f} nats<extra>train</extra>",
+            "xaxis": f"x{axis}", "yaxis": f"y{axis}", "hovertemplate": f"%{{y:.2f}} {term.unit}<extra>train</extra>",
         })
         data.append({
             "type": "scatter", "x": [record["epoch"] for record in epochs], "y": tested, "name": "test set",
             "mode": "lines+markers", "line": {"color": TEST, "width": 2}, "marker": {"size": 7, "symbol": "diamond"},
             "legendgroup": "test", "showlegend": number == 1, "xaxis": f"x{axis}", "yaxis": f"y{axis}",
-            "hovertemplate": "%{y:.2f} nats<extra>test</extra>",
+            "hovertemplate": f"%{{y:.2f}} {term.unit}<extra>test</extra>",
         })
         layout[f"xaxis{axis}"] |= {"title": {"text": "epoch"}, "range": [0, total_epochs], "nticks": 6}
-        shown = np.concatenate([trained[term][len(points) // 20 :], tested])
+        if number == 1 or term.unit != family.terms[number - 2].unit:
+            layout[f"yaxis{axis}"]["title"] = {"text": f"{term.unit} per image"}
+        reference = [] if term.reference is None else [term.reference]
+        shapes += [
+            {"type": "line", "xref": f"x{axis} domain", "yref": f"y{axis}", "x0": 0, "x1": 1, "y0": level, "y1": level,
+             "line": {"color": TRAIN, "width": 1, "dash": "dash"}} for level in reference
+        ]
+        shown = np.concatenate([trained[term.name][len(points) // 20 :], tested])
         if len(shown):  # the first batches are so high that the rest would look flat
-            low, high = float(shown.min()), float(np.percentile(shown, 98))
+            low, high = min([float(shown.min()), *reference]), max([float(np.percentile(shown, 98)), *reference])
             pad = max(0.06 * (high - low), 0.01)
-            layout[f"yaxis{axis}"]["range"] = [max(0.0, low - pad), high + pad]
-    layout["yaxis"]["title"] = {"text": "nats per image"}
+            layout[f"yaxis{axis}"]["range"] = [low - pad if low < 0 else max(0.0, low - pad), high + pad]
     layout |= {
-        "height": 260, "margin": {"l": 10, "r": 10, "t": 60, "b": 10}, "uirevision": "loss",
+        "height": 260, "margin": {"l": 10, "r": 10, "t": 60, "b": 10}, "uirevision": "loss", "shapes": shapes,
         "legend": {"orientation": "h", "y": 1.4, "x": 0, "xanchor": "left"},
     }
     return go.Figure({"data": data, "layout": layout})
