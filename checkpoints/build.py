@@ -12,6 +12,7 @@ from vae_core.train_cli import main as train
 FOLDER = Path(__file__).resolve().parent
 IMPORTANCE_SAMPLES = 100
 
+EARLIER = "--peak 0.3 --beta2 0.999 --no-mean-start"  # what was the default when these were trained
 RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a second training begins where the first one ended
     "mnist-2d": ("MNIST in 2 dimensions: the best map",
                  "--data mnist --architecture residual --depth 2 --latent-dim 2 --epochs 50 --lr 2e-3"),
@@ -25,7 +26,7 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a seco
     "mnist-ae-30": ("Under-complete autoencoder, 784-30-784 with tanh: the course's",
                     "--data mnist --kind ae --hidden 30 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
     "mnist-linear-2d": ("Linear autoencoder in 2 dimensions: the plane of PCA",
-                        "--data mnist --kind linear --hidden 2 --epochs 20 --batch-size 256 --lr 3e-3"),
+                        "--data mnist --kind linear --hidden 2 --epochs 20 --batch-size 256 --lr 3e-3 --mean-start"),
     "mnist-ae-500": ("Over-complete autoencoder, 784-500-784 with tanh: the course's",
                      "--data mnist --kind ae --hidden 500 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
     "mnist-dae-500": ("Denoising autoencoder, 784-500-784 with tanh, half the pixels dropped: the course's",
@@ -40,11 +41,11 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a seco
     "fashion-2d": ("Fashion-MNIST in 2 dimensions",
                    "--data fashion-mnist --architecture residual --depth 2 --latent-dim 2 --epochs 24 --lr 2e-3"),
     "shapes-2d": ("Coloured shapes in 2 dimensions",
-                  "--data shapes --architecture conv --latent-dim 2 --epochs 10"),
+                  "--data shapes --architecture conv --latent-dim 2 --epochs 10 --lr 2e-3"),
     "shapes-conv-beta1": ("Coloured shapes in 6 dimensions, beta 1: beside shapes-conv, what beta is good for",
-                          "--data shapes --architecture conv --latent-dim 6 --epochs 16"),
+                          "--data shapes --architecture conv --latent-dim 6 --epochs 16 --lr 2e-3"),
     "shapes-conv": ("Coloured shapes in 6 dimensions, beta 4: the best of three seeds",
-                    "--data shapes --architecture conv --latent-dim 6 --beta 4 --epochs 16 --seed 1"),
+                    "--data shapes --architecture conv --latent-dim 6 --beta 4 --epochs 16 --lr 2e-3 --seed 1"),
 }
 
 
@@ -64,7 +65,7 @@ def trainings(name: str) -> list[str]:
     words, begin = [], ""
     for number, arguments in enumerate(RECIPES[name][1:], start=1):
         out = f"runs/{name}" if number == 1 else f"runs/{name}-{number}"
-        words.append(f"{arguments}{begin} --out {out}")
+        words.append(f"{EARLIER} {arguments}{begin} --out {out}")
         begin = f" --init {out}/checkpoint"
     return words
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 
 from latentscape.site_map import PAGES
+from vae_core import checkpoint
 from vae_core.train_cli import _parser
 
 README = (ROOT / "README.md").read_text()
@@ -79,3 +80,14 @@ def test_every_shipped_model_is_small_and_in_the_table_of_commands():
     files = list((ROOT / "checkpoints").glob("*.safetensors"))
     assert {path.stem for path in files} == set(RECIPES)
     assert all(path.stat().st_size <= 8_000_000 for path in files)
+
+
+def test_the_command_of_a_shipped_model_is_the_one_that_trained_it():
+    from checkpoints.build import RECIPES, trainings
+
+    for name in RECIPES:
+        recipe, asked = checkpoint.open_file(ROOT / "checkpoints" / name).recipe, trainings(name)
+        assert recipe.command == " && ".join(f"python -m vae_core.train {words}" for words in asked)
+        options = vars(_parser().parse_args(asked[-1].split()))
+        for field, value in recipe.training.items():
+            assert options[field] in (value, None, "auto"), (name, field)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,10 +80,33 @@ def test_training_lowers_the_test_loss_and_sorts_the_digits(architecture):
     before = evaluate.elbo_terms(state.model, digits.test_images).loss.mean().item()
     epochs = [record for record in fit(state, digits) if isinstance(record, Epoch)]
     codes, test_codes = (evaluate.encode(state.model, images)[0] for images in (digits.train_images, digits.test_images))
-    assert before > 44  # 64 ln 2 = 44.4 is what knowing nothing costs
+    test, mean = to_float(digits.test_images), to_float(digits.train_images).mean(0).clamp(1 / 512, 1 - 1 / 512)
+    assert before > 0.98 * F.binary_cross_entropy(mean.expand_as(test), test, reduction="none").sum() / len(test)
     assert epochs[-1].test["loss"] < 30
     assert epochs[-1].test["loss"] < epochs[0].test["loss"]
     assert evaluate.knn_accuracy(codes, digits.train_labels, test_codes, digits.test_labels) > 0.7
+
+
+BEGINNERS = {
+    "vae": [{"architecture": name, "hidden": 64} for name in ARCHITECTURES], "ae": [{}], "dae": [{}],
+    "linear": [{"tied": True}, {"tied": False}],
+}
+
+
+@pytest.mark.parametrize(("kind", "model"), [(kind, model) for kind, models in BEGINNERS.items() for model in models])
+def test_the_first_picture_is_the_mean_of_the_training_images(kind, model):
+    assert BEGINNERS.keys() == {name for name, family in FAMILIES.items() if family.decodes}
+    digits = load("digits")
+    mean = to_float(digits.train_images).mean(0)
+    if model.get("architecture", "").startswith("conv"):  # the last layer's bias has one number a channel
+        mean = mean.mean((1, 2), keepdim=True).expand_as(mean)
+    off = {}
+    for begins in (True, False):
+        built = a_run(digits, model, kind, mean_start=begins).model.eval()
+        with torch.no_grad():
+            off[begins] = (built.decode(built.codes(to_float(digits.test_images))).mean(0) - mean).abs().mean().item()
+    assert off[True] < 0.1
+    assert off[True] < off[False] / 2
 
 
 def test_mean_reduction_collapses_the_kl():
@@ -342,12 +366,12 @@ def test_a_batch_size_equal_to_the_data_is_one_step_an_epoch():
 # The schedule.
 
 
-@pytest.mark.parametrize("total", [4, 5, 10, 47, 1000])
+@pytest.mark.parametrize(("total", "peak"), [(4, 0.3), (5, 0.3), (10, 0.15), (10, 0.3), (47, 0.15), (1000, 0.3), (1000, 0.9)])
 @pytest.mark.parametrize("lr", [1e-3, 0.5])
-def test_the_schedule_is_the_one_cycle_of_torch(total, lr):
+def test_the_schedule_is_the_one_cycle_of_torch(total, peak, lr):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
-    reference = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=total)
-    config = TrainConfig(lr=lr)
+    reference = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=total, pct_start=peak)
+    config = TrainConfig(lr=lr, peak=peak)
     for step in range(total):
         assert learning_rate(step, total, config) == pytest.approx(reference.get_last_lr()[0], rel=1e-6)
         if step + 1 < total:
@@ -356,8 +380,9 @@ def test_the_schedule_is_the_one_cycle_of_torch(total, lr):
 
 
 @pytest.mark.parametrize("total", [1, 2, 3])
-def test_the_shortest_runs_have_a_positive_rate_no_higher_than_asked(total):
-    assert all(0 < learning_rate(step, total, TrainConfig(lr=1e-3)) <= 1e-3 for step in range(total))
+@pytest.mark.parametrize("peak", [0, 0.15, 0.3, 1])
+def test_the_shortest_runs_have_a_positive_rate_no_higher_than_asked(total, peak):
+    assert all(0 < learning_rate(step, total, TrainConfig(lr=1e-3, peak=peak)) <= 1e-3 for step in range(total))
 
 
 def test_a_constant_rate_is_constant():

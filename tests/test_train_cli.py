@@ -25,7 +25,10 @@ torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYS = {"epoch", "train_loss", "test_loss", "test_recon", "test_kl", "seconds", "images_per_second"}
-QUICK = ["--data", "digits", "--hidden", "16", "--latent-dim", "2", "--epochs", "2", "--precision", "fp32", "--device", "cpu"]
+QUICK = [  # two epochs of twelve batches
+    "--data", "digits", "--hidden", "16", "--latent-dim", "2", "--epochs", "2", "--batch-size", "128", "--lr", "1e-3",
+    "--precision", "fp32", "--device", "cpu",
+]
 
 
 def run(capsys, *arguments) -> tuple[int, list[str], list[str]]:

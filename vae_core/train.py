@@ -125,12 +125,12 @@ def _over_all(values: list[Tensor], weight: float) -> list[float]:
 def learning_rate(step: int, total: int, config: TrainConfig) -> float:
     """The rate for batch `step` (from 0) of `total`: constant, or one cycle with cosine legs.
 
-    From lr/25 up to lr over the first 30 %, then down to lr/250,000 (Smith & Topin 2019, arXiv:1708.07120), as in
+    From lr/25 up to lr over the first share `peak`, then down to lr/250,000 (Smith & Topin 2019, arXiv:1708.07120), as in
     torch.optim.lr_scheduler.OneCycleLR, but a function of the position alone, so that resuming needs no more state.
     """
     if config.schedule == "constant" or total < 2:
         return config.lr
-    peak = max(0.3 * total - 1, 1e-9)
+    peak = max(config.peak * total - 1, 1e-9)
     if step <= peak:
         low, high, share = config.lr / 25, config.lr, step / peak
     else:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from vae_core.devices import DEVICES, check_device
 from vae_core.settings import check, setting
 
+AS_TAUGHT = {"lr": 1e-3, "schedule": "constant", "beta2": 0.999, "mean_start": False}  # the loop of the tutorials
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -23,6 +25,17 @@ class TrainConfig:
     schedule: str = setting(
         "one-cycle", "schedule", "Schedule", "One cycle warms up, then cools down; constant is what tutorials use.",
         choices={"one-cycle": "one-cycle", "constant": "constant"},
+    )
+    peak: float = setting(
+        0.15, "peak", "Peak", "Share of one cycle that is over at its highest rate.", low=0, high=1, step=0.05
+    )
+    beta2: float | None = setting(
+        None, "Adam's beta2", "Adam's beta2",
+        "How long Adam remembers how large gradients were: 0.999 for about a thousand batches, 0.95 for twenty.",
+        low=0, high=0.99999, step=0.01,
+    )
+    mean_start: bool = setting(
+        True, "start at the mean", "Start at the mean", "The first picture that a decoder paints is the mean training image."
     )
     flip: bool = setting(False, "flip", "Flip", "Half of the images are mirrored left to right, anew each time.")
     shift: int = setting(

@@ -18,6 +18,7 @@ from vae_core.errors import BadInput, shortly
 from vae_core.family import Family
 from vae_core.models import FAMILIES, Config, Model, family_of
 from vae_core.records import Epoch
+from vae_core.settings import settings_of
 from vae_core.train_config import TrainConfig
 
 
@@ -26,7 +27,7 @@ class TrainState:
     """Everything a run needs to go on: save() between two records, resume() later, same losses."""
 
     model: Model
-    config: TrainConfig  # with batch_size, lr, device and precision settled
+    config: TrainConfig  # with batch_size, lr, beta2, device and precision settled
     data_digest: str
     optimizers: dict[str, torch.optim.Optimizer]  # by the part of the model that each trains
     noise: torch.Generator  # every random draw of the training except the order of the images, which epoch and seed give
@@ -101,6 +102,7 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: di
         config,
         batch_size=min(defaults.batch_size, len(data.train_images)) if config.batch_size is None else config.batch_size,
         lr=defaults.lr if config.lr is None else config.lr,
+        beta2=defaults.beta2 if config.beta2 is None else config.beta2,
         device=choose_device(config.device),
     )
     config = replace(config, precision=choose_precision(config.precision, config.device))
@@ -109,8 +111,9 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: di
             f"The batch size {config.batch_size:,} is larger than the data set ({len(data.train_images):,} images); "
             "choose a smaller one."
         )
-    if config.kl_warmup and not FAMILIES[model_config.kind].has("beta"):
-        raise BadInput(f"A model of the kind {model_config.kind} has no KL to warm up; leave the warm-up out.")
+    for each in settings_of(TrainConfig).values():
+        if each.needs and getattr(config, each.field) != each.default and not FAMILIES[model_config.kind].has(each.needs):
+            raise BadInput(f"A model of the kind {model_config.kind} has no {each.needs}; leave the {each.name} out.")
     if model_config.image_shape != data.image_shape:
         raise BadInput(
             f"The model expects images of {model_config.image_shape}, but those of {data.name} are {data.image_shape}."
@@ -120,7 +123,7 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: di
         model = model_config.build()
     if weights is not None:
         model.load_state_dict(weights)
-    elif hasattr(model, "begin_at"):
+    elif config.mean_start and hasattr(model, "begin_at"):
         model.begin_at(data.train_images.sum(0, dtype=torch.int64) / (255 * len(data.train_images)))
     model.to(config.device)
     noise = torch.Generator().manual_seed(config.seed)  # on the CPU: the same draws on every device
@@ -186,7 +189,8 @@ def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
 def _optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
     """Adam (Kingma & Ba 2015) in one fused kernel a step, for all of the model or for each part that has its turn."""
     parts = {part: getattr(model, part) for part in family_of(model).parts} or {"model": model}
-    return {part: torch.optim.Adam(module.parameters(), lr=config.lr, fused=True) for part, module in parts.items()}
+    betas = 0.9, config.beta2
+    return {part: torch.optim.Adam(module.parameters(), config.lr, betas, fused=True) for part, module in parts.items()}
 
 
 def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -15,8 +15,10 @@ from vae_core.family import Family, Loss, Preset
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import Architecture
 from vae_core.settings import check, setting
+from vae_core.train_config import AS_TAUGHT
 from vae_core.without_prior import FACTS, mean_error, signed, unsigned
 
+DARKEST = 1 / 512  # of a tanh, which never is -1
 COURSE = Architecture("Linear, tanh, linear, tanh (the course's)", hidden=30, depth=1, lr=1e-3, batch_size=256)
 
 
@@ -64,6 +66,11 @@ class Autoencoder(nn.Module):
         pixels = math.prod(config.image_shape)
         self.encoder = nn.Sequential(nn.Linear(pixels, config.hidden), nn.Tanh())
         self.decoder = nn.Sequential(nn.Linear(config.hidden, pixels), nn.Tanh())
+
+    @torch.no_grad()
+    def begin_at(self, mean: Tensor) -> None:
+        """Let the first picture be about the mean of the training images, (C, H, W) in [0, 1]."""
+        self.decoder[0].bias.copy_(torch.atanh(signed(mean).flatten() * (1 - DARKEST)))
 
     def encode(self, x: Tensor) -> Tensor:
         """Images in [0, 1], (B, C, H, W) -> codes in [-1, 1], (B, d)."""
@@ -118,7 +125,7 @@ FAMILY = Family(
         Preset(
             "Autoencoder",
             "The course's network without a prior, 784-30-784 with tanh: thirty numbers, and holes between them.",
-            {"hidden": 30, "lr": 1e-3, "schedule": "constant"},
+            {"hidden": 30, **AS_TAUGHT},
         ),
     ),
     **FACTS,

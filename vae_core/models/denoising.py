@@ -12,6 +12,7 @@ from torch import Tensor
 from vae_core import corruption
 from vae_core.family import Family, Preset
 from vae_core.models.autoencoder import Autoencoder, AutoencoderConfig, code_size
+from vae_core.train_config import AS_TAUGHT
 from vae_core.without_prior import FACTS
 
 
@@ -52,7 +53,7 @@ FAMILY = Family(
     presets=(
         Preset(
             "Denoise", "The course's 784-500-784, shown images that lost half their pixels and asked for the whole ones.",
-            {"hidden": 500, "corruption": "dropout:0.5", "lr": 1e-3, "schedule": "constant"},
+            {"hidden": 500, "corruption": "dropout:0.5", **AS_TAUGHT},
         ),
     ),
     **FACTS,

@@ -7,23 +7,10 @@ painted is not in it.
 
 from collections.abc import Iterator
 
-import streamlit as st
-
 from latentscape.ui.address import Word, of_choice, of_setting
 from latentscape.ui.restore.curve import AMOUNTS
 from latentscape.ui.restore.models import offered
-from latentscape.ui.restore.source import (
-    BRUSH,
-    DAMAGES,
-    IMAGE,
-    PAINTED,
-    PHOTOGRAPH,
-    SEED,
-    SOURCES,
-    TEST,
-    amount_of,
-    tile,
-)
+from latentscape.ui.restore.source import DAMAGES, PAINTED, SOURCES, TEST, asked
 from vae_core.inpainting import METHODS
 
 
@@ -31,15 +18,7 @@ def words() -> Iterator[Word]:
     """Picture and damage first: what else there is to say depends on them."""
     yield of_choice("picture", "restore_source", {name.lower(): name for name in SOURCES}, TEST)
     yield of_choice("damage", "restore_damage", {name: name for name in (*DAMAGES, PAINTED)}, DAMAGES[0])
-    where = st.session_state.get("restore_source", TEST)
-    kind = st.session_state.get("restore_damage", DAMAGES[0])
-    numbers = {"restore_image": IMAGE} if where == TEST else {"restore_tile": tile()} if where == PHOTOGRAPH else {}
-    if kind == PAINTED:
-        numbers["restore_brush"] = BRUSH
-    else:
-        amount = amount_of(kind)
-        numbers |= ({f"restore_amount_{kind}": amount} if amount else {}) | {"restore_seed": SEED}
-    for key, each in numbers.items():
+    for key, each in asked().items():
         yield of_setting(each, key, each.default)
     for method in METHODS:
         if METHODS[method].ships and (names := list(offered(method))):

@@ -71,6 +71,16 @@ def source(controls, hand) -> Source:
     return Source(truth, damaged.clamp(0, 1), mask, corruption.holes, by_hand)
 
 
+def asked() -> dict[str, Setting]:
+    """The numbers that this picture and this damage have: key of the widget -> setting."""
+    where, kind = st.session_state.get("restore_source", TEST), st.session_state.get("restore_damage", DAMAGES[0])
+    numbers = {"restore_image": IMAGE} if where == TEST else {"restore_tile": tile()} if where == PHOTOGRAPH else {}
+    if kind == PAINTED:
+        return numbers | {"restore_brush": BRUSH}
+    strength = amount_of(kind)
+    return numbers | ({f"restore_amount_{kind}": strength} if strength else {}) | {"restore_seed": SEED}
+
+
 def amount_of(kind: str) -> Setting | None:
     """How strong a damage of this kind is; None where there is nothing to say."""
     about = KINDS[kind]
