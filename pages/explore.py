@@ -27,9 +27,9 @@ if model is None:
     st.info("No model to explore yet: train one, or run `make checkpoints`.")
     st.stop()
 
-codes = known_codes(model)
+codes, notice = known_codes(model), st.empty()
 if codes is None:
-    st.info("The images that this model was trained on are not on this machine: the plane is shown without them.")
+    notice.info("The images that this model was trained on are not on this machine: the plane is shown without them.")
 DRAW = explore_draw.section(model)
 WALK = "Walk"
 sections = {"image": "A test image", "draw": DRAW, "walk": WALK, "traversals": "Traversals", "grid": "Grid"}
@@ -38,7 +38,8 @@ if not codes:  # no test images to look at or to walk between
 words = explore_address.words(model, codes, sections)
 address.read(words)
 image, drawn, is_new = subject(model, codes)
-here = explore_plane.place(model, codes, FIRST, explore_plane.start(FIRST, model.model.config.latent_dim))
+with st.container():  # also where it has nothing to ask: else what is below it is drawn anew
+    here = explore_plane.place(model, codes, FIRST, explore_plane.start(FIRST, model.model.config.latent_dim))
 explore_pads.controls()
 
 way = explore_walk.walk(model, codes, here) if codes and st.session_state.get("explore_section") == WALK else None

@@ -6,6 +6,7 @@ from latentscape.ui import address
 from latentscape.ui.running import jobs
 from latentscape.ui.shell import begin
 from latentscape.ui.train import address as train_address
+from latentscape.ui.train import replay
 from latentscape.ui.train.form import Press, fill_in, settings_form
 from latentscape.ui.train.view import run_view
 from latentscape.ui.visitor import session, visitor
@@ -33,7 +34,7 @@ def start(press: Press) -> None:
     """Train what the form says. Raises BadInput where that cannot be."""
     submitted = jobs().submit(press.request, visitor(), press.step, press.pictures)
     st.session_state["run"] = submitted.view_id
-    st.session_state["train_following"] = True
+    replay.follow()
     st.rerun()
 
 

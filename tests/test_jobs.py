@@ -1,6 +1,7 @@
 """Trainings as jobs on a real local cluster: everything that can happen to a run."""
 
 import dataclasses
+import math
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import psutil
 import pytest
 from conftest import PATIENCE, ROOT, free_port, wait_until
 
-from latentscape.work import cluster, tasks, turns
+from latentscape.work import cluster, tasks, turns, worker
 from latentscape.work import jobs as jobs_module
 from latentscape.work.belongings import Pictures, Settings
 from latentscape.work.cluster import Cluster
@@ -56,10 +57,50 @@ def worker_process(run) -> psutil.Process:
     raise AssertionError("no process listens on the worker's port")
 
 
+def epochs_shown(run) -> list[float]:
+    """The moments that are kept, without those in the midst of the first epoch."""
+    kept = [frame.epoch for frame in run.frames]
+    assert kept == sorted(set(kept))
+    return [epoch for epoch in kept if epoch == 0 or epoch >= 1]
+
+
+class Nobody:
+    """Who asks nothing of a training."""
+
+    def any(self) -> bool:
+        return False
+
+    leave = any
+
+
+@pytest.mark.parametrize("batch_size", [8, 64, 512])
+def test_about_twenty_moments_of_the_first_epoch_are_kept_most_of_them_early(monkeypatch, batch_size):
+    monkeypatch.setattr(worker, "MOMENTS_SHARE", math.inf)  # however slow the pictures are
+    told = []
+    asked = request(2, training={"batch_size": batch_size})
+    worker._train(lambda kind, **said: told.append((kind, said)), lambda: None, Nobody(), asked, None, None, None, None)
+    kept = [said["epoch"] for kind, said in told if kind == "moment"]
+    batches = -(-len(data.load("digits").train_images) // batch_size)
+    assert kept == sorted(set(kept))
+    assert all(0 < epoch < 1 for epoch in kept)
+    assert len(kept) == len({int(worker.MOMENTS * math.sqrt(batch / batches)) for batch in range(1, batches)} - {0})
+    if batches > 100:
+        assert len(kept) == worker.MOMENTS - 1
+        assert np.median(kept) < 0.35
+    assert all("points" in said and said["curve"] is not None for kind, said in told if kind == "moment")
+
+
+def test_pictures_of_moments_take_no_more_than_their_share(monkeypatch):
+    monkeypatch.setattr(worker, "MOMENTS_SHARE", 0.0)
+    told = []
+    worker._train(lambda kind, **said: told.append(kind), lambda: None, Nobody(), request(1), None, None, None, None)
+    assert told.count("moment") == 1  # what they take is known after the first
+
+
 def test_a_run_ends_done_with_a_frame_an_epoch_and_a_checkpoint_that_opens(local):
     run = local.submit(request(), "tab-1")
     until(run, DONE)
-    assert [int(frame.epoch) for frame in run.frames] == [0, 1, 2, 3]
+    assert epochs_shown(run) == [0, 1, 2, 3]
     assert run.epochs[-1]["test_loss"] < run.epochs[0]["test_loss"]
     opened = checkpoint.open_bytes(run.weights, "run")
     assert opened.recipe.data.name == "digits"
@@ -215,7 +256,7 @@ def test_strangers_take_turns_and_train_what_they_would_have_trained_alone(local
     losses = [r.test["loss"] for r in train.fit(unbroken, digits) if isinstance(r, train.Epoch)]
     for run in runs:
         assert [record["test_loss"] for record in run.epochs] == pytest.approx(losses, rel=1e-5)
-        assert [int(frame.epoch) for frame in run.frames] == list(range(41))
+        assert epochs_shown(run) == list(range(41))
         positions = [point[0] for point in run.curve]
         assert positions == sorted(positions)
 

@@ -259,7 +259,7 @@ def test_train(page, server):
     entries.added(1, run=first, preset="textbook")  # all that it did meanwhile added no other
     replay = page.locator(".st-key-train_replay input")
     replay.press("ArrowLeft")
-    expect(replay).to_have_attribute("aria-valuetext", "1")
+    expect(replay).to_have_attribute("aria-valuetext", "1 epoch")
     train(page, 3)
     second = wait_until(lambda: said(page)["run"] != first and said(page)["run"], PATIENCE, "another training in the address")
     entries.added(1, run=second)

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, ROOT, at_rest, new_context, wait_until
+from conftest import PATIENCE, ROOT, Server, at_rest, new_context, wait_until
 from playwright.sync_api import expect
 
 from vae_core import checkpoint, data, evaluate
@@ -91,8 +91,15 @@ def test_the_image_under_the_cursor_is_the_one_of_that_code(page, server, codes)
     page.wait_for_function(f"() => document.querySelector('{HOVERED}').style.display === 'none'")
 
 
-def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(page, server, codes):
-    open_map(page, server)
+@pytest.fixture
+def endless(tmp_path):
+    running = Server(ROOT / "tests" / "apps" / "endless_tsne.py", tmp_path / "log", by_uvicorn_from=tmp_path)
+    yield running
+    running.close()
+
+
+def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(page, endless, codes):
+    open_map(page, endless)
     corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
     lasso(page, on_screen(page, corners))
     gallery = page.locator(".st-key-map_gallery")

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 STATUS = ".st-key-train_status"
-LOSS_IS_SHOWN = "() => /\\d nats/.test(document.querySelector('[data-testid=stMetric]')?.innerText)"
+LOSS_IS_SHOWN = "() => /Test loss[^]*\\d nats/.test(document.querySelector('[data-testid=stMetric]')?.innerText)"
 HAS_STATUS = "word => document.querySelector('.st-key-train_status')?.innerText.startsWith(word)"
 
 
@@ -114,3 +114,37 @@ def test_nothing_is_cut_off_sideways(page, server, width):
             "() => { const main = document.querySelector('[data-testid=stMain]');"
             " return document.documentElement.scrollWidth <= innerWidth && main.scrollWidth <= main.clientWidth }"
         )
+
+
+def shown_moment(page) -> str:
+    return page.locator(".st-key-train_replay output").inner_text()
+
+
+def test_what_is_shown_follows_until_a_person_moves_it_and_all_of_it_is_of_one_moment(page, server):
+    """Epochs of a few milliseconds: the bar gets new moments faster than the page is drawn."""
+    open_train(page, server, "?preset=watch-a-map-form&data=digits&architecture=mlp")
+    fill_epochs(page, 150)
+    page.click(".st-key-train_start button")
+    wait_for_status(page, "Done")
+    expect(page.locator(".st-key-train_replay output")).to_have_text("150 epochs")
+    expect(page.get_by_role("button", name="Follow", exact=True)).to_be_hidden()
+    expect(page.locator(".st-key-train_map")).to_contain_text("after 150 epochs")
+    last = shown_loss(page)
+
+    bar = page.locator(".st-key-train_replay input")
+    bar.press("Home")
+    for key in ("train_map", "train_reconstructions"):
+        expect(page.locator(f".st-key-{key} [role=figure], .st-key-{key} img").first).to_be_visible()
+    expect(page.locator(".st-key-train_map")).to_contain_text("before training")
+    expect(page.locator("[data-testid=stMetric]").first).to_contain_text("–")
+    bar.press("ArrowRight")
+    expect(page.locator("[data-testid=stMetric]").first).to_contain_text("Training loss")
+    assert re.fullmatch(r"0\.\d\d epochs", shown_moment(page))
+    expect(page.locator(".st-key-train_map")).to_contain_text(f"after {shown_moment(page)}")
+    page.wait_for_selector(".st-key-train_loss path[style*='stroke-dasharray']", state="attached")  # the moment in the curves
+
+    page.get_by_role("button", name="Play", exact=True).click()
+    expect(page.get_by_role("button", name="Pause replay")).to_be_visible()
+    page.get_by_role("button", name="Follow", exact=True).click()
+    expect(page.locator(".st-key-train_map")).to_contain_text("after 150 epochs")
+    wait_until(lambda: shown_loss(page) == last, PATIENCE, "the loss of the last epoch")

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import streamlit as st
 from conftest import ROOT
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from latentscape.ui import own, picker
 from latentscape.ui.presets import KIND_OF, PRESETS, form_settings
+from latentscape.ui.train import replay as train_replay
 from latentscape.ui.train import view as train_view
 from latentscape.ui.words import ordinal
 from latentscape.work.belongings import Model
@@ -32,6 +32,13 @@ def open_app(page: str = "", visitor: str = "me", **query: str) -> AppTest:
         at.switch_page(f"pages/{page}.py").run()
     assert not at.exception
     return at
+
+
+def look_at(at: AppTest, epochs: float) -> None:
+    """Move the bar of the replay to this moment."""
+    at.session_state[train_replay.SHOWN] = epochs
+    at.run()
+    assert not at.exception
 
 
 def texts(at: AppTest) -> str:
@@ -72,20 +79,18 @@ def test_a_replay_shows_the_chosen_epoch_while_frames_are_thinned(jobs, weights,
     """Another thread takes frames away after the page has drawn its slider and before it takes the frame."""
     run = finished_run(weights, epochs=5)
     jobs.store.add(run)
-    real, shown = st.select_slider, []
+    real, shown = train_replay.moment, []
 
-    def slider(label, options, **keywords):
-        chosen = real(label, options, **keywords)
+    def moment(run, frames, live):
         run.frames = run.frames[:1] + run.frames[1:][-left:]
-        return chosen
+        return real(run, frames, live)
 
-    monkeypatch.setattr(st, "select_slider", slider)
+    monkeypatch.setattr(train_replay, "moment", moment)
     monkeypatch.setattr(train_view, "_pictures", lambda run, frame: shown.append(frame.epoch))
     at = open_app("train", run=run.view_id)
     assert shown[-1] == 5
     run.frames = finished_run(weights, epochs=5).frames
-    at.select_slider(key="train_replay").set_value(3).run()
-    assert not at.exception
+    look_at(at, 3)
     assert shown[-1] == 3
 
 
@@ -217,9 +222,8 @@ def test_a_finished_run_shows_numbers_pictures_and_what_can_be_taken_away(jobs, 
     assert status(at).startswith("**Done** · 3 of 3 epochs")
     assert {m.label: m.value for m in at.metric}["Test loss"] == "27.0 nats"
     assert at.button(key="train_keep")
-    at.select_slider(key="train_replay").set_value(1).run()
-    assert "after 1.0 epochs" in texts(at)
-    assert not at.exception
+    look_at(at, 1)
+    assert "after 1 epoch" in texts(at)
 
 
 def test_the_pictures_of_every_epoch_are_one_zip(weights):

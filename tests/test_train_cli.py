@@ -268,7 +268,7 @@ def test_one_cycle_is_stretched_over_all_epochs_and_that_is_said(tmp_path, capsy
     code, out, err = run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--resume", "--epochs", "4")
     assert (code, [json.loads(line)["epoch"] for line in out], len(err)) == (0, [3, 4], 1)
     assert "goes on from 2 to 4 epochs. Its cycle is stretched" in err[0]
-    config = train.TrainConfig(epochs=4, lr=1e-3)
+    config = train.TrainConfig(epochs=4, lr=1e-3, peak=0.15)
     assert rates == [real(step, 48, config) for step in range(24, 48)]
     code, again, err = run(capsys, "--data", "digits", "--out", tmp_path / "r", "--json", "--resume", "--epochs", "4")
     assert (code, again, len(err)) == (0, [], 1)

@@ -30,14 +30,19 @@ class Architecture:
     batch_size: int
     clip: float | None = None  # gradient norm above which a step is shortened
     beta2: float = 0.999  # Adam's
+    peak: float = 0.3  # of one cycle
 
 
 ARCHITECTURES = {
     # The tutorial network is not clipped, as it is taught. Usual norms of the residual one are 20 to 100.
-    "mlp": Architecture("MLP (textbook)", hidden=400, depth=1, lr=1e-2, batch_size=256, beta2=0.95),
-    "residual": Architecture("Residual MLP (best)", hidden=384, depth=1, lr=3e-3, batch_size=128, clip=200.0, beta2=0.95),
-    "conv": Architecture("Convolutional (colour, own pictures)", hidden=16, depth=1, lr=2e-3, batch_size=128, clip=200.0),
-    "conv-course": Architecture("Convolutional (the course's)", hidden=200, depth=1, lr=1e-3, batch_size=128),
+    "mlp": Architecture("MLP (textbook)", hidden=400, depth=1, lr=1e-2, batch_size=256, beta2=0.95, peak=0.15),
+    "residual": Architecture(
+        "Residual MLP (best)", hidden=384, depth=1, lr=3e-3, batch_size=128, clip=200.0, beta2=0.95, peak=0.15
+    ),
+    "conv": Architecture(
+        "Convolutional (colour, own pictures)", hidden=16, depth=1, lr=2e-3, batch_size=128, clip=200.0, beta2=0.95
+    ),
+    "conv-course": Architecture("Convolutional (the course's)", hidden=200, depth=1, lr=1e-3, batch_size=128, beta2=0.95),
 }
 
 

@@ -69,7 +69,7 @@ def check_spread(codes: np.ndarray) -> None:
 class Layout(NamedTuple):
     """A moment of t-SNE."""
 
-    iteration: int  # of ITERATIONS
+    iteration: int
     points: np.ndarray  # float32 (N, 2)
     divergence: float  # KL(P || Q) in nats; NaN before the first iteration. Exaggerated until iteration EXAGGERATED
 
@@ -81,7 +81,9 @@ class TSNE:
     layout is small; that of few, or of a wide layout, is approximated by Barnes-Hut trees (van der Maaten 2014, JMLR 15).
     """
 
-    def __init__(self, codes: np.ndarray, perplexity: float = 30, seed: int = 0, threads: int = 1):
+    def __init__(
+        self, codes: np.ndarray, perplexity: float = 30, seed: int = 0, threads: int = 1, iterations: int = ITERATIONS
+    ):
         """codes (N, L). perplexity: the effective number of neighbours, 1 to (N - 1) / 3.
 
         Raises BadInput as check_spread does, and where the perplexity does not fit the number of codes.
@@ -94,7 +96,7 @@ class TSNE:
                 if most >= 1 else f"t-SNE needs at least 4 points, there are {len(codes)}."
             )
         self.codes = np.asarray(codes, np.float64)
-        self.perplexity, self.seed, self.threads = perplexity, seed, threads
+        self.perplexity, self.seed, self.threads, self.iterations = perplexity, seed, threads, iterations
         self._embedding = None
 
     def __iter__(self) -> Iterator[Layout]:
@@ -112,7 +114,7 @@ class TSNE:
             start, similar, negative_gradient_method=self._gradient(start), random_state=self.seed, n_jobs=self.threads
         )
         iteration = 0
-        while iteration < ITERATIONS:
+        while iteration < self.iterations:
             steps = 10 if iteration < 50 else 25
             self._embedding.optimize(
                 steps, exaggeration=EXAGGERATION if iteration < EXAGGERATED else None, momentum=0.8, inplace=True,

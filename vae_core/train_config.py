@@ -26,8 +26,8 @@ class TrainConfig:
         "one-cycle", "schedule", "Schedule", "One cycle warms up, then cools down; constant is what tutorials use.",
         choices={"one-cycle": "one-cycle", "constant": "constant"},
     )
-    peak: float = setting(
-        0.15, "peak", "Peak", "Share of one cycle that is over at its highest rate.", low=0, high=1, step=0.05
+    peak: float | None = setting(
+        None, "peak", "Peak", "Share of one cycle that is over at its highest rate.", low=0, high=1, step=0.05
     )
     beta2: float | None = setting(
         None, "Adam's beta2", "Adam's beta2",

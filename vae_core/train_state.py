@@ -27,7 +27,7 @@ class TrainState:
     """Everything a run needs to go on: save() between two records, resume() later, same losses."""
 
     model: Model
-    config: TrainConfig  # with batch_size, lr, beta2, device and precision settled
+    config: TrainConfig  # with batch_size, lr, beta2, peak, device and precision settled
     data_digest: str
     optimizers: dict[str, torch.optim.Optimizer]  # by the part of the model that each trains
     noise: torch.Generator  # every random draw of the training except the order of the images, which epoch and seed give
@@ -103,6 +103,7 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: di
         batch_size=min(defaults.batch_size, len(data.train_images)) if config.batch_size is None else config.batch_size,
         lr=defaults.lr if config.lr is None else config.lr,
         beta2=defaults.beta2 if config.beta2 is None else config.beta2,
+        peak=defaults.peak if config.peak is None else config.peak,
         device=choose_device(config.device),
     )
     config = replace(config, precision=choose_precision(config.precision, config.device))

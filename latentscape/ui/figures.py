@@ -22,8 +22,10 @@ NO_CLASS = "test images"
 NAMED = "<extra>%{fullData.name}</extra>"  # beside the label under the cursor; written into it, a name could hold a field
 
 
-def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int, family: Family) -> go.Figure:
-    """A panel a term of the family, as trained (line) and on the test set (line with markers).
+def loss_curves(
+    curve: list[list[float]], epochs: list[dict], total_epochs: int, family: Family, moment: float | None = None
+) -> go.Figure:
+    """A panel a term of the family, as trained (line) and on the test set (line with markers); a line at `moment`, in epochs.
 
     `curve` holds (position in epochs, each measured term) of training batches; `epochs` the records of train.Epoch, flat.
     """
@@ -48,6 +50,9 @@ def loss_curves(curve: list[list[float]], epochs: list[dict], total_epochs: int,
         if number == 1 or term.unit != family.terms[number - 2].unit:
             layout[f"yaxis{axis}"]["title"] = {"text": f"{term.unit} per image"}
         reference = [] if term.reference is None else [term.reference]
+        if moment is not None:
+            shapes.append({"type": "line", "xref": f"x{axis}", "yref": f"y{axis} domain", "x0": moment, "x1": moment, "y0": 0,
+                           "y1": 1, "line": {"color": TEST, "width": 1.5, "dash": "dot"}})
         shapes += [
             {"type": "line", "xref": f"x{axis} domain", "yref": f"y{axis}", "x0": 0, "x1": 1, "y0": level, "y1": level,
              "line": {"color": TRAIN, "width": 1, "dash": "dash"}} for level in reference
@@ -80,14 +85,16 @@ def _layout_of_panels(titles: tuple[str, ...]) -> dict:
 
 
 def latent_map(
-    points: np.ndarray, labels: list[int], classes: list[str], latent_dim: int, explained: tuple[float, float] | None
+    points: np.ndarray, labels: list[int], classes: list[str], latent_dim: int, explained: tuple[float, float] | None,
+    reach: float = 0.0,
 ) -> go.Figure:
-    """Where the encoder puts test images: points (N, 2), a colour and a shape a class, its name at its centre.
+    """Where the encoder puts test images: points (N, 2), a colour and a shape a class, its name at its centre; shown is what
+    lies within `reach` of the origin, at least 1.
 
     A 2-D code is its own plane; of more dimensions the first two principal components with their share of the variance.
     """
     labels_array = np.asarray(labels)
-    extent = _round_up(np.percentile(np.abs(points), 99.5) if np.isfinite(points).all() else 1.0)
+    extent = _round_up(reach)
     data, names = [], []
     for index, name in enumerate(classes or [NO_CLASS]):
         own = points[labels_array == index]

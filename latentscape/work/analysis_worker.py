@@ -14,7 +14,9 @@ def warm_up() -> None:
     import openTSNE  # noqa: F401
 
 
-def tsne(tell, stopped, codes: np.ndarray, others: np.ndarray | None, perplexity: float, seed: int) -> dict | None:
+def tsne(
+    tell, stopped, codes: np.ndarray, others: np.ndarray | None, iterations: int, perplexity: float, seed: int
+) -> dict | None:
     """Lay out codes (N, L), telling iteration, points and divergence on the way; at the end place others (M, L) among them,
     if there are any.
 
@@ -22,14 +24,14 @@ def tsne(tell, stopped, codes: np.ndarray, others: np.ndarray | None, perplexity
     """
     import time
 
-    from vae_core.projection import ITERATIONS, TSNE
+    from vae_core.projection import TSNE
 
-    layout, told = TSNE(codes, perplexity, seed, THREADS), 0.0
+    layout, told = TSNE(codes, perplexity, seed, THREADS, iterations), 0.0
     for moment in layout:
         if stopped():
             return None
         if time.monotonic() - told > TELL_SECONDS:
-            tell(iteration=moment.iteration, iterations=ITERATIONS, points=moment.points, divergence=moment.divergence)
+            tell(iteration=moment.iteration, iterations=iterations, points=moment.points, divergence=moment.divergence)
             told = time.monotonic()
     placed = None if others is None else layout.place(others)
     return {"points": moment.points, "others": placed, "divergence": moment.divergence}

@@ -192,7 +192,7 @@ class Jobs:
             elif kind == "started":
                 run.status, run.state = RUNNING, None
                 run.about = {**message, "originals": worker.unpack(message["originals"])}
-            elif kind in ("frame", "progress", "epoch"):
+            elif kind in ("frame", "moment", "progress", "epoch"):
                 self._take_frame(run, message)
 
     def _take_frame(self, run: Run, message: dict) -> None:

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,11 @@ class Frame:
     samples: np.ndarray  # (21, C, H, W) uint8
     explained: tuple[float, float] | None
     weights: bytes | None = None
+
+    @cached_property
+    def reach(self) -> float:
+        """How far out nearly all points lie."""
+        return float(np.percentile(np.abs(self.points), 99.5)) if self.points.size and np.isfinite(self.points).all() else 0.0
 
     @property
     def size(self) -> int:
@@ -67,7 +73,7 @@ class Run:
     about: dict = field(default_factory=dict)  # what the worker said when it started
     curve: list[list[float]] = field(default_factory=list)  # position in epochs, recon, kl: nats per image
     epochs: list[dict] = field(default_factory=list)
-    frames: list[Frame] = field(default_factory=list)  # one an epoch, thinned
+    frames: list[Frame] = field(default_factory=list)  # one an epoch and some of the first one, thinned
     live: Frame | None = None  # the newest picture, between epochs
     rate: float = 0.0  # images per second
     left: float = 0.0  # seconds
@@ -115,6 +121,11 @@ class Run:
         else:
             self.frames = [*self.frames[:1], *self.frames[1:-1][1::2], *self.frames[1:][-1:]]
         self.changed += 1
+
+    @property
+    def reach(self) -> float:
+        """How far out nearly all points of all of its maps lie, so that these can be drawn to one scale."""
+        return max((frame.reach for frame in [*self.frames, *([self.live] if self.live else [])]), default=0.0)
 
     def add_curve(self, points: list[list[float]]) -> None:
         """Append to the training curve; every second point goes when there are too many."""

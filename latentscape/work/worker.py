@@ -6,6 +6,7 @@ since its last epoch.
 """
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -14,7 +15,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from distributed import Event, get_worker
 
-FIRST_SECONDS, FIRST_EPOCHS = 0.3, 0.05  # until the first picture of something learned, for which a class may be waiting
+MOMENTS = 20  # of the first epoch that are kept: nearly everything happens there, most of it at its beginning
+MOMENTS_SHARE = 0.25  # of the first epoch's time, at most, goes into their pictures
 FRAME_SECONDS = 1.0  # between live pictures, at least
 FRAME_SHARE = 0.1  # of the time, at most, goes into them: one of large images takes a second by itself
 ALIVE_SECONDS = 2.0  # between signs of life
@@ -151,17 +153,21 @@ def _train(
         show("frame", epoch=0)
     curve = Curve(state.batches, state.family.measured)
     shown, pause = time.monotonic(), FRAME_SECONDS
-    first = saved is None  # the next picture is the first
+    moments, spent = 0, 0.0  # those of the first epoch that are over, and the seconds that their pictures took
     for record in train.fit(state, data):
         count()
         now = time.monotonic()
         if isinstance(record, train.Step):
             curve.add(record)
-            if now - shown > pause or (first and now - shown > FIRST_SECONDS and _epochs(record) > FIRST_EPOCHS):
+            before, moments = moments, _moments(record)
+            is_moment = moments > before and record.epoch == 1 and spent <= MOMENTS_SHARE * record.seconds
+            if is_moment or now - shown > pause:
                 rate = record.images / record.seconds
-                show("progress", epoch=_epochs(record), curve=curve.take(), rate=rate, left=_left(state, record.seconds))
+                show("moment" if is_moment else "progress", epoch=_epochs(record), curve=curve.take(), rate=rate,
+                     left=_left(state, record.seconds))
                 shown = time.monotonic()
-                first, pause = False, max(FRAME_SECONDS, (shown - now) / FRAME_SHARE)
+                spent += is_moment * (shown - now)
+                pause = max(FRAME_SECONDS, (shown - now) / FRAME_SHARE)
         elif isinstance(record, train.Epoch):
             weights = train.finish(state, data, request["title"], request["command"], quick=True)[0]
             show("epoch", state.finished, record=record.flat(), curve=curve.take(), rate=record.images_per_second,
@@ -186,6 +192,11 @@ def _train(
 def _epochs(step) -> float:
     """Trained until this step, with the fraction of the present one."""
     return step.epoch - 1 + step.batch / step.batches
+
+
+def _moments(step) -> int:
+    """How many of the MOMENTS of the first epoch are over at this step: they are the closer the earlier they are."""
+    return int(MOMENTS * math.sqrt(min(_epochs(step), 1.0)))
 
 
 def _left(state, seconds: float) -> float:

@@ -19,7 +19,9 @@ from vae_core.train_config import AS_TAUGHT
 from vae_core.without_prior import FACTS, mean_error, signed, unsigned
 
 DARKEST = 1 / 512  # of a tanh, which never is -1
-COURSE = Architecture("Linear, tanh, linear, tanh (the course's)", hidden=30, depth=1, lr=1e-3, batch_size=256)
+COURSE = Architecture(
+    "Linear, tanh, linear, tanh (the course's)", hidden=30, depth=1, lr=6e-3, batch_size=256, beta2=0.95, peak=0.15
+)
 
 
 def code_size(default: int):

@@ -20,10 +20,19 @@ def selection(model: Checkpoint) -> np.ndarray | None:
 
 
 def select(model: Checkpoint, codes: Codes) -> None:
-    """Take over what the chart says is selected: a callback."""
+    """Take over what the chart says is selected: a callback.
+
+    A chart that gets another picture may say that nothing is selected in it. Only where the selection was made can it be undone
+    in the chart.
+    """
     points = st.session_state["map_chart"]["selection"]["points"]
     numbers = np.unique([number for point in points if (number := _number(point)) < len(codes.images)])
-    st.session_state["map_selected"] = (model.recipe.data.digest, numbers) if len(numbers) else None
+    picture = model.digest, st.session_state["map_choice"]
+    if len(numbers):
+        st.session_state["map_selected"] = model.recipe.data.digest, numbers
+        st.session_state["map_selected_in"] = picture
+    elif st.session_state.get("map_selected_in") == picture:
+        _clear()
     st.session_state["map_newly_selected"] = True
 
 

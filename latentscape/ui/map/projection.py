@@ -12,7 +12,7 @@ from latentscape.ui.visitor import visitor
 from latentscape.work import analysis_worker
 from latentscape.work.analyses import Analysis, analyses
 from vae_core.errors import BadInput
-from vae_core.projection import check_spread
+from vae_core.projection import ITERATIONS, check_spread
 
 AXES, PCA, TSNE = "Latent axes", "PCA", "t-SNE"
 MOST_SEEDS = 10_000
@@ -84,7 +84,7 @@ def project(digest: str, codes: Codes, choice: Choice) -> tuple[Picture | None, 
 def ask_tsne(digest: str, codes: Codes, choice: Choice) -> Analysis:
     """Start this t-SNE, or join it."""
     return analyses().ask(
-        (digest, choice), visitor(), analysis_worker.tsne, codes.mu, codes.draws.mu if codes.draws else None,
+        (digest, choice), visitor(), analysis_worker.tsne, codes.mu, codes.draws.mu if codes.draws else None, ITERATIONS,
         *map(int, choice.parameters),
     )
 

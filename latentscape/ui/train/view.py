@@ -11,6 +11,7 @@ import streamlit as st
 from latentscape.ui import figures
 from latentscape.ui.picker import ELSEWHERE, keep
 from latentscape.ui.pictures import embedded, sheet
+from latentscape.ui.train import replay
 from latentscape.ui.visitor import session, visitor
 from latentscape.ui.words import duration, refused, turn_in_words
 from latentscape.work.jobs import Jobs
@@ -33,9 +34,10 @@ What you will see, about once a second:
   into digits, though no label is ever shown to it.
 - **The reconstructions** sharpen, and the **samples**, always the same draws from the prior, turn into digits.
 
-Afterwards drag the *Replay* slider to see it happen again, and keep the model to explore it.
+Afterwards press *Play* to see it happen again, and keep the model to explore it.
 """
-AFTER = "Per test image, after the last epoch; a nat is 1.44 bits."
+TESTED = "Per test image, at the end of an epoch; a nat is 1.44 bits."
+ON_BATCHES = "Per image of the training batches just before this moment; a nat is 1.44 bits."
 COLLAPSED = 0.1  # nats of KL below which the code says nothing
 
 
@@ -92,17 +94,21 @@ def _handles(jobs: Jobs, run: Run, controls: bool) -> None:
 
 def _body(jobs: Jobs, run: Run) -> None:
     """What the run has learned so far."""
-    _numbers(run)
-    pictures = st.container()
-    frame = _replay(jobs, run)
-    if frame is None:
+    with jobs.lock:  # frames are thinned while a page is drawn
+        frames, live = list(run.frames), run.live
+    if live is None:
+        _numbers(run, None)
         return
-    with pictures:
-        _pictures(run, frame)
+    numbers = st.container()
+    frame = replay.moment(run, frames, live)
+    with numbers:
+        _numbers(run, frame)
+    _pictures(run, frame)
     with st.container(key="train_loss"):
+        past = None if frame is live else frame.epoch
         figure = run.drawings.get(
-            "losses", len(run.curve), run.progress, len(run.epochs),
-            make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, _family(run)),
+            "losses", len(run.curve), run.progress, len(run.epochs), past,
+            make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, _family(run), past),
         )
         st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
     if run.owner != visitor():
@@ -179,52 +185,36 @@ def _share(run: Run) -> None:
         )
 
 
-def _numbers(run: Run) -> None:
-    last = run.epochs[-1] if run.epochs else {}
+def _numbers(run: Run, frame: Frame | None) -> None:
+    """The terms at the moment that is shown, and the pace."""
     terms = _family(run).terms
     columns = st.columns(len(terms) + 2)
+    values, where = terms_at(run, frame)
     for column, term in zip(columns, terms, strict=False):
-        value = f"{last[f'test_{term.name}']:.1f} {term.unit}" if last else "–"
-        column.metric(term.label, value, help=f"{term.about} {AFTER}")
+        value = f"{values[term.name]:.1f} {term.unit}" if values else "–"
+        label = term.label if where == TESTED else term.label.replace("Test", "Training")
+        column.metric(label, value, help=f"{term.about} {where}")
     columns[-2].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
     columns[-1].metric("Time left", duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
+
+
+def terms_at(run: Run, frame: Frame | None) -> tuple[dict[str, float], str]:
+    """The family's terms as they were at this moment, and where they were measured: on the test set at the end of an epoch, of
+    the newest moment at that of the last one; else on the training batches before it. Empty before both."""
+    newest = frame is None or frame is run.live
+    tested = run.epochs[-1:] if newest else [record for record in run.epochs if record["epoch"] == frame.epoch]
+    if tested:
+        return {name.removeprefix("test_"): value for name, value in tested[0].items()}, TESTED
+    before = [values for position, *values in run.curve if newest or position <= frame.epoch]
+    return (_family(run).told(before[-1]), ON_BATCHES) if before else ({}, TESTED)
 
 
 def _family(run: Run) -> Family:
     return FAMILIES[run.request["kind"]]
 
 
-def _replay(jobs: Jobs, run: Run) -> Frame | None:
-    """The slider over the epochs. It follows the training until somebody moves it back."""
-    with jobs.lock:  # frames are thinned while a page is drawn
-        frames, live = list(run.frames), run.live
-    if live is None:
-        return None
-    epochs = [int(frame.epoch) for frame in frames]
-    if len(epochs) < 2:
-        st.slider("Replay: epoch", 0, 1, 0, key="train_replay_waiting", disabled=True)
-        return live
-    following = st.session_state.get("train_following", True)
-    if following or st.session_state.get("train_replay") not in epochs:
-        st.session_state["train_replay"] = epochs[-1]
-
-    def moved():
-        st.session_state["train_following"] = st.session_state["train_replay"] == epochs[-1]
-
-    chosen = st.select_slider(
-        "Replay: epoch",
-        epochs,
-        key="train_replay",
-        on_change=moved,
-        help="Drag back to see how it looked; drag to the end to follow again.",
-    )
-    if chosen == epochs[-1] and run.status in ACTIVE:
-        return live
-    return frames[epochs.index(chosen)]
-
-
 def _pictures(run: Run, frame: Frame) -> None:
-    when = f"after {frame.epoch:.{1 if frame.epoch >= 0.1 or not frame.epoch else 2}f} epochs"
+    when = f"after {replay.in_words(frame.epoch)}" if frame.epoch else "before training"
     left, right = st.columns([1.5, 1]) if len(frame.points) else (None, st.container())
     if left is not None:
         with left, st.container(key="train_map"):
@@ -248,7 +238,8 @@ def _pictures(run: Run, frame: Frame) -> None:
             st.markdown("**Samples**: the same 21 draws from the prior")
             samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
             st.image(samples, width="stretch", alt=f"Twenty-one samples from the model {when}.")
-        if run.epochs and run.epochs[-1].get("test_kl", COLLAPSED) < COLLAPSED:
+        values, where = terms_at(run, frame)
+        if where == TESTED and values.get("kl", COLLAPSED) < COLLAPSED:
             st.info(
                 "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
                 "answers with one average picture. Sum the reconstruction over pixels, or lower beta."
@@ -258,7 +249,9 @@ def _pictures(run: Run, frame: Frame) -> None:
 def _map(run: Run, frame: Frame, when: str) -> None:
     st.markdown(f"**Latent map** · {len(frame.points):,} test images, {when}")
     about = [run.about[name] for name in ("labels", "classes", "latent_dim")]
-    figure = run.drawings.get("map", frame, make=lambda: figures.latent_map(frame.points, *about, frame.explained))
+    reach = run.reach
+    make = lambda: figures.latent_map(frame.points, *about, frame.explained, reach)  # noqa: E731
+    figure = run.drawings.get("map", frame, reach, make=make)
     st.plotly_chart(
         figure, key="train_map_chart", config={"displaylogo": False},
         alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
@@ -284,8 +277,10 @@ def _take_away(run: Run, frame: Frame) -> None:
         return
     name = safe_name(run.request["title"] + ("" if last else f" epoch {int(frame.epoch)}"))
     st.divider()
-    if frame.weights is None and 0 < frame.epoch < len(run.epochs):
-        st.caption(f"Of epoch {int(frame.epoch)} only the pictures were kept: this is the model as it stands.")
+    if last and frame.epoch < len(run.epochs):
+        st.caption(f"Of this moment only the pictures are here: what is kept is the model as it stands, {name}.")
+    else:
+        st.caption(f"What is kept is what is shown: {name}.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
             "Keep it",
@@ -339,7 +334,7 @@ def replay_zip(run: Run) -> bytes:
     """A zip with the pictures of every epoch that is kept, as the command line writes them; 00 is before the training."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for frame in list(run.frames):
+        for frame in [frame for frame in run.frames if frame.epoch == int(frame.epoch)]:
             for name, picture in grids(int(frame.epoch), run.about["originals"], frame.reconstructions, frame.samples).items():
                 archive.writestr(name, picture)
     return packed.getvalue()
