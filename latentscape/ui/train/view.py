@@ -13,7 +13,7 @@ from latentscape.ui.picker import ELSEWHERE, keep
 from latentscape.ui.pictures import embedded, sheet
 from latentscape.ui.train import replay
 from latentscape.ui.visitor import session, visitor
-from latentscape.ui.words import duration, refused, turn_in_words
+from latentscape.ui.words import duration, in_markdown, refused, turn_in_words
 from latentscape.work.jobs import Jobs
 from latentscape.work.runs import ACTIVE, DONE, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
 from vae_core import checkpoint
@@ -278,9 +278,9 @@ def _take_away(run: Run, frame: Frame) -> None:
     name = safe_name(run.request["title"] + ("" if last else f" epoch {int(frame.epoch)}"))
     st.divider()
     if last and frame.epoch < len(run.epochs):
-        st.caption(f"Of this moment only the pictures are here: what is kept is the model as it stands, {name}.")
+        st.caption(f"Of this moment only the pictures are here: what is kept is the model as it stands, {in_markdown(name)}.")
     else:
-        st.caption(f"What is kept is what is shown: {name}.")
+        st.caption(f"What is kept is what is shown: {in_markdown(name)}.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
             "Keep it",
