@@ -1,4 +1,4 @@
-# make run · make test · make checkpoints · make bench · make load · make screenshots · make lock
+# make run · make test · make checkpoints · make bench · make defaults · make load · make screenshots · make lock
 PORT ?= 8501
 PYTHON ?= python3
 TORCH_BACKEND ?=
@@ -8,7 +8,7 @@ STAMP := .venv/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),pypi)
 DEV_STAMP := $(STAMP)-dev
 UV_FLAGS := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND),)
 
-.PHONY: run install test checkpoints bench load screenshots lock clean
+.PHONY: run install test checkpoints bench defaults load screenshots lock clean
 
 run: install
 	$(BIN)/streamlit run streamlit_app.py --server.address 127.0.0.1 --server.port $(PORT)
@@ -44,6 +44,9 @@ bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks.folder
 	$(BIN)/python -m benchmarks.pad
 	$(BIN)/python -m benchmarks.opening
+
+defaults: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks.defaults
 
 screenshots: $(DEV_STAMP)
 	$(BIN)/python -m docs.screenshots
