@@ -383,6 +383,15 @@ def test_a_number_that_cannot_be_is_said_and_is_as_usual(page, nonsense):
     assert "what there is not" in at.info[0].value
 
 
+@pytest.mark.parametrize("page", ["explore", "map"])
+@pytest.mark.parametrize(("name", "said_as"), [("own/evening-class", "evening-class"), ("faces-32d", "faces-32d")])
+def test_a_model_that_is_not_here_is_named_and_how_to_get_it_is_said(no_analyses, page, name, said_as):
+    at = open_at(page, checkpoint=name)
+    (complaint,) = [box.value for box in at.text if "not here" in box.value]
+    assert f"called {said_as} " in complaint
+    assert "open it in the sidebar" in complaint
+
+
 @pytest.mark.parametrize("page", ["explore", "map", "sweep", "train", "restore", "autoencoders"])
 def test_what_an_address_asks_for_in_vain_is_said_without_its_words(no_analyses, jobs, page):
     """Whoever made the link may have written anything."""

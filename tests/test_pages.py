@@ -248,6 +248,9 @@ def test_a_model_without_a_prior_shows_what_it_has(jobs, weights, kind):
     jobs.store.add(run)
     at = open_app("train", run=run.view_id)
     assert not at.exception
+    assert [metric.label for metric in at.metric] == [term.label for term in family.terms]  # the pace went with the training
+    run.status = RUNNING
+    at.run()
     assert [metric.label for metric in at.metric] == [*(term.label for term in family.terms), "Speed", "Time left"]
     assert ("Latent map" in texts(at)) == family.encodes
     assert ("Damaged test images" in texts(at)) == family.has("corruption")
@@ -360,3 +363,21 @@ def test_an_uploaded_checkpoint_joins_the_list_and_a_pickle_is_refused(jobs, wei
     assert "bad.safetensors is not a safetensors file" in texts(at)
     (mine,) = own.store().of("me", "", Model)
     assert checkpoint.open_bytes(mine.weights, "mine").recipe.title == "digits"
+
+
+def test_a_run_is_labelled_with_its_own_settings_and_not_with_those_of_the_form(jobs, weights):
+    run = finished_run(weights)
+    run.request["training"] |= {"seed": 7}
+    run.about |= {"batch_size": 32}
+    jobs.store.add(run)
+    at = open_app("train", run=run.view_id)
+    at.number_input(key="train_epochs").set_value(99).run()
+    (label,) = [text.value for text in at.text if text.value.startswith(run.request["title"])]
+    assert label == f"{run.request['title']} · 3 epochs · batches of 32 · seed 7"
+
+
+@pytest.mark.parametrize(("page", "form"), [("train", "train_form"), ("sweep", "sweep_form")])
+def test_enter_in_a_field_trains_nothing(jobs, page, form):
+    at = open_app(page)
+    (block,) = [block.proto.form for block in at.get("form") if block.proto.form.form_id == form]
+    assert not block.enter_to_submit

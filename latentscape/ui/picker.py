@@ -172,7 +172,12 @@ def _linked(name: str) -> None:
         st.session_state["checkpoint"] = name
     elif name:
         address.pass_over()
-        raise address.unknown("model")
+        plain = name.rpartition("/")[2]  # said where it is as plain as all names of models: whoever made the link may mean ill
+        called = f"called {plain} " if plain == checkpoint.safe_name(plain) else ""
+        raise BadInput(
+            f"The model {called}that the address names is not here, and another one is shown. If you have its file, open it in "
+            "the sidebar; if somebody sent you the link, ask them for it."
+        )
 
 
 MODEL = address.Word("checkpoint", lambda: st.session_state["checkpoint"], _linked)

@@ -37,7 +37,7 @@ class Press(NamedTuple):
 
 def settings_form(busy: bool) -> Press | None:
     """Draw the form; the sweep, when it was sent and makes sense."""
-    with st.form("sweep_form", border=True):
+    with st.form("sweep_form", border=True, enter_to_submit=False):  # a number that is typed is no wish to train
         sent = st.form_submit_button(
             "Train them all", key="sweep_start", type="primary", width="stretch", disabled=busy, icon=":material/play_arrow:"
         )

@@ -78,7 +78,7 @@ def settings_form(status: str | None, start: Callable[[Press], None], resume: Ca
     )
     settings = form_settings(kind).values()
     answer = st.container()
-    with st.form("train_form", border=True):
+    with st.form("train_form", border=True, enter_to_submit=False):  # a number that is typed is no wish to train
         _buttons(status, start, resume, answer)
         st.selectbox(
             "Data set", list(titles), format_func=titles.get, key=_key("data"), **KEEP,

@@ -136,9 +136,18 @@ def _status(jobs: Jobs, run: Run) -> None:
         details.append("pausing …" if run.wanted == "pause" else "stopping …")
     with st.container(key="train_status"):
         st.markdown(f"**{status}** · " + " · ".join(details))
+        st.text(in_words(run))
         if run.reason:
             st.text(run.reason)
         st.progress(min(run.progress / run.total_epochs, 1.0))
+
+
+def in_words(run: Run) -> str:
+    """What is trained, and how: the settings of the run, which need not be those of the form."""
+    training = run.request["training"]
+    batch = run.about.get("batch_size") or training.get("batch_size")
+    batches = [f"batches of {batch}"] if batch else []
+    return " · ".join([run.request["title"], f"{run.total_epochs} epochs", *batches, f"seed {training.get('seed', 0)}"])
 
 
 def _buttons(jobs: Jobs, run: Run | None) -> None:
@@ -186,14 +195,16 @@ def _share(run: Run) -> None:
 
 
 def _numbers(run: Run, frame: Frame | None) -> None:
-    """The terms at the moment that is shown, and the pace."""
+    """The terms at the moment that is shown, and the pace of a training that goes on."""
     terms = _family(run).terms
-    columns = st.columns(len(terms) + 2)
+    columns = st.columns(len(terms) + 2)  # as wide when it is over
     values, where = terms_at(run, frame)
     for column, term in zip(columns, terms, strict=False):
         value = f"{values[term.name]:.1f} {term.unit}" if values else "–"
         label = term.label if where == TESTED else term.label.replace("Test", "Training")
         column.metric(label, value, help=f"{term.about} {where}")
+    if run.status not in ACTIVE:
+        return
     columns[-2].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
     columns[-1].metric("Time left", duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
 
