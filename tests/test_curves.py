@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latentscape.ui import figures
+from latentscape.ui.train.curves import loss_curves
 from vae_core.family import Term
 from vae_core.models import FAMILIES
 
@@ -15,13 +15,16 @@ GAME = replace(
 )
 
 
-def curves(family, values):
-    """A figure of a training in which each measured term is `values` (T, N) at N batches, and after each of two epochs."""
+def curves(family, values, objective=None):
+    """A figure of a training in which each measured term is `values` (T, N) at N batches, and after each of two epochs; its
+    objective is the first of all terms, or `objective` (N,)."""
     values = np.asarray(values, float)
-    curve = [[position, *column] for position, column in zip(np.linspace(0.1, 2, values.shape[1]), values.T, strict=True)]
+    minimised = family.told(values)[family.terms[0].name] if objective is None else objective
+    rows = np.concatenate([[minimised], values])
+    curve = [[position, *column] for position, column in zip(np.linspace(0.1, 2, values.shape[1]), rows.T, strict=True)]
     tested = family.told(values[:, -1])
     epochs = [{"epoch": epoch} | {f"test_{name}": value for name, value in tested.items()} for epoch in (1, 2)]
-    return figures.loss_curves(curve, epochs, 2, family)
+    return loss_curves(curve, epochs, 2, family, "what is asked for")
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
@@ -52,3 +55,14 @@ def test_a_loss_is_in_sight_whatever_its_sign(level):
     figure = curves(FAMILIES["ae"], [np.linspace(level + 10, level, 40)])
     low, high = figure.layout.yaxis.range
     assert low <= level < high
+
+
+@pytest.mark.parametrize("factor", [0.0, 4.0])
+def test_what_is_minimised_has_its_own_panel_where_it_is_not_the_loss(factor):
+    """With beta 0 the loss -ELBO may rise while what is minimised falls."""
+    recon, kl = np.linspace(200, 100, 30), np.linspace(5, 150, 30)
+    figure = curves(FAMILIES["vae"], [recon, kl], recon + factor * kl)
+    assert [note.text for note in figure.layout.annotations][-1] == "what is asked for"
+    trained, tested = figure.data[-2:]
+    np.testing.assert_allclose(trained.y, recon + factor * kl)
+    assert len(tested.y) == 0

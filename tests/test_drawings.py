@@ -7,6 +7,7 @@ import numpy as np
 from test_pages import finished_run, look_at, open_app, status
 
 from latentscape.ui import figures
+from latentscape.ui.train import curves as train_curves
 from latentscape.ui.train import view as train_view
 from latentscape.work.drawings import MOST, Drawings
 
@@ -43,7 +44,7 @@ def test_a_class_that_watches_costs_one_computation_of_each_picture(jobs, weight
     run = finished_run(weights)
     jobs.store.add(run)
     drawn = []
-    for module, name in ((figures, "latent_map"), (figures, "loss_curves"), (train_view, "sheet")):
+    for module, name in ((figures, "latent_map"), (train_curves, "loss_curves"), (train_view, "sheet")):
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *args, real=real, name=name: drawn.append(name) or real(*args))
     for number in range(5):

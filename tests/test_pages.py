@@ -69,7 +69,7 @@ def finished_run(weights: bytes, epochs: int = 3) -> Run:
         run.add_frame(Frame(epoch, points, images, np.zeros((21, 1, 8, 8), np.uint8), None, weights if epoch else None))
     record = {"train_loss": 9.0, "train_recon": 8.0, "train_kl": 1.0, "test_recon": 8.0, "test_kl": 2.0}
     run.epochs = [{"epoch": e, "test_loss": 30.0 - e} | record for e in range(1, epochs + 1)]
-    run.add_curve([[0.5, 40.0, 1.0], [1.5, 30.0, 2.0]])
+    run.add_curve([[0.5, 41.0, 40.0, 1.0], [1.5, 32.0, 30.0, 2.0]])
     run.live, run.weights, run.rate, run.status = run.frames[-1], weights, 1000.0, DONE
     return run
 
@@ -241,7 +241,7 @@ def test_the_pictures_of_every_epoch_are_one_zip(weights):
 @pytest.mark.parametrize("kind", [name for name, family in FAMILIES.items() if not family.has_prior])
 def test_a_model_without_a_prior_shows_what_it_has(jobs, weights, kind):
     run, family = finished_run(weights), FAMILIES[kind]
-    run.request["kind"] = kind
+    run.request["kind"], run.curve = kind, [[0.5, 40.0, 40.0], [1.5, 30.0, 30.0]]
     empty = np.zeros((0, 1 if family.encodes else 2, 8, 8), np.uint8)
     points = run.live.points if family.encodes else np.zeros((0, 2), np.float32)
     run.live = run.frames[-1] = replace(run.live, points=points, samples=empty)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vae_core.family import Loss, Term
 
-TERMS = (Term("loss", "recon", "Test loss", "The error of what the model returns, lower is better."),)
+TERMS = (Term("loss", "error", "Test error", "Half the squared error of what the model returns, lower is better."),)
 FACTS = {"has_prior": False, "has_posterior": False, "likelihood": "none", "pixels": "signed", "terms": TERMS}  # of a Family
 
 

@@ -1,7 +1,5 @@
 """Plotly figures of the pages. Losses in nats per image; colours readable on light and dark, never the only sign."""
 
-import copy
-import functools
 import math
 
 import numpy as np
@@ -10,7 +8,6 @@ from plotly.subplots import make_subplots
 
 from latent_pad import marks
 from latentscape.ui.words import in_chart
-from vae_core.family import Family
 
 PLOT = {"displayModeBar": False}  # its buttons would cover the legend
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}  # above the plot
@@ -20,68 +17,6 @@ MOST_NAMED = 20  # classes that a map names; of more, only the point under the c
 LONGEST_ON_MAP = 12  # letters of a class that is named where its points are: longer names hide them and each other
 NO_CLASS = "test images"
 NAMED = "<extra>%{fullData.name}</extra>"  # beside the label under the cursor; written into it, a name could hold a field
-
-
-def loss_curves(
-    curve: list[list[float]], epochs: list[dict], total_epochs: int, family: Family, moment: float | None = None
-) -> go.Figure:
-    """A panel a term of the family, as trained (line) and on the test set (line with markers); a line at `moment`, in epochs.
-
-    `curve` holds (position in epochs, each measured term) of training batches; `epochs` the records of train.Epoch, flat.
-    """
-    points = np.array(curve, dtype=float).reshape(-1, 1 + len(family.measured))
-    trained = family.told(points[:, 1:].T)
-    data, layout, shapes = [], _panels(tuple(term.title for term in family.terms)), []
-    for number, term in enumerate(family.terms, start=1):
-        axis = str(number) if number > 1 else ""
-        tested = [record[f"test_{term.name}"] for record in epochs]
-        data.append({
-            "type": "scatter", "x": points[:, 0], "y": trained[term.name], "name": "training batches", "mode": "lines",
-            "line": {"color": TRAIN, "width": 1.5}, "legendgroup": "train", "showlegend": number == 1,
-            "xaxis": f"x{axis}", "yaxis": f"y{axis}", "hovertemplate": f"%{{y:.2f}} {term.unit}<extra>train</extra>",
-        })
-        data.append({
-            "type": "scatter", "x": [record["epoch"] for record in epochs], "y": tested, "name": "test set",
-            "mode": "lines+markers", "line": {"color": TEST, "width": 2}, "marker": {"size": 7, "symbol": "diamond"},
-            "legendgroup": "test", "showlegend": number == 1, "xaxis": f"x{axis}", "yaxis": f"y{axis}",
-            "hovertemplate": f"%{{y:.2f}} {term.unit}<extra>test</extra>",
-        })
-        layout[f"xaxis{axis}"] |= {"title": {"text": "epoch"}, "range": [0, total_epochs], "nticks": 6}
-        if number == 1 or term.unit != family.terms[number - 2].unit:
-            layout[f"yaxis{axis}"]["title"] = {"text": f"{term.unit} per image"}
-        reference = [] if term.reference is None else [term.reference]
-        if moment is not None:
-            shapes.append({"type": "line", "xref": f"x{axis}", "yref": f"y{axis} domain", "x0": moment, "x1": moment, "y0": 0,
-                           "y1": 1, "line": {"color": TEST, "width": 1.5, "dash": "dot"}})
-        shapes += [
-            {"type": "line", "xref": f"x{axis} domain", "yref": f"y{axis}", "x0": 0, "x1": 1, "y0": level, "y1": level,
-             "line": {"color": TRAIN, "width": 1, "dash": "dash"}} for level in reference
-        ]
-        shown = np.concatenate([trained[term.name][len(points) // 20 :], tested])
-        if len(shown):  # the first batches are so high that the rest would look flat
-            low, high = min([float(shown.min()), *reference]), max([float(np.percentile(shown, 98)), *reference])
-            pad = max(0.06 * (high - low), 0.01)
-            layout[f"yaxis{axis}"]["range"] = [low - pad if low < 0 else max(0.0, low - pad), high + pad]
-    layout |= {
-        "height": 260, "margin": {"l": 10, "r": 10, "t": 60, "b": 10}, "uirevision": "loss", "shapes": shapes,
-        "legend": {"orientation": "h", "y": 1.4, "x": 0, "xanchor": "left"},
-    }
-    return go.Figure({"data": data, "layout": layout})
-
-
-def _panels(titles: tuple[str, ...]) -> dict:
-    """The layout of so many panels in a row, one's own to change.
-
-    A figure that is drawn anew every second is put together of plain data: told one thing after the other, plotly checks the
-    whole again each time.
-    """
-    return copy.deepcopy(_layout_of_panels(titles))
-
-
-@functools.cache
-def _layout_of_panels(titles: tuple[str, ...]) -> dict:
-    layout = make_subplots(rows=1, cols=len(titles), subplot_titles=titles, horizontal_spacing=0.07).to_dict()["layout"]
-    return {name: part for name, part in layout.items() if name != "template"}
 
 
 def latent_map(

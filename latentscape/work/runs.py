@@ -71,7 +71,7 @@ class Run:
     worker: str | None = None
     pictures: Any = None  # a visitor's own that it trains on, a belongings.Pictures, until it is over
     about: dict = field(default_factory=dict)  # what the worker said when it started
-    curve: list[list[float]] = field(default_factory=list)  # position in epochs, recon, kl: nats per image
+    curve: list[list[float]] = field(default_factory=list)  # position in epochs, objective, the measured terms
     epochs: list[dict] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)  # one an epoch and some of the first one, thinned
     live: Frame | None = None  # the newest picture, between epochs

@@ -210,11 +210,11 @@ class Curve:
 
     def __init__(self, batches: int, names: tuple[str, ...]):
         self.every, self.names = max(1, batches // CURVE_POINTS), names
-        self.group: list[tuple[float, ...]] = []  # position in epochs, the measured terms
+        self.group: list[tuple[float, ...]] = []  # position in epochs, the objective, the measured terms
         self.points: list[list[float]] = []
 
     def add(self, step) -> None:
-        self.group.append((_epochs(step), *(step.terms[name] for name in self.names)))
+        self.group.append((_epochs(step), step.loss, *(step.terms[name] for name in self.names)))
         if len(self.group) >= self.every:
             self.points.append(np.mean(self.group, axis=0).tolist())
             self.group = []

@@ -11,7 +11,7 @@ import streamlit as st
 from latentscape.ui import figures
 from latentscape.ui.picker import ELSEWHERE, keep
 from latentscape.ui.pictures import embedded, sheet
-from latentscape.ui.train import replay
+from latentscape.ui.train import curves, replay, words
 from latentscape.ui.visitor import session, visitor
 from latentscape.ui.words import duration, in_markdown, refused, turn_in_words
 from latentscape.work.jobs import Jobs
@@ -38,7 +38,6 @@ Afterwards press *Play* to see it happen again, and keep the model to explore it
 """
 TESTED = "Per test image, at the end of an epoch; a nat is 1.44 bits."
 ON_BATCHES = "Per image of the training batches just before this moment; a nat is 1.44 bits."
-COLLAPSED = 0.1  # nats of KL below which the code says nothing
 
 
 def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
@@ -106,10 +105,10 @@ def _body(jobs: Jobs, run: Run) -> None:
     _pictures(run, frame)
     with st.container(key="train_loss"):
         past = None if frame is live else frame.epoch
-        figure = run.drawings.get(
-            "losses", len(run.curve), run.progress, len(run.epochs), past,
-            make=lambda: figures.loss_curves(run.curve, run.epochs, run.total_epochs, _family(run), past),
+        make = lambda: curves.loss_curves(  # noqa: E731
+            run.curve, run.epochs, run.total_epochs, _family(run), words.minimised(run.request), past
         )
+        figure = run.drawings.get("losses", len(run.curve), run.progress, len(run.epochs), past, make=make)
         st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
     if run.owner != visitor():
         st.caption("The model stays its owner's: only they can keep or download it.")
@@ -197,8 +196,15 @@ def _share(run: Run) -> None:
 def _numbers(run: Run, frame: Frame | None) -> None:
     """The terms at the moment that is shown, and the pace of a training that goes on."""
     terms = _family(run).terms
-    columns = st.columns(len(terms) + 2)  # as wide when it is over
     values, where = terms_at(run, frame)
+    with st.container(key="train_words", gap="xsmall"):
+        newest = frame is None or frame is run.live
+        over = run.epochs if newest else [record for record in run.epochs if record["epoch"] <= frame.epoch]
+        progress = run.progress if newest else frame.epoch
+        st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE))
+        if summed := words.as_a_sum(run.request, values):
+            st.markdown(summed)
+    columns = st.columns(len(terms) + 2)  # as wide when it is over
     for column, term in zip(columns, terms, strict=False):
         value = f"{values[term.name]:.1f} {term.unit}" if values else "–"
         label = term.label if where == TESTED else term.label.replace("Test", "Training")
@@ -216,7 +222,7 @@ def terms_at(run: Run, frame: Frame | None) -> tuple[dict[str, float], str]:
     tested = run.epochs[-1:] if newest else [record for record in run.epochs if record["epoch"] == frame.epoch]
     if tested:
         return {name.removeprefix("test_"): value for name, value in tested[0].items()}, TESTED
-    before = [values for position, *values in run.curve if newest or position <= frame.epoch]
+    before = [values for position, _, *values in run.curve if newest or position <= frame.epoch]
     return (_family(run).told(before[-1]), ON_BATCHES) if before else ({}, TESTED)
 
 
@@ -249,12 +255,6 @@ def _pictures(run: Run, frame: Frame) -> None:
             st.markdown("**Samples**: the same 21 draws from the prior")
             samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
             st.image(samples, width="stretch", alt=f"Twenty-one samples from the model {when}.")
-        values, where = terms_at(run, frame)
-        if where == TESTED and values.get("kl", COLLAPSED) < COLLAPSED:
-            st.info(
-                "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, the decoder "
-                "answers with one average picture. Sum the reconstruction over pixels, or lower beta."
-            )
 
 
 def _map(run: Run, frame: Frame, when: str) -> None:

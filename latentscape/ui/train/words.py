@@ -1,0 +1,60 @@
+"""What Train says about a training: what is minimised, the loss as a sum, and what is happening in it now."""
+
+from collections.abc import Mapping
+
+from vae_core.family import Family
+from vae_core.models import FAMILIES
+
+COLLAPSED = 0.1  # nats of KL below which the code says nothing
+STILL = 0.002  # of the loss: an epoch that lowers it by less hardly teaches any more
+RISES = 0.02  # of the KL
+
+
+def minimised(request: Mapping) -> str:
+    """The objective in a few words; the settings that are left out of a request have their defaults."""
+    config = FAMILIES[request["kind"]].config
+    model = {name: getattr(config, name, None) for name in ("beta", "reduction")} | request["model"]
+    if model["beta"] is None:
+        return "minimised"
+    beta = f"{model['beta']:g}" if not request["training"].get("kl_warmup") else f"β (to {model['beta']:g})"
+    recon = "recon / pixels" if model["reduction"] == "mean" else "recon"
+    return f"minimised: {recon} + {beta} · KL"
+
+
+def as_a_sum(request: Mapping, values: Mapping[str, float]) -> str:
+    """The loss and what it is the sum of, in numbers, and what is minimised where that is something else: loss (-ELBO) 141.1 =
+    recon 134.6 + KL 6.6 nats per image. Empty where it has no parts, or nothing is measured yet."""
+    first, *others = FAMILIES[request["kind"]].terms
+    parts = [term for term in others if term.name in first.of]
+    if not parts or not values:
+        return ""
+    summed = " + ".join(f"{term.title} **{values[term.name]:.1f}**" for term in parts)
+    plain = minimised(request) == minimised({"kind": request["kind"], "model": {}, "training": {}})
+    said = f"{first.title} **{values[first.name]:.1f}** = {summed} {first.unit} per image"
+    return said if plain else f"{said}; {minimised(request)}"
+
+
+def happening(family: Family, epochs: list[dict], progress: float, is_over: bool) -> str:
+    """What is to be seen now, in one or two sentences: from the records of the epochs that are over, and how far it is."""
+    if not epochs:
+        if not progress:
+            return "**Before training** the weights are drawn at random: what it paints says nothing yet."
+        return (
+            "**The first epoch.** Nearly everything happens here: from one picture for all to pictures that differ."
+            + " Watch one cloud come apart, though no label is ever shown to it." * family.encodes
+        )
+    last, before = epochs[-1], epochs[-2] if len(epochs) > 1 else None
+    if last.get("test_kl", COLLAPSED) < COLLAPSED:
+        return (
+            "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, and the decoder answers "
+            "with one average picture. Sum the reconstruction over pixels, or lower beta."
+        )
+    if is_over:
+        return "**It is over.** Press *Play* to see it happen again, and keep the model to explore it."
+    if before is None:
+        return "**The second epoch.** From now on the loss falls slowly; details sharpen, and what looks alike moves together."
+    if before["test_loss"] - last["test_loss"] < STILL * abs(before["test_loss"]):
+        return "**It hardly gets better.** The last epoch lowered the loss on test images by less than 0.2 %."
+    if "test_kl" in last and last["test_kl"] > (1 + RISES) * before["test_kl"]:
+        return "**The KL rises**: the code says more about each image, and the reconstruction pays it back with more than that."
+    return "**It still learns.** Reconstructions sharpen; compare them with the pictures above them."

@@ -1,0 +1,59 @@
+"""What Train says while it trains: true of the numbers that it stands beside."""
+
+import pytest
+
+from latentscape.ui.train import words
+from vae_core.models import FAMILIES
+
+VAE, AE = FAMILIES["vae"], FAMILIES["ae"]
+
+
+def record(epoch: int, loss: float, kl: float | None = None) -> dict:
+    return {"epoch": epoch, "test_loss": loss} | ({} if kl is None else {"test_kl": kl, "test_recon": loss - kl})
+
+
+@pytest.mark.parametrize(
+    ("family", "epochs", "progress", "is_over", "said"),
+    [
+        (VAE, [], 0.0, False, "Before training"),
+        (VAE, [], 0.3, False, "one cloud"),
+        (AE, [record(1, 30.0)], 1.2, False, "second epoch"),
+        (VAE, [record(1, 150, 4.0), record(2, 145, 5.0)], 2.4, False, "KL rises"),
+        (VAE, [record(1, 150, 5.0), record(2, 145, 4.9)], 2.4, False, "still learns"),
+        (VAE, [record(1, 145.1, 5.0), record(2, 145, 5.5)], 2.4, False, "hardly gets better"),
+        (VAE, [record(1, -900.0, 5.0), record(2, -900.5, 5.0)], 2.4, False, "hardly gets better"),
+        (VAE, [record(1, 206, 0.02)], 1.4, False, "collapse"),
+        (VAE, [record(1, 206, 0.02)], 1.0, True, "collapse"),
+        (VAE, [record(1, 150, 5.0)], 1.0, True, "is over"),
+        (AE, [record(1, 30.0), record(2, 20.0)], 2.1, False, "still learns"),
+    ],
+)
+def test_it_says_what_is_happening(family, epochs, progress, is_over, said):
+    assert said in words.happening(family, epochs, progress, is_over)
+
+
+def test_a_restorer_has_no_cloud():
+    assert "cloud" not in words.happening(FAMILIES["restorer"], [], 0.5, False)
+
+
+def test_the_loss_is_said_as_the_sum_that_it_is():
+    request = {"kind": "vae", "model": {}, "training": {}}
+    said = words.as_a_sum(request, {"loss": 141.14, "recon": 134.55, "kl": 6.59})
+    assert said == "loss (-ELBO) **141.1** = recon **134.6** + KL **6.6** nats per image"
+    assert words.as_a_sum({**request, "kind": "ae"}, {"loss": 3.0}) == ""
+    assert words.as_a_sum(request, {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "said"),
+    [
+        ({}, {}, "minimised: recon + 1 · KL"), ({"beta": 4.0}, {}, "minimised: recon + 4 · KL"),
+        ({"beta": 0.0}, {}, "minimised: recon + 0 · KL"), ({"reduction": "mean"}, {}, "minimised: recon / pixels + 1 · KL"),
+        ({"beta": 2.0}, {"kl_warmup": 3.0}, "minimised: recon + β (to 2) · KL"),
+    ],
+)
+def test_what_is_minimised_is_said_where_it_is_not_the_loss(model, training, said):
+    request = {"kind": "vae", "model": model, "training": training}
+    assert words.minimised(request) == said
+    sums = words.as_a_sum(request, {"loss": 3.0, "recon": 2.0, "kl": 1.0})
+    assert sums.endswith(said) == bool(model)
