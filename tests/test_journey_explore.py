@@ -194,3 +194,30 @@ def test_a_heat_map_fills_the_plane(page, server):
             return alpha(0.5, 0.5) > 150 && alpha(0.02, 0.98) < 40;
         }"""
     )
+
+
+FRAMES = """count => new Promise((done) => {
+  const tick = () => (count-- ? requestAnimationFrame(tick) : done());
+  tick();
+})"""
+IN_SIGHT = """() => {
+  const plane = document.querySelector('[data-testid=latent-plane]');
+  const [x, y, scale] = plane.dataset.window.split(',').map(Number);
+  const [z1, z2] = document.querySelector('[data-testid=latent-pad]').dataset.z.split(',').map(Number);
+  const inside = (offset, size) => Math.abs(offset) * scale < size / 2;
+  return plane.clientHeight === 478 && inside(z1 - x, plane.clientWidth) && inside(z2 - y, plane.clientHeight);
+}"""
+
+
+def test_a_style_sheet_that_comes_late_makes_no_pad_grow_and_the_marker_is_in_sight(page, server):
+    held = []
+    page.route(re.compile(r"/style\.css"), lambda request: held.append(request))
+    page.goto(f"{server.url}/explore?image=7")
+    page.wait_for_function("() => document.querySelector('[data-testid=latent-pad]')?.dataset.decodes > 0")
+    page.evaluate(FRAMES, 30)
+    assert held, "the pad has its style sheet from somewhere else"
+    assert page.evaluate("() => document.querySelector('[data-testid=latent-plane]').scrollHeight") < 100
+    assert page.evaluate("() => document.querySelector('.stMain').scrollHeight") < 5000
+    for request in held:
+        request.continue_()
+    page.wait_for_function(IN_SIGHT)

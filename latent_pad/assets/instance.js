@@ -201,9 +201,11 @@ export class LatentPad {
   // How large everything is and which part of the plane is seen.
   layOut(scene) {
     const { plane, tiles, codes, marker } = this.parts;
-    Object.assign(this.window, { width: Math.max(1, plane.clientWidth), height: Math.max(1, plane.clientHeight) });
+    const size = { width: Math.max(1, plane.clientWidth), height: Math.max(1, plane.clientHeight) };
+    this.seek ||= size.width !== this.window.width || size.height !== this.window.height;
+    Object.assign(this.window, size);
     for (const canvas of [tiles, codes, marker]) fit(canvas, this.window, scene.theme.ratio);
-    if (this.seek) this.find(this.flight?.to ?? this.marker);
+    if (this.seek && size.height > 1) this.find(this.flight?.to ?? this.marker); // else the style sheet is not there yet
     plane.dataset.window = [this.window.x, this.window.y, this.window.scale].join(",");
     plane.dataset.path = JSON.stringify(scene.path ?? []);
     plane.dataset.posterior = this.posterior ? ["x", "y", "a", "b", "angle"].map((name) => this.posterior[name]).join(",") : "";

@@ -1,14 +1,17 @@
 // The pad's nodes. Nothing of anybody's data is in this text: names and numbers are set as text later.
 
+// A canvas that is fitted to the plane must not make it larger, also where the style sheet comes late.
+const WITHIN = "position: absolute; inset: 0; width: 100%; height: 100%";
+
 export const TEMPLATE = `
 <div class="latent-pad" data-testid="latent-pad" data-z="" data-decodes="0">
   <div class="latent-pad__left">
-    <div class="latent-pad__plane" data-testid="latent-plane" data-part="plane" tabindex="0" role="application"
+    <div class="latent-pad__plane" style="position: relative" data-testid="latent-plane" data-part="plane" tabindex="0" role="application"
          aria-roledescription="latent plane"
          aria-label="Latent plane. Arrow keys move the point, with Shift in larger steps. Plus and minus zoom, 0 shows all.">
-      <canvas data-part="tiles" aria-hidden="true"></canvas>
-      <canvas data-part="codes" aria-hidden="true"></canvas>
-      <canvas data-part="marker" aria-hidden="true"></canvas>
+      <canvas data-part="tiles" style="${WITHIN}" aria-hidden="true"></canvas>
+      <canvas data-part="codes" style="${WITHIN}" aria-hidden="true"></canvas>
+      <canvas data-part="marker" style="${WITHIN}" aria-hidden="true"></canvas>
     </div>
     <ul class="latent-pad__legend" data-part="legend" aria-label="Classes"></ul>
   </div>
