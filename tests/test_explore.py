@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from latent_pad import Plane, parcel
 from latent_pad.decoder_plan import Unsupported
 from latentscape.ui import picker
+from latentscape.ui.codes import codes_of
 from latentscape.ui.explore import plane as explore_plane
 from latentscape.ui.explore.plane import AXES, COMPONENTS, IMAGES
 from latentscape.ui.own import store
@@ -109,6 +110,22 @@ def test_changing_the_model_starts_in_the_middle_of_the_new_space():
     at.selectbox(key="checkpoint").select("mnist-20d").run()
     assert not at.exception
     assert len(place(at).z) == 20
+
+
+def axes_of(at) -> list[int]:
+    return [at.selectbox(key=f"explore_{name}").value for name in ("first", "second")]
+
+
+def test_another_model_opens_on_its_own_axes_that_tell_most():
+    at = open_explore("mnist-20d")
+    most = codes_of(checkpoint.open_file(picker.SHIPPED / "mnist-20d")).order
+    assert axes_of(at) == most[:2]
+    at.selectbox(key="explore_first").select(most[-1]).run()
+    assert axes_of(at)[0] == most[-1]
+    at.selectbox(key="checkpoint").select("shapes-conv").run()
+    assert axes_of(at) == codes_of(checkpoint.open_file(picker.SHIPPED / "shapes-conv")).order[:2]
+    at = open_explore("shapes-conv", plane="axes-2-1")
+    assert axes_of(at) == [1, 0]  # a link's are a choice
 
 
 def test_the_gif_runs_there_and_back():

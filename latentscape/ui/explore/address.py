@@ -30,7 +30,7 @@ def words(model: Checkpoint, codes: Codes | None, sections: Mapping[str, str]) -
     names = list(choices())
     return [
         MODEL,
-        Word("plane", _say_plane, lambda word: _mean_plane(word, latent_dim, count)),
+        Word("plane", _say_plane, lambda word: _mean_plane(word, model, count)),
         of_choice("show", "explore_layers", {layer: layer for layer in LAYERS}, "both"),
         of_widget("image", "explore_image", lambda word: (whole_numbers([word], 0, count - 1, 1) or [None])[0]),
         Word("z", lambda: _spelled(_place(FIRST)), lambda word: _mean_point(word, latent_dim), moves=True),
@@ -50,14 +50,14 @@ def _say_plane() -> str | None:
     return "-".join([word, *(str(number + first) for number in parameters)])
 
 
-def _mean_plane(word: str, latent_dim: int, count: int) -> None:
+def _mean_plane(word: str, model: Checkpoint, count: int) -> None:
     state = st.session_state
     kind, *numbers = word.split("-")
     if kind == "components" and not numbers and count:
         state["explore_plane"] = COMPONENTS
-    elif kind == "axes" and (axes := whole_numbers(numbers, 1, latent_dim, 2)) and axes[0] != axes[1]:
+    elif kind == "axes" and (axes := whole_numbers(numbers, 1, model.model.config.latent_dim, 2)) and axes[0] != axes[1]:
         state["explore_plane"] = AXES
-        state["explore_first"], state["explore_second"] = axes[0] - 1, axes[1] - 1
+        explore_plane.choose_axes(model, (axes[0] - 1, axes[1] - 1))
     elif kind == "images" and (corners := whole_numbers(numbers, 0, count - 1, 3)):
         state["explore_plane"] = IMAGES
         for name, index in zip("ABC", corners, strict=True):

@@ -40,7 +40,7 @@ def place(model: Checkpoint, codes: Codes | None, slot: str, start: tuple[float,
     latent_dim = model.model.config.latent_dim
     kind, parameters = AXES, (0, 1)
     if latent_dim > 2 and slot == FIRST:
-        kind, parameters = _choose(latent_dim, codes)
+        kind, parameters = _choose(model, codes)
     elif latent_dim > 2 and codes:
         kind, parameters = COMPONENTS, ()
     signature = (model.digest, kind, parameters)
@@ -113,8 +113,20 @@ def _has_prior(codes: Codes | None) -> bool:
     return codes is None or codes.kl is not None
 
 
-def _choose(latent_dim: int, codes: Codes | None) -> tuple[str, tuple]:
+def choose_axes(model: Checkpoint, axes: tuple[int, int] | None) -> None:
+    """The axes of this model, as somebody chose them; None takes those that tell most."""
+    st.session_state["explore_axes_of"] = model.digest
+    for key, axis in zip(("explore_first", "explore_second"), axes or (None, None), strict=True):
+        st.session_state.pop(key, None)
+        if axis is not None:
+            st.session_state[key] = axis
+
+
+def _choose(model: Checkpoint, codes: Codes | None) -> tuple[str, tuple]:
     """Widgets for the plane; falls back to the first two dimensions where three points make no plane."""
+    latent_dim = model.model.config.latent_dim
+    if st.session_state.get("explore_axes_of") != model.digest:  # those of another model may tell nothing here
+        choose_axes(model, None)
     kinds = PLANES if codes else PLANES[:1]
     remember("explore_plane", AXES if _has_prior(codes) else COMPONENTS, kinds.__contains__)
     parameters = {AXES: 2, COMPONENTS: 0, IMAGES: 3}[st.session_state["explore_plane"]]
