@@ -98,7 +98,7 @@ def test_a_closed_tab_ends_what_nobody_else_looks_at(local, tmp_path, monkeypatc
 
 def test_bad_input_in_the_worker_is_told_in_its_sentence_and_may_be_asked_again(local):
     key = ("collapsed", "t-SNE")
-    arguments = np.zeros((50, 3)), np.zeros((2, 3)), 10, 0
+    arguments = np.zeros((50, 3)), np.zeros((2, 3)), 500, 10, 0
     analysis = until(local.ask(key, "tab-1", analysis_worker.tsne, *arguments), FAILED)
     assert "no spread" in analysis.reason
     assert local.ask(key, "tab-1", analysis_worker.tsne, *arguments) is not analysis
@@ -142,7 +142,7 @@ def test_an_error_of_ours_is_not_shown_to_the_visitor(local):
 def test_a_layout_arrives_while_it_converges_and_ends_with_the_others_placed(local):
     random = np.random.default_rng(0)
     codes = random.normal(size=(500, 5)).astype(np.float32)
-    analysis = local.ask(("model", "t-SNE"), "tab-1", analysis_worker.tsne, codes, codes[:7], 10, 0)
+    analysis = local.ask(("model", "t-SNE"), "tab-1", analysis_worker.tsne, codes, codes[:7], 500, 10, 0)
     seen = set()
 
     def look():
