@@ -172,8 +172,9 @@ def _linked(name: str) -> None:
         st.session_state["checkpoint"] = name
     elif name:
         address.pass_over()
-        plain = name.rpartition("/")[2]  # said where it is as plain as all names of models: whoever made the link may mean ill
-        called = f"called {plain} " if plain == checkpoint.safe_name(plain) else ""
+        where, _, plain = name.rpartition("/")
+        # Said where it is as plain as all names of models are: whoever made the link may mean ill. Nobody's own is called.
+        called = f"called {plain} " if plain == checkpoint.safe_name(plain) and where != "own" else ""
         raise BadInput(
             f"The model {called}that the address names is not here, and another one is shown. If you have its file, open it in "
             "the sidebar; if somebody sent you the link, ask them for it."
