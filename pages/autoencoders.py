@@ -18,10 +18,9 @@ SECTIONS = {
 }
 
 begin("Look inside autoencoders")
-st.page_link(
-    "pages/train.py", label="Train one of your own: choose *Autoencoder* or *Denoise* on Train, keep it, and compare it here.",
-    icon=":material/model_training:",
-)
+with st.container(gap=None):  # the link alone is short: on a telephone a longer one would be cut off
+    st.page_link("pages/train.py", label="Train one of your own", icon=":material/model_training:")
+    st.caption("Choose *Autoencoder* or *Denoise* on Train, keep it, and compare it here.")
 if not shipped():
     st.info("No autoencoder is here yet: run `make checkpoints`.")
     st.stop()

@@ -140,6 +140,7 @@ def test_holes(monkeypatch, model, kind):
     middle = levels[int(top / (top - bottom) * heat["rows"]), int(-left / (right - left) * heat["columns"])]
     assert middle > 3 * levels[[0, 0, -1, -1], [0, -1, 0, -1]].max()  # the corners are far from all codes
     assert "No colour" in spoken(at)
+    assert ("projected" in spoken(at)) == (kind == "density" and model == "mnist-20d")
 
 
 def test_two_models_share_the_image_and_are_dragged_each_on_its_own(monkeypatch):

@@ -23,7 +23,7 @@ from vae_core.data import load
 from vae_core.errors import BadInput
 from vae_core.inpainting import METHODS, asked_for, load_models, restore
 from vae_core.models import FAMILIES
-from vae_core.scores import scores
+from vae_core.scores import Scores, scores
 
 
 @pytest.fixture(autouse=True)
@@ -326,3 +326,36 @@ def test_the_latent_search_tells_its_progress_and_its_spread_has_a_picture(page,
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert pictures == len(page.get("image")) == 2 + 2 * len(METHODS) + 1  # two given, repairs with their errors, the spread
+
+
+def scored(**psnr: float) -> dict[str, Scores]:
+    """Scores of one picture by method, of which only the PSNR counts."""
+    return {name.replace("_", "-"): Scores(*[torch.tensor([value])] * 5) for name, value in psnr.items()}
+
+
+def test_what_is_said_of_one_picture_is_what_its_numbers_say():
+    said = restore_view.verdict(scored(telea=15.0, biharmonic=19.2, dae=21.8, median=12.5), holes=True)
+    assert "DAE (21.8 dB) comes closest, Median (12.5 dB) is farthest" in said
+    assert "DAE, is 2.6 dB ahead of the best of those that have not, Biharmonic" in said
+    said = restore_view.verdict(scored(biharmonic=19.2, dae=18.0), holes=False)
+    assert "Biharmonic (19.2 dB) comes closest" in said
+    assert "DAE, is 1.2 dB behind the best of those that have not, Biharmonic" in said
+    assert "learned digits" not in restore_view.verdict(scored(telea=15.0, median=12.5), holes=True)
+    assert restore_view.verdict(scored(telea=float("nan"), median=float("nan")), holes=True) == ""
+
+
+def test_the_page_says_which_method_comes_closest_in_its_own_table(page):
+    table = page.dataframe[0].value
+    (said,) = [text.value for text in page.markdown if text.value.startswith("**On this picture**")]
+    assert f"{table['Method'].iloc[0]} ({table['PSNR in holes, dB'].iloc[0]:.1f} dB) comes closest" in said
+
+
+def test_what_was_painted_over_one_source_of_pictures_does_not_damage_another(page, monkeypatch):
+    """A canvas that another source's picture lies under begins empty; so does its mask."""
+    asked = []
+    monkeypatch.setattr(restore_source, "canvas", lambda key, side, **options: asked.append(key))
+    page.selectbox(key="restore_damage").select(restore_source.PAINTED).run()
+    for where in restore_source.SOURCES[2:]:
+        page.segmented_control(key="restore_source").set_value(where).run()
+        assert not page.exception
+    assert len(set(asked)) == 3

@@ -27,6 +27,17 @@ SAID = {
 }
 
 
+PROJECTED = (
+    "Strong colour: many test images lie here once all of them are projected onto this plane; in the other dimensions they may "
+    "be far from it. No colour: a hole, also in the whole space. A Gaussian kernel estimate with half of Scott's bandwidth."
+)
+
+
+def said(kind: str, latent_dim: int) -> str:
+    """What the heat-map shows."""
+    return PROJECTED if kind == DENSITY and latent_dim > 2 else SAID[kind]
+
+
 def heat(kind: str, model: Checkpoint, codes: Codes | None, here: Place) -> Heat:
     """The heat-map `kind` of the plane that a pad shows. Raises BadInput where the codes have no spread."""
     if kind == DENSITY and codes is None:

@@ -52,7 +52,8 @@ def pad(
     layers, heat, said, why = st.session_state["explore_layers"], None, None, None
     if layers in explore_heat.SAID:
         try:
-            heat, said, layers = explore_heat.heat(layers, model, codes, here), explore_heat.SAID[layers], "heat"
+            heat = explore_heat.heat(layers, model, codes, here)
+            said, layers = explore_heat.said(layers, len(here.z)), "heat"
         except BadInput as problem:
             why, layers = str(problem), "codes"
     rest = latent_pad(

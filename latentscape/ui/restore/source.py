@@ -62,7 +62,7 @@ def source(controls, hand) -> Source:
     )
     if kind == PAINTED:
         brush = control(controls, BRUSH, "restore_brush", slider=True, width=120)
-        mask = _in(hand, _painted, truth, brush)
+        mask = _in(hand, _painted, truth, brush, where)
         return Source(truth, blank(truth, mask), mask, True, by_hand + 1)
     strength = amount_of(kind)
     amount = control(controls, strength, f"restore_amount_{kind}", slider=True, width=120) if strength else None
@@ -124,13 +124,13 @@ def photograph() -> torch.Tensor:
     return torch.stack([picture.fitted(np.ascontiguousarray(tile), (1, SIDE, SIDE), on_black=False) for tile in tiles])
 
 
-def _painted(truth: torch.Tensor, brush: int) -> torch.Tensor:
-    """The mask that is painted over the picture."""
+def _painted(truth: torch.Tensor, brush: int, where: str) -> torch.Tensor:
+    """The mask that is painted over the picture; each source of pictures has a canvas of its own, which begins empty."""
     st.caption("Paint what is to be lost.")
     with st.container(key="restore_mask"):
         ink = {"stroke_width": brush * ZOOM, "stroke_color": INK}
         backdrop = _backdrop(truth.mul(255).byte().numpy().tobytes())
-        painted = canvas("restore_canvas", SIDE, background_image=backdrop, **ink)
+        painted = canvas(f"restore_canvas_{where.lower()}", SIDE, background_image=backdrop, **ink)
     return shrunk(painted, 3, SIDE) > COVERED
 
 

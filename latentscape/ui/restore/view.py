@@ -1,6 +1,7 @@
 """What every method makes of one damaged picture, side by side, with error maps and scores."""
 
 import hashlib
+import math
 from functools import partial
 
 import cv2
@@ -23,14 +24,20 @@ COLUMNS = {
     "psnr_hole": "PSNR in holes, dB", "psnr_image": "PSNR, dB", "ssim_image": "SSIM", "error_hole": "Error in holes",
     "error_image": "Error",
 }
+MEASURES = (
+    "PSNR is 10 log10(1 / mean squared error), in dB: 10 more are a tenth of the error. SSIM compares the brightness, contrast "
+    "and structure of small windows; 1 is the same picture. The spread is how much draws from the VAE's posterior differ: "
+    "where it is bright, the known pixels leave open what belongs there."
+)
 BAR_STEP = 0.05  # of the search: a browser that redraws the bar at every step shows the other repairs later
 WHY = """
 **What learning buys.** Telea, Navier-Stokes and the biharmonic equation carry the rim of a hole inwards: they know nothing of
 digits. They win where that is all there is to know: thin scratches on smooth pictures, and anything that is no digit. Choose
 the photograph, or upload one of yours, and see. The models fill a hole with what digits look like, so that a stroke goes on
 through it, and they paint strokes into a photograph too. Learning alone does not win: the denoising autoencoder (DAE) is not
-told where the damage is, repaints everything through its 500 units, and with dropped pixels stays behind the biharmonic
-equation. The restorer is told. The VAE was never trained to repair: a code is searched whose picture fits the known pixels.
+told where the damage is and repaints everything through its 500 units. Over many pictures it stays behind the biharmonic
+equation where pixels were dropped (the curve below), though not on each of them. The restorer is told. The VAE was never
+trained to repair: a code is searched whose picture fits the known pixels.
 """
 
 
@@ -72,6 +79,9 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
         "Each method with its PSNR, in the holes where there are some, its repair, and the absolute error of that: from 0 "
         "(black) to 1 (light yellow), one scale for all. Orange is lost."
     )
+    if said := verdict(found, source.holes):
+        below.markdown(said)
+    below.caption(MEASURES)
     if others := [f"{METHODS[m].title}: {models[m].name}" for m in asked if m in models and models[m].name != METHODS[m].ships]:
         below.text(" · ".join(others))
     with aside or below:
@@ -79,6 +89,24 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
     if spread is not None:
         with right:
             _heat("Standard deviation of draws from the VAE's posterior, in the holes", 2 * spread, "Spread of the VAE", 116)
+
+
+def verdict(found: dict[str, Scores], holes: bool) -> str:
+    """What this one picture says, from the numbers that are shown; empty where there is nothing to compare."""
+    measured = {method: (each.psnr_hole if holes else each.psnr_image).item() for method, each in found.items()}
+    ranked = sorted((m for m, psnr in measured.items() if not math.isnan(psnr)), key=measured.get, reverse=True)
+    if len(ranked) < 2:
+        return ""
+    told = [f"{METHODS[method].title} ({measured[method]:.1f} dB)" for method in (ranked[0], ranked[-1])]
+    said = f"**On this picture** {told[0]} comes closest, {told[1]} is farthest."
+    learned, classic = (next((m for m in ranked if bool(METHODS[m].ships) == has), None) for has in (True, False))
+    if learned and classic:
+        lead = measured[learned] - measured[classic]
+        said += (
+            f" Of those that have learned digits the best, {METHODS[learned].title}, is {abs(lead):.1f} dB "
+            f"{'ahead of' if lead > 0 else 'behind'} the best of those that have not, {METHODS[classic].title}."
+        )
+    return f"{said} One picture says little: the curve below is of many."
 
 
 def _card(key: str, title: str):
