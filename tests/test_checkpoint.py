@@ -8,6 +8,7 @@ import os
 import pickle
 import struct
 from functools import cache
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -15,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vae_core
 from vae_core import checkpoint, evaluate
 from vae_core.data import ImageSet, load
 from vae_core.errors import BadInput
@@ -381,11 +383,14 @@ def test_a_file_whose_hash_does_not_match_its_recipe_is_refused(tmp_path):
         checkpoint.open_file(tmp_path / "mine")
 
 
-def test_a_pair_needs_both_files(tmp_path):
+def test_weights_without_their_recipe_beside_them_open_by_the_one_in_them(tmp_path):
     checkpoint.save(tmp_path, "mine", good(), recipe_of(model_of()))
     (tmp_path / "mine.json").unlink()
-    with pytest.raises(BadInput, match="mine"):
+    assert checkpoint.open_file(tmp_path / "mine").digest == hashlib.sha256(good()).hexdigest()
+    (tmp_path / "mine.safetensors").write_bytes(good()[:-1])
+    with pytest.raises(BadInput) as caught:
         checkpoint.open_file(tmp_path / "mine")
+    assert ".json" not in str(caught.value)  # which is not there
     with pytest.raises(BadInput, match="cannot be read") as caught:
         checkpoint.open_file(tmp_path / "absent")
     assert str(tmp_path) not in str(caught.value)
@@ -797,3 +802,32 @@ def test_any_json_anywhere_in_header_and_recipe_never_raises_anything_else(where
 def test_random_bytes_for_a_recipe_never_raise_anything_else(noise):
     with pytest.raises(BadInput):
         checkpoint.read_recipe(noise, "mine")
+
+
+@pytest.mark.parametrize("name", ["mnist-2d", "mnist-ae-30", "shapes-conv"])
+def test_a_shipped_model_is_loaded_by_its_name_ready_to_encode_and_decode(name):
+    model, opened = vae_core.load(name), checkpoint.open_file(checkpoint.SHIPPED / name).model
+    x = torch.rand(3, *model.config.image_shape)
+    codes = model.codes(x)
+    images = model.decode(codes)
+    assert not model.training
+    assert not codes.requires_grad
+    assert codes.shape == (3, model.config.latent_dim)
+    assert images.shape == x.shape
+    torch.testing.assert_close(codes, opened.codes(x))
+
+
+@pytest.mark.parametrize("ending", ["", ".json", ".safetensors"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_is_loaded_by_its_path_and_comes_before_a_shipped_name(tmp_path, monkeypatch, ending, kind):
+    checkpoint.save(tmp_path, "mnist-2d", good(), recipe_of(model_of()))
+    monkeypatch.chdir(tmp_path)
+    for path in (kind(tmp_path / f"mnist-2d{ending}"), kind(f"mnist-2d{ending}")):
+        assert vae_core.load(path).config == model_of().config
+
+
+@pytest.mark.parametrize("name", ["mnist-3d", "nowhere/mnist-2d", "", "~nobody/mine", "x" * 500])
+def test_a_name_that_nothing_has_is_told_with_those_there_are(name):
+    with pytest.raises(BadInput, match=r"(?s)no checkpoint .*mnist-2d-tutorial") as caught:
+        vae_core.load(name)
+    assert len(str(caught.value)) < 600

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+import vae_core
 from vae_core import energy
 from vae_core.data import load
-from vae_core.inpainting import CHECKPOINTS
 from vae_core.models.autoencoder import AutoencoderConfig
 from vae_core.models.vae import VAEConfig
 
@@ -47,10 +47,9 @@ def test_noise_is_seeded_and_fills_the_range():
 
 
 def test_a_narrow_bottleneck_tells_noise_from_digits_and_the_denoiser_fails_on_plain_pictures():
-    from vae_core.checkpoint import open_file
 
     digits = load("mnist").test_images[:200].float() / 255
-    model = open_file(CHECKPOINTS / "mnist-ae-30").model
+    model = vae_core.load("mnist-ae-30")
     usual = energy.energies(model, digits)
     assert energy.separation(usual, energy.energies(model, energy.noise(200, (1, 28, 28)))) == 1
     black = torch.zeros(1, 1, 28, 28)

@@ -41,10 +41,13 @@ def test_the_inpainting_command_parses():
     assert inpainting_parser().parse_args(shlex.split(command)[3:]).images == 2000
 
 
-def test_the_python_example_runs_as_far_as_its_first_record():
-    (example,) = blocks("python")
+def test_the_python_examples_run_as_far_as_the_first_record():
+    loading, training = blocks("python")
     scope: dict = {}
-    exec(example.replace("    ...", "    break"), scope)
+    exec(loading, scope)
+    assert (scope["codes"].shape, scope["images"].shape) == ((8, 2), (8, 1, 28, 28))
+    scope.clear()
+    exec(training.replace("    ...", "    break"), scope)
     assert scope["record"].batch == 1
 
 

@@ -5,6 +5,7 @@
 the recipe before a model is built: pickle is never read.
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -27,6 +28,7 @@ from vae_core.family import Family
 from vae_core.models import FAMILIES, Config, Model, family_of
 
 SCHEMA_VERSION = 1
+SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 MAX_BYTES = 64 * 2**20  # of a weights file from outside
 MAX_HEADER = 2**20  # bytes of its JSON header, recipe included
 MAX_RECIPE = 2**20
@@ -153,8 +155,26 @@ def write_aside(path: Path, content: bytes) -> None:
         raise
 
 
+def load(source: str | Path) -> Model:
+    """The model of a checkpoint, ready to encode and decode: a shipped one by its name ("mnist-2d"), or PATH.safetensors (the
+    suffix may be left out). Float32 on the CPU, in evaluation mode, no gradients asked for. Raises BadInput."""
+    path = Path(os.path.expanduser(source))
+    for candidate in (path, SHIPPED / source):
+        if any(_is_file(file) for file in (candidate, Path(f"{candidate}.safetensors"))):
+            return open_file(candidate).model.requires_grad_(False)
+    names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.safetensors")))
+    raise BadInput(f"There is no checkpoint {shortly(str(source))}; give a path, or the name of a shipped one: {names}.")
+
+
+def _is_file(path: Path) -> bool:
+    with contextlib.suppress(OSError):  # a name that no file can have
+        return path.is_file()
+    return False
+
+
 def open_file(path: Path) -> Checkpoint:
-    """The checkpoint at PATH.safetensors with PATH.json beside it (suffix optional). Raises BadInput on any fault."""
+    """The checkpoint at PATH.safetensors (the suffix may be left out), checked against PATH.json where that lies beside it.
+    Raises BadInput on any fault."""
     path = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
     weights_path, recipe_path = path.with_name(f"{path.name}.safetensors"), path.with_name(f"{path.name}.json")
     try:
@@ -168,6 +188,8 @@ def open_file(path: Path) -> Checkpoint:
         raise BadInput(
             f"The checkpoint {path.name} cannot be read ({error.strerror}); run `make checkpoints` or choose another."
         ) from error
+    if not recipes:  # the weights hold their recipe too
+        return open_bytes(weights, path.name)
     digest = hashlib.sha256(weights).hexdigest()
     for raw in recipes:
         if read_recipe(raw, path.name).weights_sha256 == digest:

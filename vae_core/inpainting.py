@@ -24,7 +24,6 @@ from vae_core.errors import BadInput, in_range, shortly
 from vae_core.latent_search import Found, search
 from vae_core.scores import Scores, scores
 
-CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 RADIUS = 3.0  # pixels around a hole that OpenCV looks at
 BATCH = 500
 Repair = Callable[[Tensor, Tensor, Model | None, float], Tensor]  # image, mask, model, radius -> image
@@ -49,7 +48,7 @@ def asked_for(holes: bool, learned: Collection[str] | None = None) -> list[str]:
     return [method.name for method in possible if method.ships is None or learned is None or method.name in learned]
 
 
-def load_models(methods: Iterable[str] | None = None, folder: Path = CHECKPOINTS) -> dict[str, Model]:
+def load_models(methods: Iterable[str] | None = None, folder: Path = checkpoint.SHIPPED) -> dict[str, Model]:
     """The shipped models that these methods need, or all. Raises BadInput where a file is missing or damaged."""
     names = METHODS if methods is None else methods
     needed = [METHODS[name] for name in names if name in METHODS and METHODS[name].ships]

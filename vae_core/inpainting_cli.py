@@ -5,9 +5,10 @@ import json
 import sys
 
 from vae_core import data
+from vae_core.checkpoint import SHIPPED
 from vae_core.corruption import KINDS, parse
 from vae_core.errors import BadInput, in_range, shortly
-from vae_core.inpainting import CHECKPOINTS, METHODS, asked_for, compare, load_models
+from vae_core.inpainting import METHODS, asked_for, compare, load_models
 from vae_core.train_cli import Parser, typed_path
 
 
@@ -17,7 +18,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corruption", default="dropout:0.5", metavar="SPEC", help=f"{', '.join(KINDS)}, as in dropout:0.5")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--methods", metavar="A,B", help=f"some of {', '.join(METHODS)} (default: all)")
-    parser.add_argument("--checkpoints", type=typed_path, default=CHECKPOINTS, metavar="FOLDER", help="where the models lie")
+    parser.add_argument("--checkpoints", type=typed_path, default=SHIPPED, metavar="FOLDER", help="where the models lie")
     parser.add_argument("--json", action="store_true", help="one JSON object a line per method on stdout, no table")
     return parser
 

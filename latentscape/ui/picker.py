@@ -14,11 +14,10 @@ from latentscape.ui.own import add_model, models, remembered
 from latentscape.ui.words import refused
 from latentscape.work.belongings import Model
 from vae_core import checkpoint
-from vae_core.checkpoint import Checkpoint
+from vae_core.checkpoint import SHIPPED, Checkpoint
 from vae_core.errors import BadInput
 from vae_core.models import FAMILIES
 
-SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 KEPT = SHIPPED / "kept"
 EXPLORED = tuple(name for name, family in FAMILIES.items() if family.decodes)  # those with a code: what the sidebar offers
 ELSEWHERE = {name: family.page for name, family in FAMILIES.items() if name not in EXPLORED}  # where the others are offered
