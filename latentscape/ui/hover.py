@@ -11,6 +11,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from latentscape.once import once
+
 MAX_TILE = 32  # pixels a side in the sprite; larger pictures are made smaller
 MAX_SIDE = 8192  # pixels a side of a sprite: some browsers draw no larger one
 
@@ -61,6 +63,6 @@ def hover_pictures(sprite: Sprite, chart: str, first: int = 0, *, key: str) -> N
     _component()(key=key, data=len(header).to_bytes(4, "little") + header + sprite.payload)
 
 
-@functools.cache
+@once
 def _component() -> Callable:
     return st.components.v2.component("latentscape.hover_pictures", js="hover.js", isolate_styles=False)
