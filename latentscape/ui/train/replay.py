@@ -24,15 +24,14 @@ def follow() -> None:
 def moment(run: Run, frames: list[Frame], live: Frame) -> Frame:
     """Draw the bar over `frames`, the moments that are kept; the one to show, `live` where it follows a training under way."""
     chosen = st.session_state.get(SHOWN)
+    follows = chosen is None and run.status in ACTIVE
     at = len(frames) - 1 if chosen is None else min(range(len(frames)), key=lambda index: abs(frames[index].epoch - chosen))
     if len(frames) > 1:
-        data = {
-            "moments": [in_words(frame.epoch) for frame in frames], "at": at, "following": chosen is None,
-            "active": run.status in ACTIVE,
-        }
+        told = [*frames[:-1], live] if follows else frames  # the newest picture may lie between two moments that are kept
+        data = {"moments": [in_words(frame.epoch) for frame in told], "at": at, "following": chosen is None}
         moved = lambda: _moved([frame.epoch for frame in frames])  # noqa: E731
         _component()(key=BAR, data=data, default={"moved": None}, on_moved_change=moved)
-    return live if chosen is None and run.status in ACTIVE else frames[at]
+    return live if follows else frames[at]
 
 
 def in_words(epochs: float) -> str:
