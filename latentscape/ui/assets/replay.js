@@ -1,8 +1,8 @@
 // The bar that plays the moments of a training again (see train/replay.py).
 //
 // data: { moments, at, following }: each moment in words, the number of the one that is shown, and whether the newest one is
-// followed. It reports { number, to } for what a person did: `to` is a moment, the last
-// one follows. What the server says about the bar is never reported back.
+// followed. It reports { number, to } for what a person did: `to` is a moment, the last one follows. What the server says about
+// the bar is never reported back.
 
 const STEP = 350; // ms that a moment is shown at least while it plays
 const PACE = 120; // ms between reports of a hand that drags
