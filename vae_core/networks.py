@@ -36,9 +36,7 @@ class Architecture:
 ARCHITECTURES = {
     # The tutorial network is not clipped, as it is taught. Usual norms of the residual one are 20 to 100.
     "mlp": Architecture("MLP (textbook)", hidden=400, depth=1, lr=1e-2, batch_size=256, beta2=0.95, peak=0.15),
-    "residual": Architecture(
-        "Residual MLP (best)", hidden=384, depth=1, lr=3e-3, batch_size=128, clip=200.0, beta2=0.95, peak=0.15
-    ),
+    "residual": Architecture("Residual MLP (best)", hidden=384, depth=1, lr=3e-3, batch_size=128, clip=200.0, peak=0.15),
     "conv": Architecture(
         "Convolutional (colour, own pictures)", hidden=16, depth=1, lr=2e-3, batch_size=128, clip=200.0, beta2=0.95
     ),

@@ -267,7 +267,7 @@ FAMILY = Family(
         Preset(
             "First map in ten seconds",
             "For a class that shares a server: a small network and two passes. The digits part, if less finely.",
-            {"hidden": 128, "epochs": 2, "batch_size": 256, "lr": 2e-2}, suits="a class",
+            {"hidden": 128, "epochs": 2, "batch_size": 256, "lr": 2e-2, "beta2": 0.95}, suits="a class",
         ),
         Preset(
             "Textbook", "The network of the tutorials: 784-400-20, Adam at 0.001, ten epochs.",
