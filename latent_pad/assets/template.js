@@ -6,8 +6,8 @@ const WITHIN = "position: absolute; inset: 0; width: 100%; height: 100%";
 export const TEMPLATE = `
 <div class="latent-pad" data-testid="latent-pad" data-z="" data-decodes="0">
   <div class="latent-pad__left">
-    <div class="latent-pad__plane" style="position: relative" data-testid="latent-plane" data-part="plane" tabindex="0" role="application"
-         aria-roledescription="latent plane"
+    <div class="latent-pad__plane" style="position: relative" data-testid="latent-plane" data-part="plane" tabindex="0"
+         role="application" aria-roledescription="latent plane"
          aria-label="Latent plane. Arrow keys move the point, with Shift in larger steps. Plus and minus zoom, 0 shows all.">
       <canvas data-part="tiles" style="${WITHIN}" aria-hidden="true"></canvas>
       <canvas data-part="codes" style="${WITHIN}" aria-hidden="true"></canvas>

@@ -16,7 +16,7 @@ export default function render({ parentElement, data, setStateValue }) {
 
 class Bar {
   constructor(parent) {
-    this.number = 0;
+    this.number = Date.now(); // of the latest report: no other bar has told it, also none before a page was left
     this.asked = null; // the moment that was asked for and is not shown yet
     this.timer = 0;
     this.sending = 0;

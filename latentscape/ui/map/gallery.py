@@ -22,18 +22,14 @@ def selection(model: Checkpoint) -> np.ndarray | None:
 def select(model: Checkpoint, codes: Codes) -> None:
     """Take over what the chart says is selected: a callback.
 
-    A chart that gets another picture may say that nothing is selected in it. Only where the selection was made can it be undone
-    in the chart.
+    That nothing is selected is no news: Streamlit says so, too, when a report reaches a chart that has been drawn anew since.
+    A selection ends by Clear.
     """
     points = st.session_state["map_chart"]["selection"]["points"]
     numbers = np.unique([number for point in points if (number := _number(point)) < len(codes.images)])
-    picture = model.digest, st.session_state["map_choice"]
     if len(numbers):
-        st.session_state["map_selected"] = model.recipe.data.digest, numbers
-        st.session_state["map_selected_in"] = picture
-    elif st.session_state.get("map_selected_in") == picture:
-        _clear()
-    st.session_state["map_newly_selected"] = True
+        _select((model.recipe.data.digest, numbers))
+        st.session_state["map_newly_selected"] = True
 
 
 def _number(point: dict) -> int:
@@ -84,4 +80,14 @@ def gallery(model: Checkpoint, codes: Codes) -> None:
 
 
 def _clear() -> None:
-    st.session_state["map_selected"] = None
+    _select(None)
+
+
+def _select(what: tuple[str, np.ndarray] | None) -> None:
+    st.session_state["map_selected"] = what
+    st.session_state["map_selections"] = times() + 1
+
+
+def times() -> int:
+    """How often the selection has changed in this tab."""
+    return st.session_state.get("map_selections", 0)

@@ -9,7 +9,7 @@ from latentscape.ui.codes import DRAWS, Codes
 from latentscape.ui.hover import hover_pictures
 from latentscape.ui.map import address as map_address
 from latentscape.ui.map import projection as map_projection
-from latentscape.ui.map.gallery import gallery, select, selection
+from latentscape.ui.map.gallery import gallery, select, selection, times
 from latentscape.ui.map.numbers import numbers
 from latentscape.ui.map.projection import PCA, TSNE, Choice
 from latentscape.ui.map.words import CLASS, TERMS, shades, terms, words
@@ -95,6 +95,7 @@ def _chart(model: Checkpoint, codes: Codes, choice: Choice, shade: str, with_dra
         None if shade == CLASS else (shade + unit, _values(codes)[shade]), picture.draws if with_draws else None,
         selection(model), picture.equal, f"{model.digest}{choice}",
     )
+    figure.layout.meta = times()  # no two selections are told by a chart of the same name: an old report never comes back
     st.plotly_chart(
         figure, key="map_chart", on_select=lambda: select(model, codes), selection_mode=("points", "box", "lasso"),
         config=CHART_CONFIG, alt=_in_words(codes, choice, shade),

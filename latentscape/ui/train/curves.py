@@ -67,7 +67,8 @@ def _panels(points: np.ndarray, epochs: list[dict], family: Family, minimised: s
     ]
     first = panels[0].trained
     if (np.abs(objective - first) > SAME * (1 + np.abs(first))).any():
-        panels.append(Panel(minimised, panels[0].unit, objective))
+        what, _, formula = minimised.partition(": ")
+        panels.append(Panel(what + f"<br><sub>{formula}</sub>" * bool(formula), panels[0].unit, objective))
     return panels
 
 

@@ -98,9 +98,9 @@ def _body(jobs: Jobs, run: Run) -> None:
     if live is None:
         _numbers(run, None)
         return
-    numbers = st.container()
+    above = st.container()
     frame = replay.moment(run, frames, live)
-    with numbers:
+    with above:
         _numbers(run, frame)
     _pictures(run, frame)
     with st.container(key="train_loss"):
@@ -194,11 +194,11 @@ def _share(run: Run) -> None:
 
 
 def _numbers(run: Run, frame: Frame | None) -> None:
-    """The terms at the moment that is shown, and the pace of a training that goes on."""
+    """What is happening at the moment that is shown, its terms, and the pace of a training that goes on."""
     terms = _family(run).terms
     values, where = terms_at(run, frame)
     with st.container(key="train_words", gap="xsmall"):
-        newest = frame is None or frame is run.live
+        newest = _is_newest(run, frame)
         over = run.epochs if newest else [record for record in run.epochs if record["epoch"] <= frame.epoch]
         progress = run.progress if newest else frame.epoch
         st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE))
@@ -218,7 +218,7 @@ def _numbers(run: Run, frame: Frame | None) -> None:
 def terms_at(run: Run, frame: Frame | None) -> tuple[dict[str, float], str]:
     """The family's terms as they were at this moment, and where they were measured: on the test set at the end of an epoch, of
     the newest moment at that of the last one; else on the training batches before it. Empty before both."""
-    newest = frame is None or frame is run.live
+    newest = _is_newest(run, frame)
     tested = run.epochs[-1:] if newest else [record for record in run.epochs if record["epoch"] == frame.epoch]
     if tested:
         return {name.removeprefix("test_"): value for name, value in tested[0].items()}, TESTED
@@ -226,12 +226,16 @@ def terms_at(run: Run, frame: Frame | None) -> tuple[dict[str, float], str]:
     return (_family(run).told(before[-1]), ON_BATCHES) if before else ({}, TESTED)
 
 
+def _is_newest(run: Run, frame: Frame | None) -> bool:
+    return frame is None or frame is run.live
+
+
 def _family(run: Run) -> Family:
     return FAMILIES[run.request["kind"]]
 
 
 def _pictures(run: Run, frame: Frame) -> None:
-    when = f"after {replay.in_words(frame.epoch)}" if frame.epoch else "before training"
+    when = "after " * bool(frame.epoch) + replay.in_words(frame.epoch)
     left, right = st.columns([1.5, 1]) if len(frame.points) else (None, st.container())
     if left is not None:
         with left, st.container(key="train_map"):

@@ -38,7 +38,7 @@ def happening(family: Family, epochs: list[dict], progress: float, is_over: bool
     """What is to be seen now, in one or two sentences: from the records of the epochs that are over, and how far it is."""
     if not epochs:
         if not progress:
-            return "**Before training** the weights are drawn at random: what it paints says nothing yet."
+            return "**Before training** the weights are drawn at random: it paints nearly the same for every image."
         return (
             "**The first epoch.** Nearly everything happens here: from one picture for all to pictures that differ."
             + " Watch one cloud come apart, though no label is ever shown to it." * family.encodes
