@@ -15,7 +15,6 @@ import torch
 
 torch.set_num_threads(1)  # two test processes share two cores; small tensors gain nothing from a second thread
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 60
 PATIENCE = 600  # seconds that a test waits for what must come: on a machine that is busy with other things, too
 CHROMIUM_FLAGS = [
     f"--{flag}"
@@ -150,7 +149,7 @@ class Server:
         self.process = subprocess.Popen(
             command, cwd=by_uvicorn_from or ROOT, env=os.environ | environment, stdout=self._log, stderr=subprocess.STDOUT
         )
-        wait_until(self._healthy, START_SECONDS, f"server up; see {log}")
+        wait_until(self._healthy, PATIENCE, f"server up; see {log}")
 
     def _healthy(self) -> bool:
         assert self.process.poll() is None, "the server ended"

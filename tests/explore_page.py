@@ -1,6 +1,6 @@
 """Explore by AppTest: what its tests share."""
 
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from streamlit.testing.v1 import AppTest
 
 import latent_pad
@@ -8,7 +8,7 @@ from latentscape.ui.explore.plane import Place
 
 
 def open_explore(model: str = "mnist-2d", **query: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE)
     at.run()
     at.session_state["checkpoint"] = model
     for name, value in query.items():

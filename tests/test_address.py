@@ -2,7 +2,7 @@
 
 import pytest
 import streamlit as st
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from explore_page import open_explore, place, show
 from streamlit.testing.v1 import AppTest
 from test_pages import finished_run, open_app
@@ -201,7 +201,7 @@ def no_analyses(monkeypatch):
 
 
 def open_at(page: str, **query: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE)
     at.run()
     for name, value in query.items():
         at.query_params[name] = value

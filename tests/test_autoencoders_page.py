@@ -41,7 +41,7 @@ def here(monkeypatch, no_cluster) -> Analyses:
 
 
 def open_page(section: str = "Kernels") -> AppTest:
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120).run()
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE).run()
     at.session_state["ae_section"] = section
     at.switch_page("pages/autoencoders.py").run()
     assert not at.exception

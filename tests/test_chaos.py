@@ -73,7 +73,7 @@ def test_whatever_dies_under_a_training_it_is_told_and_the_next_one_works(both, 
     until(waiting, DONE, FAILED)
     assert checkpoint.open_bytes(kept.weights, "kept").recipe.epochs
     if who == "scheduler":
-        _, alive = psutil.wait_procs(before, timeout=20)
+        _, alive = psutil.wait_procs(before, timeout=PATIENCE)
         assert not alive  # nothing of the old cluster is left behind
 
 
@@ -132,7 +132,7 @@ class Distant:
                 for child in psutil.Process(process.pid).children(recursive=True):
                     child.kill()
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=PATIENCE)
         self.processes.clear()
 
 

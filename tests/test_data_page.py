@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from streamlit.testing.v1 import AppTest
 from test_arrays import npy, npz, pixel_names, table
 from test_folder import picture, zipped
@@ -40,7 +40,7 @@ def pets(count: int = 12, **more: bytes) -> bytes:
 
 
 def open_data() -> AppTest:
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE)
     at.run()
     at.switch_page("pages/data.py").run()
     assert not at.exception
@@ -300,7 +300,7 @@ def test_explore_shows_them_to_their_owner_alone(trained, store, folders, size):
     at.number_input(key="explore_image").set_value(0).run()
     assert not at.exception
     assert ("Class" in [caption.value for caption in at.caption]) == (folders == "ab")
-    other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE).run()
     other.switch_page("pages/explore.py").run()
     assert not other.exception
     assert "shown without them" in texts(other)
@@ -318,7 +318,7 @@ def test_map_shows_them_to_their_owner_alone(trained, store, folders):
     assert f"{10 if folders == 'ab' else 5} test images of folder:pets" in texts(at)
     assert ("Linear probe" in texts(at)) == (folders == "ab")
     assert ("Class" in at.selectbox(key="map_colour").options) == (folders == "ab")
-    other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE).run()
     other.switch_page("pages/map.py").run()
     assert not other.exception
     assert "somebody's own pictures (pets), which are not here now" in texts(other)
@@ -441,7 +441,7 @@ def test_map_and_explore_show_an_array_to_its_owner_alone(jobs, store, monkeypat
     monkeypatch.setattr(picker, "SHIPPED", tmp_path)
     at.session_state["checkpoint_wanted"] = "small"
     at.run()
-    other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    other = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE).run()
     for page, shown, alone in (
         ("map", "10 test images of file:mine", "somebody's own pictures (mine), which are not here now"),
         ("explore", "Test image", "shown without them"),

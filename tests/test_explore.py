@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from explore_page import boxes, open_explore, place, sent_to_the_pad
 from streamlit.testing.v1 import AppTest
 
@@ -39,7 +39,7 @@ def test_a_link_opens_exactly_its_point():
 
 
 def test_a_link_opens_its_model():
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE)
     at.query_params["checkpoint"] = "mnist-2d-tutorial"
     at.run()
     assert at.selectbox(key="checkpoint").value == "mnist-2d-tutorial"

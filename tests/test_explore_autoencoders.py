@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from explore_page import open_explore, place, sent_to_the_pad, show, spoken
 from streamlit.testing.v1 import AppTest
 
@@ -90,7 +90,7 @@ def test_it_stands_beside_a_vae_and_both_follow_the_image():
 
 def test_home_drags_through_it(monkeypatch):
     sent = sent_to_the_pad(monkeypatch)
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE)
     at.query_params["checkpoint"] = "mnist-ae-500"
     at.run()
     assert not at.exception

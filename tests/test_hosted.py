@@ -4,7 +4,7 @@ import urllib.request
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT, Server
+from conftest import PATIENCE, ROOT, Server
 from test_pages import finished_run, open_app
 
 from latentscape.once import once
@@ -85,7 +85,7 @@ def test_a_page_without_a_word_from_anybody_keeps_models_off_the_disk(jobs, weig
 
 def cookies_of(url: str, *given: str) -> dict[str, str]:
     """The cookies that an answer sets, to a browser that has these; name -> the header."""
-    with urllib.request.urlopen(urllib.request.Request(url, headers={"Cookie": "; ".join(given)}), timeout=30) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Cookie": "; ".join(given)}), timeout=PATIENCE) as answer:
         return {cookie.partition("=")[0]: cookie for cookie in answer.headers.get_all("Set-Cookie") or []}
 
 

@@ -128,7 +128,7 @@ def test_a_run_on_own_pictures_trains_on_them_and_they_leave_the_worker_with_it(
     local.pause(run)
     until(run, PAUSED)
     client = local._cluster.client()
-    wait_until(lambda: not any(client.who_has().values()), 20, lambda: f"an empty worker, but {client.who_has()}")
+    wait_until(lambda: not any(client.who_has().values()), PATIENCE, lambda: f"an empty worker, but {client.who_has()}")
     assert run.pictures is mine  # to go on from
     local.resume(run, one_epoch=True)
     until(run, QUEUED, RUNNING)
@@ -295,7 +295,7 @@ def test_an_analysis_does_not_wait_for_a_training(local):
     until(run, RUNNING)
     local._cluster.ensure_analysis()
     future = local._cluster.client().submit(os.getpid, resources={"analysis": 1}, pure=False)
-    assert future.result(timeout=60) != worker_process(run).pid
+    assert future.result(timeout=PATIENCE) != worker_process(run).pid
     assert run.status == RUNNING
     local.stop(run)
     until(run, STOPPED)
@@ -370,6 +370,6 @@ def test_a_killed_server_leaves_no_process_behind(tmp_path):
         lambda: len(found := psutil.Process(server.pid).children(recursive=True)) >= 4 and found, PATIENCE, "a cluster"
     )
     server.kill()
-    server.wait(timeout=10)
-    _, alive = psutil.wait_procs(children, timeout=20)
+    server.wait(timeout=PATIENCE)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "latentscape"
@@ -47,7 +48,7 @@ def prints_of(source: str) -> list[int]:
 def modules_after(code: str) -> set[str]:
     """The top-level modules in memory after `code` ran in a process of its own, and what it printed must be nothing else."""
     code += "\nimport json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 1, f"importing printed: {lines[:-1]}"

@@ -76,7 +76,7 @@ def tiny(monkeypatch, tmp_path, change=lambda model: None, kind=VAEConfig, **con
 
 
 def open_map(model: str = "mnist-2d") -> AppTest:
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE)
     at.run()
     at.session_state["checkpoint"] = model
     at.switch_page("pages/map.py").run()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from conftest import PATIENCE
 from streamlit.testing.v1 import AppTest
 
 from latent_pad import Heat, Plane, Posterior, latent_pad, pack_decoder, pack_points, shelf
@@ -42,7 +43,7 @@ def report(app: AppTest, x, y, **more) -> AppTest:
 
 
 def test_the_settled_point_is_the_position_until_the_browser_reports():
-    app = AppTest.from_function(page, default_timeout=60).run()
+    app = AppTest.from_function(page, default_timeout=PATIENCE).run()
     assert settled(app) == (0, 0, (0, 0, 0))
     app.session_state["position"] = (1.0, 2.0)
     assert settled(app.run()) == (1, 2, (1, 2, 0))
@@ -56,7 +57,7 @@ def test_the_settled_point_is_the_position_until_the_browser_reports():
 
 
 def test_a_position_asked_for_again_moves_the_marker_back():
-    app = AppTest.from_function(page, default_timeout=60)
+    app = AppTest.from_function(page, default_timeout=PATIENCE)
     app.session_state["position"] = (1.0, 2.0)
     app.run()
     report(app, -1.5, 0.5, number=10, plane=Plane.axes(3).identity)
@@ -68,7 +69,7 @@ def test_a_position_asked_for_again_moves_the_marker_back():
 
 
 def test_another_plane_starts_anew():
-    app = AppTest.from_function(page, default_timeout=60).run()
+    app = AppTest.from_function(page, default_timeout=PATIENCE).run()
     report(app, 1.0, 2.0, number=10, plane=Plane.axes(3).identity)
     app.session_state["axes"] = (1, 2)
     assert settled(app.run()) == (0, 0, (0, 0, 0))
@@ -79,7 +80,7 @@ def test_another_plane_starts_anew():
     "point", [None, 5, {}, {"x": 1}, {"x": "1", "y": 2}, {"x": float("nan"), "y": 0}, {"x": 1e300, "y": 0}, {"x": [1], "y": 1}]
 )
 def test_nonsense_from_the_browser_is_not_believed(point):
-    app = AppTest.from_function(page, default_timeout=60).run()
+    app = AppTest.from_function(page, default_timeout=PATIENCE).run()
     app.session_state["pad"] = {"point": point}
     assert settled(app.run()) == (0, 0, (0, 0, 0))
 
@@ -100,7 +101,7 @@ def page_of_own_pictures() -> None:
 
 
 def test_what_a_visitor_has_removed_is_not_served_any_more():
-    app = AppTest.from_function(page_of_own_pictures, default_timeout=60).run()
+    app = AppTest.from_function(page_of_own_pictures, default_timeout=PATIENCE).run()
     assert not app.exception
     digest = app.session_state["digest"]
     gc.collect()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from conftest import PATIENCE
 from torch import nn
 
 import latent_pad
@@ -45,7 +46,7 @@ def modules(tmp_path_factory) -> Path:
 def in_node(modules):
     def ask(task: str, request: dict) -> dict:
         command = [NODE, modules / "pad_runtime.mjs", modules / "assets", task]
-        done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -23,7 +23,7 @@ from vae_core.models import FAMILIES
 
 
 def open_app(page: str = "", visitor: str = "me", **query: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE)
     at.session_state["visitor"] = visitor
     for name, value in query.items():
         at.query_params[name] = value

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import dask
 import pytest
 import streamlit as st
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from distributed import Client, LocalCluster, Nanny, Worker
 from streamlit import config
 from streamlit.testing.v1 import AppTest
@@ -105,7 +105,7 @@ def test_a_cancelled_training_is_told_from_a_failed_one(client):
     future = client.submit(sum, [1, 2], pure=False)
     future.cancel()
     with pytest.raises(dask_private.FutureCancelledError):
-        future.result(timeout=30)
+        future.result(timeout=PATIENCE)
 
 
 SETTINGS = """

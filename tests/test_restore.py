@@ -43,7 +43,7 @@ def here(monkeypatch, no_cluster):
 
 
 def open_page() -> AppTest:
-    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=PATIENCE).run()
     at.switch_page("pages/restore.py").run()
     assert not at.exception
     return at

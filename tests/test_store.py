@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from conftest import PATIENCE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_runs import a_run, frame
@@ -488,7 +489,7 @@ def test_the_watch_gives_memory_back_after_pictures_left_and_ends(monkeypatch):
     watch = world.store._watch
     world.open.clear()
     world.now += 1
-    watch.join(timeout=10)
+    watch.join(timeout=PATIENCE)
     assert not watch.is_alive()
     assert given == [True]
     assert world.store.size() == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import wait_until
+from conftest import PATIENCE, wait_until
 from PIL import Image
 
 from vae_core import checkpoint, evaluate, train, train_cli, train_state
@@ -582,7 +582,7 @@ def command(*arguments) -> list[str]:
 def test_a_bad_value_in_a_shell_shows_no_traceback(tmp_path):
     done = subprocess.run(
         command(*QUICK, "--out", tmp_path / "r", "--lr", "1e9"),
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )
     assert_refused(done.returncode, done.stdout.splitlines(), done.stderr.splitlines())
 
@@ -594,9 +594,9 @@ def test_a_signal_leaves_a_checkpoint_that_opens_and_can_be_resumed(tmp_path, ca
     with out.open("w") as stdout, err.open("w") as stderr:
         process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=stdout, stderr=stderr)
     try:
-        wait_until(lambda: "\n" in out.read_text(), 120, "a first epoch")
+        wait_until(lambda: "\n" in out.read_text(), PATIENCE, "a first epoch")
         process.send_signal(number)
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE)
     finally:
         process.kill()
     told = losses(out.read_text().splitlines())
@@ -620,9 +620,9 @@ def test_sigterm_to_torchrun_ends_all_processes_with_one_checkpoint(tmp_path):
             [*launcher, *arguments], cwd=ROOT, stdout=stdout, stderr=stderr, env=os.environ | {"OMP_NUM_THREADS": "1"}
         )
     try:
-        wait_until(lambda: "\n" in out.read_text(), 200, "a first epoch")
+        wait_until(lambda: "\n" in out.read_text(), PATIENCE, "a first epoch")
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE)
     finally:
         process.kill()
     told = [line for line in out.read_text().splitlines() if line.startswith("{")]
@@ -635,7 +635,7 @@ def test_torchrun_of_the_command_gives_one_set_of_lines_and_one_checkpoint(tmp_p
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "vae_core.train"]
     done = subprocess.run(
         [*launcher, *arguments, "--out", str(tmp_path / "two")],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     _, alone, _ = run(capsys, *arguments, "--out", tmp_path / "one")
