@@ -3,10 +3,12 @@
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import pickle
 import struct
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -831,3 +833,77 @@ def test_a_name_that_nothing_has_is_told_with_those_there_are(name):
     with pytest.raises(BadInput, match=r"(?s)no checkpoint .*mnist-2d-tutorial") as caught:
         vae_core.load(name)
     assert len(str(caught.value)) < 600
+
+
+# The zip file that a training is downloaded as.
+
+
+def zipped(files: dict[str, bytes], **how) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", **how) as made:
+        for name, content in files.items():
+            made.writestr(name, content)
+    return packed.getvalue()
+
+
+def test_what_was_downloaded_opens_as_it_was(tmp_path):
+    packed = checkpoint.bundle("mine", good())
+    assert checkpoint.unbundled(packed, "mine.zip") == ("mine", good())
+    (tmp_path / "download (1).zip").write_bytes(packed)
+    assert vae_core.load(tmp_path / "download (1).zip").config == model_of().config
+    assert checkpoint.open_file(tmp_path / "download (1).zip").digest == hashlib.sha256(good()).hexdigest()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_file_that_was_packed_again_opens_too(compression):
+    files = {"mine/mine.safetensors": good(), "__MACOSX/mine/._mine.safetensors": b"x", "mine/.DS_Store": b"x"}
+    assert checkpoint.unbundled(zipped(files, compression=compression), "mine.zip") == ("mine", good())
+
+
+SIGNED = checkpoint.recipe_json(recipe_of(model_of()), good()).encode()
+
+
+@pytest.mark.parametrize(
+    ("files", "match"),
+    [
+        ({"a.png": b"x"}, "holds no .safetensors"), ({"a.safetensors": good(), "b.safetensors": good()}, "holds 2"),
+        ({"a.safetensors": b""}, "empty"), ({"a.safetensors": good(), "a.json": b"{}"}, "recipe"),
+        ({"a.safetensors": b"\x80\x04pickle"}, "not a safetensors file"),
+        ({"a.safetensors": good()[:-4] + b"1234", "a.json": SIGNED}, "SHA-256"),
+    ],
+)
+def test_a_zip_file_without_one_whole_model_is_refused_in_a_sentence(tmp_path, files, match):
+    (tmp_path / "mine.zip").write_bytes(zipped(files))
+    with pytest.raises(BadInput, match=match) as caught:
+        checkpoint.open_file(tmp_path / "mine.zip")
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_zip_file_that_unpacks_to_too_much_is_refused_whatever_it_declares(monkeypatch):
+    packed = bytearray(zipped({"a.safetensors": bytes(50_000)}, compression=zipfile.ZIP_DEFLATED))
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", 20_000)
+    with pytest.raises(BadInput, match="unpacks to more"):
+        checkpoint.unbundled(bytes(packed), "mine.zip")
+    size = struct.pack("<L", 50_000)
+    while (at := packed.find(size)) >= 0:
+        packed[at : at + 4] = struct.pack("<L", 10_000)
+    with pytest.raises(BadInput, match=r"^mine.zip "):
+        checkpoint.unbundled(bytes(packed), "mine.zip")
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=100)
+def test_damage_to_a_zip_file_never_raises_anything_else(data):
+    packed = bytearray(checkpoint.bundle("mine", good()))
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(0, 200) | st.integers(len(packed) - 400, len(packed) - 1))
+        packed[at] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(BadInput):
+        checkpoint.unbundled(bytes(packed), "mine.zip")
+
+
+def test_a_zip_file_that_is_none_and_one_that_is_not_there_are_told(tmp_path):
+    (tmp_path / "mine.zip").write_bytes(b"no zip file")
+    for name in ("mine.zip", "yours.zip"):
+        with pytest.raises(BadInput, match=name):
+            checkpoint.open_file(tmp_path / name)

@@ -86,7 +86,7 @@ def parts(name: str) -> list[str]:
     return [part for part in found if part not in ("/", "//", "..") and not (len(part) == 2 and part[1] == ":")]
 
 
-def _junk(part: str) -> bool:
+def is_junk(part: str) -> bool:
     """What systems leave in folders without being asked; a name that starts with a dot is hidden."""
     return part.lower() in JUNK or part.startswith(".")
 
@@ -95,11 +95,11 @@ def _in_folder(folder: Path) -> Files:
     """Regular files below `folder`; links are not followed."""
     paths, entries = [], 0
     for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _junk(name))
+        folders[:] = sorted(name for name in folders if not is_junk(name))
         entries += len(folders) + len(names)
         if entries > MAX_ENTRIES:
             raise BadInput(f"{short(folder.name)} holds more than {MAX_ENTRIES:,} files; at most so many are looked at.")
-        paths += [Path(here, name) for name in sorted(names) if not _junk(name)]
+        paths += [Path(here, name) for name in sorted(names) if not is_junk(name)]
     names = {path: path.relative_to(folder).as_posix() for path in paths}
     strange = {path: os.fsencode(name) for path, name in names.items() if not _is_unicode(name)}
     read, alphabet = zip_names.decoded(set(strange.values()))
@@ -180,7 +180,7 @@ def _in_zip(archive: zipfile.ZipFile, name: str) -> Files:
     names, alphabet = zip_names.names_in(entries)
     found, left, total, packed = Files(alphabet=alphabet), _Left(MAX_UNPACKED), 0, 0
     for entry, title in zip(entries, names, strict=True):
-        if _is_folder(entry, title) or any(_junk(part) for part in parts(title)):
+        if _is_folder(entry, title) or any(is_junk(part) for part in parts(title)):
             continue
         beside = file_kinds.suffix(title) in file_kinds.BESIDE_SUFFIXES
         if not beside:

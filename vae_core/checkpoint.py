@@ -7,12 +7,14 @@ the recipe before a model is built: pickle is never read.
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import os
 import platform
 import re
 import struct
+import zipfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +25,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from vae_core import archive
 from vae_core.errors import BadInput, shortly
 from vae_core.family import Family
 from vae_core.models import FAMILIES, Config, Model, family_of
@@ -155,9 +158,55 @@ def write_aside(path: Path, content: bytes) -> None:
         raise
 
 
+def bundle(name: str, weights: bytes) -> bytes:
+    """A zip file to take away: NAME.safetensors, NAME.json, and train.sh with the command that trains it again."""
+    recipe, packed = open_bytes(weights, name).recipe, io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as made:
+        made.writestr(f"{name}.safetensors", weights)
+        made.writestr(f"{name}.json", recipe_json(recipe, weights))
+        made.writestr("train.sh", recipe.command + "\n")
+    return packed.getvalue()
+
+
+def unbundled(packed: bytes, name: str) -> tuple[str, bytes]:
+    """What the one model in a zip file is called, and its weights file, checked against the recipe beside it where there is
+    one; `name` is the zip file's own. Nothing else in it is looked at. Raises BadInput."""
+    with archive.open_zip(packed, name) as opened:
+        inside = {entry.filename: entry for entry in opened.infolist() if _is_weights(entry.filename)}
+        if len(inside) != 1:
+            raise BadInput(f"{name} holds {len(inside) or 'no'} .safetensors files; give a zip file with one model in it.")
+        ((path, entry),) = inside.items()
+        weights, stem = _read_entry(opened, entry, MAX_BYTES, name), path.removesuffix(".safetensors")
+        recipe = next((each for each in opened.infolist() if each.filename == f"{stem}.json"), None)
+        raw = None if recipe is None else _read_entry(opened, recipe, MAX_RECIPE, name)
+    if raw is not None and read_recipe(raw, name).weights_sha256 != hashlib.sha256(weights).hexdigest():
+        raise BadInput(f"The model in {name} does not match the SHA-256 in the recipe beside it; download it again.")
+    return archive.parts(stem)[-1], weights
+
+
+def _is_weights(path: str) -> bool:
+    parts = archive.parts(path)
+    return path.endswith(".safetensors") and bool(parts) and not any(map(archive.is_junk, parts))
+
+
+def _read_entry(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, name: str) -> bytes:
+    """The bytes of one entry, whatever size it says it has."""
+    if entry.file_size <= most and (reason := archive.refused(entry, most)):
+        raise BadInput(f"The model in {name} is not read. {reason}")
+    try:
+        with opened.open(entry) as file:
+            raw = file.read(most + 1)
+    except Exception as error:  # zipfile and zlib raise nearly anything on damaged entries
+        raise BadInput(f"{name} is damaged; download it again.") from error
+    if max(len(raw), entry.file_size) > most:
+        raise BadInput(f"{name} unpacks to more than {most // 2**20} MB, the most that is read of a model.")
+    return raw
+
+
 def load(source: str | Path) -> Model:
-    """The model of a checkpoint, ready to encode and decode: a shipped one by its name ("mnist-2d"), or PATH.safetensors (the
-    suffix may be left out). Float32 on the CPU, in evaluation mode, no gradients asked for. Raises BadInput."""
+    """The model of a checkpoint, ready to encode and decode: a shipped one by its name ("mnist-2d"), PATH.safetensors (the
+    suffix may be left out), or the zip file that a training is downloaded as. Float32 on the CPU, in evaluation mode, no
+    gradients asked for. Raises BadInput."""
     path = Path(os.path.expanduser(source))
     for candidate in (path, SHIPPED / source):
         if any(_is_file(file) for file in (candidate, Path(f"{candidate}.safetensors"))):
@@ -173,8 +222,10 @@ def _is_file(path: Path) -> bool:
 
 
 def open_file(path: Path) -> Checkpoint:
-    """The checkpoint at PATH.safetensors (the suffix may be left out), checked against PATH.json where that lies beside it.
-    Raises BadInput on any fault."""
+    """The checkpoint at PATH.safetensors (the suffix may be left out), checked against PATH.json where that lies beside it; or
+    in the zip file that a training is downloaded as. Raises BadInput on any fault."""
+    if path.suffix.lower() == ".zip":
+        return open_bytes(*reversed(unbundled(_zip_bytes(path), path.name)))
     path = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
     weights_path, recipe_path = path.with_name(f"{path.name}.safetensors"), path.with_name(f"{path.name}.json")
     try:
@@ -198,6 +249,14 @@ def open_file(path: Path) -> Checkpoint:
         f"The checkpoint {path.name} does not match the SHA-256 in its recipe {recipe_path.name}; "
         "restore both files or train it again."
     )
+
+
+def _zip_bytes(path: Path) -> bytes:
+    file, size = archive.open_bounded(path, path.name, "zip file")
+    with file:
+        if size > 2 * MAX_BYTES:
+            raise BadInput(f"{path.name} is larger than {2 * MAX_BYTES // 2**20} MB, the most that is read of a model.")
+        return file.read()
 
 
 def open_bytes(weights: bytes, name: str) -> Checkpoint:

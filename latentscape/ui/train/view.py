@@ -314,7 +314,7 @@ def _take_away(run: Run, frame: Frame) -> None:
                 st.rerun()
         st.download_button(
             "Download",
-            lambda: bundle(name, weights),
+            lambda: checkpoint.bundle(name, weights),
             f"{name}.zip",
             "application/zip",
             key="train_download",
@@ -332,17 +332,6 @@ def _take_away(run: Run, frame: Frame) -> None:
             where = f"choose it on {page}" if page else "it is in the list in the sidebar"
             st.success(f"Kept as {kept}: {where}.")
     st.code(run.request["command"], language="shell", wrap_lines=True)
-
-
-def bundle(name: str, weights: bytes) -> bytes:
-    """A zip with NAME.safetensors, NAME.json and the command that trains it again."""
-    recipe = checkpoint.open_bytes(weights, name).recipe
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(f"{name}.safetensors", weights)
-        archive.writestr(f"{name}.json", checkpoint.recipe_json(recipe, weights))
-        archive.writestr("train.sh", recipe.command + "\n")
-    return packed.getvalue()
 
 
 def replay_zip(run: Run) -> bytes:
