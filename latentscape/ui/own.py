@@ -48,6 +48,16 @@ def add_model(name: str, weights: bytes) -> None:
         store().remove(model)
 
 
+def lent_models() -> list[Model]:
+    """Other visitors' checkpoints that this one may use, for they came with the links of these."""
+    return store().lent(visitor(), session())
+
+
+def borrow(link: str) -> Model | None:
+    """The checkpoint that has this link, this visitor's own or another's; None where none has."""
+    return store().borrow(link, visitor())
+
+
 def remembered(key: Hashable, make: Callable[[], T], spinner: str | None = None, own: bool = False) -> T:
     """What make() returns, made once for all visitors, or once for this one where it is made of what is theirs; while it is
     being made, the page shows the words `spinner`. Shared: never change it."""

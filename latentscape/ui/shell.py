@@ -10,6 +10,7 @@ from latentscape.server.front_page import ICON
 from latentscape.site_map import PAGES
 from latentscape.ui import address
 from latentscape.ui.own import store
+from latentscape.ui.own_models import own_models
 from latentscape.ui.picker import checkpoint_picker
 from latentscape.ui.visitor import has_outlived_a_server, visitor
 
@@ -42,7 +43,7 @@ CSS = """
 
 
 def frame() -> streamlit_private.StreamlitPage:
-    """Draw what stands around every page (tab title, navigation, style, checkpoint picker) and return the page to run."""
+    """Draw what stands around every page (tab title, navigation, style, models in the sidebar) and return the page to run."""
     st.set_page_config(page_title="Latentscape", page_icon=ICON, layout="wide")
     pages = [
         st.Page(path, title=title, icon=icon, url_path=address, default=not address)
@@ -52,6 +53,7 @@ def frame() -> streamlit_private.StreamlitPage:
     st.html(CSS)
     address.enter(page.url_path)
     checkpoint_picker()
+    own_models()
     with st.container():  # always there: where it comes and goes, what is below it is drawn anew
         _say_what_a_restart_lost()
         for sentence in store().notices(visitor()):

@@ -46,6 +46,8 @@ class Held:
     sessions: dict[str, float] = field(default_factory=dict)  # Streamlit session -> when it was last connected
     runs: set[str] = field(default_factory=set)
     looked: float = 0.0
+    link: str = ""  # whoever comes with it may use it too; empty: nobody
+    guests: set[str] = field(default_factory=set)  # visitors who have come with it
 
     @property
     def size(self) -> int:
@@ -133,6 +135,36 @@ class Store:
         """The visitor's own things of a kind, oldest first. Looking keeps them."""
         with self.lock:
             found = [held for held in self._of(owner) if isinstance(held, kind)]
+            for held in found:
+                held.sessions[session] = held.looked = self.clock()
+            return found
+
+    # A visitor's own, lent to whoever has its link.
+
+    def lend(self, held: Held) -> None:
+        """Its owner lets others use it by its link, which is another one each time."""
+        with self.lock:
+            held.link = secrets.token_urlsafe(18)
+
+    def take_back(self, held: Held) -> None:
+        """Nobody may use it any more but its owner."""
+        with self.lock:
+            held.link = ""
+            held.guests.clear()
+
+    def borrow(self, link: str, visitor: str) -> Held | None:
+        """What has this link, which the visitor finds among `lent` from now on; None where nothing has it."""
+        with self.lock:
+            lent = (held for held in self._held.values() if held.link)
+            found = next((held for held in lent if secrets.compare_digest(held.link.encode(), link.encode())), None)
+            if found is not None and found.owner != visitor:
+                found.guests.add(visitor)
+            return found
+
+    def lent(self, visitor: str, session: str) -> list[Held]:
+        """What the visitor has borrowed and was not taken back, oldest first. Looking keeps it, as its owner's looking does."""
+        with self.lock:
+            found = [held for held in self._held.values() if visitor in held.guests]
             for held in found:
                 held.sessions[session] = held.looked = self.clock()
             return found

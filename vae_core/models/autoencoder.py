@@ -35,6 +35,7 @@ class AutoencoderConfig:
     """An autoencoder of one hidden layer. Raises BadInput on values out of range."""
 
     kind: ClassVar[str] = "ae"
+    loss_name: ClassVar[str] = "squared error / 2"  # beside others: losses of one name compare on the same images
     defaults: ClassVar[Architecture] = COURSE
     image_shape: tuple[int, int, int] = (1, 28, 28)  # (C, H, W)
     hidden: int = code_size(COURSE.hidden)  # 500 is the course's over-complete one

@@ -21,6 +21,7 @@ class DenoisingConfig(AutoencoderConfig):
     """The same network, trained to undo a corruption."""
 
     kind: ClassVar[str] = "dae"
+    loss_name: ClassVar[str] = "squared error / 2, from damaged images"
     hidden: int = code_size(500)
     corruption: str = corruption.damage_to_undo("dropout:0.5")
 

@@ -28,6 +28,7 @@ class RestorerConfig:
     """A U-Net that gets picture and mask. Raises BadInput on values out of range."""
 
     kind: ClassVar[str] = "restorer"
+    loss_name: ClassVar[str] = "squared error / 2, of damaged pixels"
     defaults: ClassVar[Architecture] = UNET
     image_shape: tuple[int, int, int] = (1, 28, 28)  # (C, H, W)
     hidden: int = setting(

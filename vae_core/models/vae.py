@@ -26,6 +26,8 @@ LOWEST_LOG_SIGMA = -6.0  # half a step of 8-bit pixels: constant images would dr
 FIRST_LOG_SIGMA = -1.5  # about the spread of pixels in natural pictures
 DARKEST = 1 / 512  # half a step of 8-bit pixels: a pixel that is black in all training images may not be in the next one
 
+LOSSES = {"bernoulli": "grey BCE", "gaussian": "Gaussian density"}  # of grey pixels
+
 
 @dataclass(frozen=True)
 class VAEConfig:
@@ -87,6 +89,11 @@ class VAEConfig:
     def pixels(self) -> int:
         """C * H * W."""
         return math.prod(self.image_shape)
+
+    @property
+    def loss_name(self) -> str:
+        """What its loss is called beside others: losses of one name are of one likelihood, and compare on the same images."""
+        return f"-ELBO, {'black and white' if self.binarize else LOSSES[self.likelihood]}"
 
     @property
     def weights(self) -> int:

@@ -10,6 +10,7 @@ from latentscape.work.runs import ACTIVE, Run
 from vae_core import checkpoint
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent import prior_draws
+from vae_core.models import FAMILIES
 
 SHOWN = 10  # pictures of a row
 
@@ -20,6 +21,7 @@ class Entry:
 
     label: str
     data: str
+    loss: str  # its name: only losses of one name compare
     beta: float
     status: str
     rate: float | None  # KL
@@ -37,6 +39,7 @@ class Entry:
 def entry_of_run(run: Run) -> Entry:
     """A training, as far as it has come."""
     beta = run.request["model"].get("beta", 0.0)  # only a VAE has one
+    loss = FAMILIES[run.request["kind"]].config(**run.request["model"]).loss_name
     status = run.status if run.status not in ACTIVE else f"{run.status}, {len(run.epochs)} of {run.total_epochs} epochs"
     last = run.epochs[-1] if run.epochs else {}
     metrics = {} if run.status in ACTIVE or not run.weights else checkpoint.embedded_recipe(run.weights, "").metrics
@@ -48,7 +51,7 @@ def entry_of_run(run: Run) -> Entry:
             "samples": run.live.samples[:SHOWN],
         }
     return Entry(
-        f"β = {beta:g}", run.request["data"], beta, f"{status} {run.reason}".strip(),
+        f"β = {beta:g}", run.request["data"], loss, beta, f"{status} {run.reason}".strip(),
         metrics.get("test_kl", last.get("test_kl")), metrics.get("test_recon", last.get("test_recon")),
         metrics.get("active_units"), metrics.get("mutual_information_gap"), **pictures,
     )
@@ -66,7 +69,8 @@ def entry_of_model(model: Checkpoint) -> Entry:
             "samples": decode(model, prior_draws(SHOWN, codes.mu.shape[1], seed=1)),
         }
     return Entry(
-        f"{model.name}, β = {model.model.config.beta:g}", recipe.data.name, model.model.config.beta, "Trained before",
+        f"{model.name}, β = {model.model.config.beta:g}", recipe.data.name, model.model.config.loss_name,
+        model.model.config.beta, "Trained before",
         metrics.get("test_kl"), metrics.get("test_recon"), metrics.get("active_units"), metrics.get("mutual_information_gap"),
         **pictures,
     )

@@ -80,7 +80,8 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
         lines: dict[str, list] = {}
         for entry in entries:
             if entry.rate is not None:
-                lines.setdefault(entry.data, []).append((f"β = {entry.beta:g}", entry.rate, entry.distortion))
+                point = f"β = {entry.beta:g}", entry.rate, entry.distortion
+                lines.setdefault(f"{entry.data}, {entry.loss}", []).append(point)
         if not lines:
             st.caption("A model appears here when its first epoch is over.")
         else:
@@ -90,7 +91,10 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
     with st.container(key="sweep_scores"):  # below the curve: beside it there is no room for its columns
         st.markdown("**Nats per test image**")
         st.dataframe(_table(entries), hide_index=True, width="stretch")
-        st.caption("Units: dimensions that carry information. MIG: mutual information gap, where the factors are known.")
+        st.caption(
+            "Losses of different names, and of different data, do not compare. Units: dimensions that carry information. MIG: "
+            "mutual information gap, where the factors are known."
+        )
     _maps(entries)
     _pictures(entries)
 
@@ -122,7 +126,7 @@ def _buttons(jobs: Jobs, runs: list[Run]) -> None:
         if st.button("Keep them", key="sweep_keep", disabled=bool(active) or not ready, icon=":material/bookmark:",
                      help="Adds the models to the list in the sidebar."):
             try:
-                names = [keep(safe_name(run.request["title"]), run.weights) for run in ready]
+                names = {keep(safe_name(run.request["title"]), run.weights) for run in ready}
             except BadInput as error:
                 refused("They were not kept.", error)
             else:
@@ -136,7 +140,7 @@ def _table(entries: list[Entry]) -> pd.DataFrame:
     rows = [
         {
             "model": entry.label, "MIG": entry.gap, "KL": entry.rate, "recon": entry.distortion,
-            "-ELBO": None if entry.rate is None else entry.rate + entry.distortion,
+            "-ELBO": None if entry.rate is None else entry.rate + entry.distortion, "loss": entry.loss,
             "units": entry.active, "status": entry.status,
         }
         for entry in entries

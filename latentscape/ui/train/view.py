@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from latentscape.site_map import PAGES
 from latentscape.ui import figures
-from latentscape.ui.picker import ELSEWHERE, keep
+from latentscape.ui.picker import ELSEWHERE, called, keep, kept_as
 from latentscape.ui.pictures import embedded, sheet
 from latentscape.ui.train import curves, replay, words
 from latentscape.ui.visitor import session, visitor
@@ -25,17 +26,6 @@ from vae_core.watch import grids
 
 REFRESH_SECONDS, WAITING_SECONDS = 1.0, 5.0  # between two looks at a run, and at one that waits behind others
 SOON = 2  # the place of a run that is looked at as often as one that trains: its turn may come at any moment
-WHAT_TO_LOOK_FOR = """
-What you will see, about once a second:
-
-- **The losses** fall, in nats per image. The loss is the negative ELBO: *reconstruction* plus *KL*. The KL usually *rises*:
-  the code begins to say something.
-- **The latent map** starts as one cloud. Each mark is a test image that the model never trains on. It pulls itself apart
-  into digits, though no label is ever shown to it.
-- **The reconstructions** sharpen, and the **samples**, always the same draws from the prior, turn into digits.
-
-Afterwards press *Play* to see it happen again, and keep the model to explore it.
-"""
 TESTED = "Per test image, at the end of an epoch; a nat is 1.44 bits."
 ON_BATCHES = "Per image of the training batches just before this moment; a nat is 1.44 bits."
 
@@ -48,8 +38,8 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
     if run is None:
         _buttons(jobs, None)
         with st.container(key="train_status"):
-            st.markdown("**Idle** · press Train, and watch the map form here.")
-        st.markdown(WHAT_TO_LOOK_FOR)
+            st.markdown("**Idle** · press Train, and watch it learn here.")
+        st.markdown(words.to_see(FAMILIES[st.session_state["train_kind"]]))
         return
     every, learned = drawn_for = _pace(jobs, run)
     live = st.fragment(_live, run_every=every)
@@ -146,7 +136,8 @@ def in_words(run: Run) -> str:
     training = run.request["training"]
     batch = run.about.get("batch_size") or training.get("batch_size")
     batches = [f"batches of {batch}"] if batch else []
-    return " · ".join([run.request["title"], f"{run.total_epochs} epochs", *batches, f"seed {training.get('seed', 0)}"])
+    said = [run.request["title"], f"{run.total_epochs} epochs", *batches, f"seed {training.get('seed', 0)}"]
+    return " · ".join([*said, f"loss: {words.loss_name(run.request)}"])
 
 
 def _buttons(jobs: Jobs, run: Run | None) -> None:
@@ -201,7 +192,10 @@ def _numbers(run: Run, frame: Frame | None) -> None:
         newest = _is_newest(run, frame)
         over = run.epochs if newest else [record for record in run.epochs if record["epoch"] <= frame.epoch]
         progress = run.progress if newest else frame.epoch
-        st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE))
+        if newest and run.status == STOPPED and not over:
+            st.markdown(words.stopped_early(progress))
+        else:
+            st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE))
         if summed := words.as_a_sum(run.request, values):
             st.markdown(summed)
     columns = st.columns(len(terms) + 2)  # as wide when it is over
@@ -291,27 +285,17 @@ def _take_away(run: Run, frame: Frame) -> None:
     if weights is None:
         return
     name = safe_name(run.request["title"] + ("" if last else f" epoch {int(frame.epoch)}"))
+    kept = kept_as(weights)
     st.divider()
     if last and frame.epoch < len(run.epochs):
         st.caption(f"Of this moment only the pictures are here: what is kept is the model as it stands, {in_markdown(name)}.")
-    else:
+    elif kept is None:
         st.caption(f"What is kept is what is shown: {in_markdown(name)}.")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
-            "Keep it",
-            key="train_keep",
-            type="primary",
-            icon=":material/bookmark:",
-            help="Adds the model to the list in the sidebar."
-            if run.request["kind"] not in ELSEWHERE
-            else f"Then it can be chosen on {ELSEWHERE[run.request['kind']]}.",
-        ):
-            try:
-                st.session_state["train_kept"] = keep(name, weights)
-            except BadInput as error:
-                refused("The model was not kept.", error)
-            else:
-                st.rerun()
+    with st.container(key="train_take_away", horizontal=True, vertical_alignment="bottom"):
+        if kept is None:
+            _keep(name, weights, run.request["kind"])
+        else:
+            _kept(kept, run.request["kind"])
         st.download_button(
             "Download",
             lambda: checkpoint.bundle(name, weights),
@@ -320,18 +304,37 @@ def _take_away(run: Run, frame: Frame) -> None:
             key="train_download",
             icon=":material/download:",
             on_click="ignore",
-            help="Weights, recipe and the command that trains it.",
+            help="Weights, recipe and the command that trains it. Open a file, in the sidebar, takes it as it is.",
         )
         st.download_button(
             "Pictures", lambda: replay_zip(run), f"{safe_name(run.request['title'])}-pictures.zip", "application/zip",
             key="train_pictures", icon=":material/photo_library:", on_click="ignore",
             help="Test images, reconstructions and samples of every epoch, as actual/NN.png, recon/NN.png and samples/NN.png.",
         )
-        if kept := st.session_state.pop("train_kept", None):
-            page = ELSEWHERE.get(run.request["kind"])
-            where = f"choose it on {page}" if page else "it is in the list in the sidebar"
-            st.success(f"Kept as {kept}: {where}.")
     st.code(run.request["command"], language="shell", wrap_lines=True)
+
+
+def _keep(name: str, weights: bytes, kind: str) -> None:
+    """The button, and the name that it gives: `name` where none is typed."""
+    words = st.text_input("Name", key="train_name", placeholder=name, max_chars=60, width=280)
+    where = f"Then it can be chosen on {ELSEWHERE[kind]}." if kind in ELSEWHERE else "Adds it to the list in the sidebar."
+    if st.button("Keep it", key="train_keep", type="primary", icon=":material/bookmark:", help=where):
+        try:
+            keep(called(words) if words else name, weights)
+        except BadInput as error:
+            refused("The model was not kept.", error)
+        else:
+            st.rerun()
+
+
+def _kept(kept: str, kind: str) -> None:
+    """Where it is, and the way there."""
+    st.markdown(f"Kept as {in_markdown(kept.partition('/')[2])}. *Your models*, in the sidebar, renames and deletes it.")
+    page = FAMILIES[kind].page
+    words = f"Choose it on {page}" if kind in ELSEWHERE else "Explore it"
+    if st.button(words, key="train_explore", type="primary", icon=":material/touch_app:"):
+        st.session_state[f"{page.lower()}_model_{kind}" if kind in ELSEWHERE else "checkpoint_wanted"] = kept
+        st.switch_page(next(path for path, (title, *_) in PAGES.items() if title == page))
 
 
 def replay_zip(run: Run) -> bytes:

@@ -21,17 +21,57 @@ def minimised(request: Mapping) -> str:
     return f"minimised: {recon} + {beta} · KL"
 
 
+def loss_name(request: Mapping) -> str:
+    """What the loss of this training is called beside that of another one."""
+    return FAMILIES[request["kind"]].config(**request["model"]).loss_name
+
+
 def as_a_sum(request: Mapping, values: Mapping[str, float]) -> str:
-    """The loss and what it is the sum of, in numbers, and what is minimised where that is something else: loss (-ELBO) 141.1 =
-    recon 134.6 + KL 6.6 nats per image. Empty where it has no parts, or nothing is measured yet."""
+    """The loss and what it is the sum of, in numbers, and what is minimised where that is something else: loss (-ELBO, grey
+    BCE) 141.1 = recon 134.6 + KL 6.6 nats per image. Empty where it has no parts, or nothing is measured yet."""
     first, *others = FAMILIES[request["kind"]].terms
     parts = [term for term in others if term.name in first.of]
     if not parts or not values:
         return ""
     summed = " + ".join(f"{term.title} **{values[term.name]:.1f}**" for term in parts)
     plain = minimised(request) == minimised({"kind": request["kind"], "model": {}, "training": {}})
-    said = f"{first.title} **{values[first.name]:.1f}** = {summed} {first.unit} per image"
+    said = f"loss ({loss_name(request)}) **{values[first.name]:.1f}** = {summed} {first.unit} per image"
     return said if plain else f"{said}; {minimised(request)}"
+
+
+def to_see(family: Family) -> str:
+    """What a training of this family is going to show, for somebody who has not seen one."""
+    first, *others = family.terms
+    parts = [term.title for term in others if term.name in first.of]
+    loss = f"The loss is the sum of {' and '.join(f'*{part}*' for part in parts)}." if parts else first.about
+    lines = [f"**The {'losses fall' if parts else f'{first.title} falls'}**, in {first.unit} per image. {loss}"]
+    if "kl" in first.of:
+        lines[0] += " The sum is the negative ELBO. The KL usually *rises*: the code begins to say something."
+    if family.encodes:
+        lines.append(
+            "**The latent map** starts as one cloud. Each mark is a test image that the model never trains on. The cloud pulls "
+            "itself apart into classes, though no label is ever shown to it."
+        )
+    given = "**Damaged test images** are repaired" if family.has("corruption") else "**The reconstructions** sharpen"
+    lines.append(f"{given}: compare each picture with the one above it.")
+    if family.has_prior:
+        lines.append("**The samples**, always the same draws from the prior, turn into pictures like those of the data.")
+    shown = "\n".join(f"- {line}" for line in lines)
+    where = "to explore it" if family.page == "Explore" else f"to use it on {family.page}"
+    return (
+        f"What you will see, about once a second:\n\n{shown}\n\nAfterwards press *Play* to see it happen again, and keep the "
+        f"model {where}."
+    )
+
+
+def stopped_early(progress: float) -> str:
+    """Of a training that was stopped before an epoch was over, which is no failure."""
+    if not progress:
+        return "**It was stopped before it began.** Nothing went wrong; press *Train* to begin anew."
+    return (
+        "**It was stopped within the first epoch.** Nothing went wrong: what it had learned by then is shown, and the model "
+        "can be kept. It was not measured on the test images yet."
+    )
 
 
 def happening(family: Family, epochs: list[dict], progress: float, is_over: bool) -> str:
