@@ -214,6 +214,17 @@ def test_stop_frees_the_worker_within_two_seconds_and_keeps_what_was_learned(loc
     assert run.status == STOPPED
 
 
+def test_a_stop_before_the_first_epoch_is_no_failure(local):
+    run = local.submit(request(data="mnist", model={"architecture": "residual", "hidden": 384}), "me early")
+    wait_until(lambda: run.live is not None, PATIENCE, "the picture before training")
+    local.stop(run)
+    until(run, STOPPED, FAILED)
+    assert (run.status, run.reason, run.epochs) == (STOPPED, "", [])
+    opened = checkpoint.open_bytes(run.weights, "it")
+    assert "test_loss" not in opened.recipe.metrics
+    assert opened.recipe.epochs == []
+
+
 def test_a_run_of_the_same_visitor_waits_and_can_be_stopped_while_it_waits(local):
     first, second, third = local.submit_sweep([request(1000)] * 3, "queue")
     until(first, RUNNING)

@@ -17,7 +17,7 @@ from latentscape.ui.train import replay as train_replay
 from latentscape.ui.train import view as train_view
 from latentscape.ui.words import ordinal
 from latentscape.work.belongings import Model
-from latentscape.work.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, Frame, Run
+from latentscape.work.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
 from vae_core import checkpoint, train, train_cli
 from vae_core.models import FAMILIES
 
@@ -373,7 +373,7 @@ def test_a_run_is_labelled_with_its_own_settings_and_not_with_those_of_the_form(
     at = open_app("train", run=run.view_id)
     at.number_input(key="train_epochs").set_value(99).run()
     (label,) = [text.value for text in at.text if text.value.startswith(run.request["title"])]
-    assert label == f"{run.request['title']} · 3 epochs · batches of 32 · seed 7"
+    assert label == f"{run.request['title']} · 3 epochs · batches of 32 · seed 7 · loss: -ELBO, grey BCE"
 
 
 @pytest.mark.parametrize(("page", "form"), [("train", "train_form"), ("sweep", "sweep_form")])
@@ -381,3 +381,18 @@ def test_enter_in_a_field_trains_nothing(jobs, page, form):
     at = open_app(page)
     (block,) = [block.proto.form for block in at.get("form") if block.proto.form.form_id == form]
     assert not block.enter_to_submit
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_stop_before_the_first_epoch_is_told_as_no_failure(jobs, weights, begun):
+    run = finished_run(weights, epochs=10)
+    run.status, run.epochs, run.weights = STOPPED, [], weights if begun else None
+    run.frames, run.live = (run.frames[:1], replace(run.frames[1], epoch=0.5)) if begun else ([], None)
+    run.curve = run.curve[:1] if begun else []
+    jobs.store.add(run)
+    at = open_app("train", run=run.view_id)
+    assert not at.exception
+    assert status(at).startswith("**Stopped** · 0 of 10 epochs")
+    assert "Nothing went wrong" in texts(at)
+    assert not at.error
+    assert ("train_keep" in [button.key for button in at.button]) == begun

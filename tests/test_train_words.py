@@ -39,7 +39,7 @@ def test_a_restorer_has_no_cloud():
 def test_the_loss_is_said_as_the_sum_that_it_is():
     request = {"kind": "vae", "model": {}, "training": {}}
     said = words.as_a_sum(request, {"loss": 141.14, "recon": 134.55, "kl": 6.59})
-    assert said == "loss (-ELBO) **141.1** = recon **134.6** + KL **6.6** nats per image"
+    assert said == "loss (-ELBO, grey BCE) **141.1** = recon **134.6** + KL **6.6** nats per image"
     assert words.as_a_sum({**request, "kind": "ae"}, {"loss": 3.0}) == ""
     assert words.as_a_sum(request, {}) == ""
 
@@ -57,3 +57,25 @@ def test_what_is_minimised_is_said_where_it_is_not_the_loss(model, training, sai
     assert words.minimised(request) == said
     sums = words.as_a_sum(request, {"loss": 3.0, "recon": 2.0, "kl": 1.0})
     assert sums.endswith(said) == bool(model)
+
+
+def test_losses_of_different_likelihoods_have_different_names_and_only_these():
+    """What is averaged over other pixels, or is no likelihood at all, is no loss to compare with."""
+    vae = FAMILIES["vae"].config
+    likelihoods = [vae(), vae(binarize=True), vae(likelihood="gaussian")]
+    others = [FAMILIES[name].config() for name in FAMILIES if name not in ("vae", "linear")]
+    names = [config.loss_name for config in (*likelihoods, *others)]
+    assert len(set(names)) == len(names)
+    assert vae(beta=4.0, latent_dim=2, architecture="conv").loss_name == vae().loss_name
+    assert FAMILIES["linear"].config().loss_name == FAMILIES["ae"].config().loss_name  # the same error of the same pixels
+    assert all(("ELBO" in config.loss_name) == FAMILIES[config.kind].has_prior for config in (*likelihoods, *others))
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+def test_what_will_be_seen_is_said_of_what_this_family_has(family):
+    said = words.to_see(family)
+    assert ("latent map" in said) == family.encodes
+    assert ("samples" in said) == family.has_prior
+    assert ("ELBO" in said) == ("KL" in said) == (family.likelihood == "bound")
+    assert ("Damaged" in said) == family.has("corruption")
+    assert family.terms[0].unit in said

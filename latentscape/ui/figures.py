@@ -169,18 +169,20 @@ def _round_up(value: float) -> float:
 def rate_distortion(points: dict[str, list[tuple[str, float, float]]]) -> go.Figure:
     """KL (rate) against reconstruction (distortion), both nats per image: line name -> (label, KL, recon) of each model.
 
-    At least one model. All models of one loss at beta 1 lie on a line of slope -1, of which the best is drawn.
+    At least one model. Models of one line have one likelihood and one data set; those of one loss at beta 1 lie on a line of
+    slope -1, of which the best of each is drawn.
 
     Source: Alemi et al. 2018 (arXiv:1711.00464).
     """
     figure = go.Figure()
     rates, distortions = np.array([point[1:] for own in points.values() for point in own]).T
-    best = (rates + distortions).min()
     across = np.array([0.0, 1.1 * max(rates.max(), 1.0)])
-    figure.add_scatter(
-        x=across, y=best - across, mode="lines", line={"color": "#9a9a9a", "dash": "dot", "width": 1.5},
-        name=f"-ELBO {best:.1f}: the best here", hoverinfo="skip",
-    )
+    for name, own in points.items():
+        best = min(rate + distortion for _, rate, distortion in own)
+        figure.add_scatter(
+            x=across, y=best - across, mode="lines", line={"color": "#9a9a9a", "dash": "dot", "width": 1.5},
+            name=f"-ELBO {best:.1f}: the best here" + f" of {in_chart(name)}" * (len(points) > 1), hoverinfo="skip",
+        )
     margin = 0.15 * np.ptp(distortions) + 2
     figure.update_yaxes(range=[distortions.min() - margin, distortions.max() + margin])
     for index, (name, own) in enumerate(points.items()):
