@@ -23,6 +23,9 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a seco
     "mnist-2d-tutorial": ("MNIST in 2 dimensions: what the textbook gets",
                           "--data mnist --architecture mlp --latent-dim 2 --epochs 10 --batch-size 128 --lr 1e-3 "
                           "--schedule constant"),
+    "mnist-2d-tutorial-beta0": ("The textbook's network with beta 0: beside mnist-2d-tutorial, what a prior is good for",
+                                "--data mnist --architecture mlp --latent-dim 2 --beta 0 --epochs 10 --batch-size 128 "
+                                "--lr 1e-3 --schedule constant --precision fp32"),
     "mnist-ae-30": ("Under-complete autoencoder, 784-30-784 with tanh: the course's",
                     "--data mnist --kind ae --hidden 30 --epochs 20 --batch-size 256 --lr 1e-3 --schedule constant"),
     "mnist-linear-2d": ("Linear autoencoder in 2 dimensions: the plane of PCA",

@@ -380,7 +380,7 @@ def test_no_methods_are_none_and_an_unknown_one_is_said():
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr("vae_core.inpainting_cli.load_models", lambda methods, folder: models())
+    monkeypatch.setattr("vae_core.inpainting_cli.load_models", lambda methods, *folder: models())
 
 
 def lines(capsys) -> list[dict]:

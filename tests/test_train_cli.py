@@ -201,7 +201,7 @@ def test_resuming_a_finished_run_trains_no_more_and_says_so(tmp_path, capsys):
     before = checkpoint.open_file(tmp_path / "r" / "checkpoint").model.state_dict()
     code, out, err = run(capsys, *QUICK, "--out", tmp_path / "r", "--json", "--resume")
     assert (code, out) == (0, [])
-    assert err == ["The run in r has done its 2 epochs; give a larger --epochs to go on."]
+    assert err == [f"The run in {tmp_path / 'r'} has done its 2 epochs; give a larger --epochs to go on."]
     after = checkpoint.open_file(tmp_path / "r" / "checkpoint").model.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
@@ -253,7 +253,7 @@ def test_a_constant_rate_goes_on_as_if_the_run_had_been_begun_with_more_epochs(t
     _, first, _ = run(capsys, *constant, "--out", tmp_path / "r", "--title", "Mine")
     code, second, err = run(capsys, "--data", "digits", "--json", "--resume", "--epochs", "4", "--out", tmp_path / "r")
     assert (code, losses(first + second)) == (0, losses(whole))
-    assert err == ["The run in r goes on from 2 to 4 epochs. Its learning rate stays constant."]
+    assert err == [f"The run in {tmp_path / 'r'} goes on from 2 to 4 epochs. Its learning rate stays constant."]
     recipe = checkpoint.open_file(tmp_path / "r" / "checkpoint").recipe
     assert (recipe.training["epochs"], recipe.title) == (4, "Mine")
     assert recipe.command.count(" && ") == 1
@@ -363,7 +363,7 @@ def test_a_tilde_is_understood_in_every_path(home, capsys, monkeypatch):
     assert sorted(path.name for path in (home / "runs").iterdir()) == ["one", "two"]
     from vae_core import data, inpainting_cli
 
-    assert inpainting_cli._parser().parse_args(["--checkpoints=~/runs"]).checkpoints == home / "runs"
+    assert inpainting_cli._parser().parse_args(["--checkpoints=~/runs"]).checkpoints.path == home / "runs"
     monkeypatch.setenv("LATENTSCAPE_DATA", "~/sets")
     assert data._downloads() == home / "sets"
     assert [path.name for path in home.parent.iterdir()] == ["home"]  # nothing is called ~

@@ -26,6 +26,7 @@ MAX_RATIO = 200  # unpacked to packed, where it unpacks to more than MAX_FILE: p
 MAX_DIRECTORY = 24 * 2**20  # bytes of a zip file's table of contents
 MAX_ENTRIES = 100_000  # files and folders of any kind: pictures, what lies beside each, and what a Mac adds to both
 MAX_NAME = 60  # letters of a class name
+MAX_CALLED = 200  # of what a folder or file is called in a sentence
 JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db", "@eadir"}
 TOO_LARGE = f"It is larger than {MAX_FILE // 2**20} MB."
 
@@ -68,7 +69,7 @@ def files_of(source: Path | bytes, name: str) -> Iterator[Files]:
     Raises BadInput where it cannot be opened, or passes a limit of this file.
     """
     if isinstance(source, Path) and source.is_dir():
-        yield _in_folder(source)
+        yield _in_folder(source, name)
         return
     with open_zip(source, name) as archive:
         yield _in_zip(archive, name)
@@ -78,6 +79,11 @@ def short(name: str, longest: int = MAX_NAME) -> str:
     """Any text as a name that a page can show: printable, of bounded length, never empty."""
     shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name[: longest + 1]).strip()
     return (shown if len(name) <= longest else f"{shown[:longest]}…") or "?"
+
+
+def said(name: str) -> str:
+    """What a folder or a file is called in a sentence, by its name or as its path was typed."""
+    return short(name, MAX_CALLED)
 
 
 def parts(name: str) -> list[str]:
@@ -91,14 +97,14 @@ def is_junk(part: str) -> bool:
     return part.lower() in JUNK or part.startswith(".")
 
 
-def _in_folder(folder: Path) -> Files:
+def _in_folder(folder: Path, called: str) -> Files:
     """Regular files below `folder`; links are not followed."""
     paths, entries = [], 0
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not is_junk(name))
         entries += len(folders) + len(names)
         if entries > MAX_ENTRIES:
-            raise BadInput(f"{short(folder.name)} holds more than {MAX_ENTRIES:,} files; at most so many are looked at.")
+            raise BadInput(f"{said(called)} holds more than {MAX_ENTRIES:,} files; at most so many are looked at.")
         paths += [Path(here, name) for name in sorted(names) if not is_junk(name)]
     names = {path: path.relative_to(folder).as_posix() for path in paths}
     strange = {path: os.fsencode(name) for path, name in names.items() if not _is_unicode(name)}
@@ -144,7 +150,7 @@ class _Watched:
     def read(self, size: int = -1) -> bytes:
         data = self._read(size) if size <= MAX_DIRECTORY else None
         if data is None or data.count(b"PK\1\2") > MAX_ENTRIES:  # each entry of the table begins so
-            raise BadInput(f"{short(self._name)} lists more files than are read (at most {MAX_ENTRIES:,}); take some out.")
+            raise BadInput(f"{said(self._name)} lists more files than are read (at most {MAX_ENTRIES:,}); take some out.")
         return data
 
 
@@ -153,11 +159,11 @@ def open_bounded(source: Path | bytes, name: str, kind: str) -> tuple[BinaryIO, 
     try:
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         if size > MAX_ARCHIVE:
-            raise BadInput(f"{short(name)} has {size / 2**20:.0f} MB; {kind}s of at most {MAX_ARCHIVE // 2**20} MB are read.")
+            raise BadInput(f"{said(name)} has {size / 2**20:.0f} MB; {kind}s of at most {MAX_ARCHIVE // 2**20} MB are read.")
         return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb"), size
     except OSError as error:
         way = "a folder or a zip file" if kind == "zip file" else f"a {kind}"
-        raise BadInput(f"{short(name)} cannot be read ({error.strerror}); give {way}.") from error
+        raise BadInput(f"{said(name)} cannot be read ({error.strerror}); give {way}.") from error
 
 
 def open_zip(source: Path | bytes, name: str, kind: str = "zip file") -> zipfile.ZipFile:
@@ -169,14 +175,14 @@ def open_zip(source: Path | bytes, name: str, kind: str = "zip file") -> zipfile
         file.close()
         if isinstance(error, BadInput) or not isinstance(error, Exception):
             raise
-        raise BadInput(f"{short(name)} is no intact {kind}; make it again.") from error  # zipfile raises nearly anything
+        raise BadInput(f"{said(name)} is no intact {kind}; make it again.") from error  # zipfile raises nearly anything
 
 
 def _in_zip(archive: zipfile.ZipFile, name: str) -> Files:
     """Files to read, and those that are not. Raises BadInput where the whole looks like a bomb."""
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
-        raise BadInput(f"{short(name)} lists {len(entries):,} files; at most {MAX_ENTRIES:,} are read. Take some out.")
+        raise BadInput(f"{said(name)} lists {len(entries):,} files; at most {MAX_ENTRIES:,} are read. Take some out.")
     names, alphabet = zip_names.names_in(entries)
     found, left, total, packed = Files(alphabet=alphabet), _Left(MAX_UNPACKED), 0, 0
     for entry, title in zip(entries, names, strict=True):
@@ -197,10 +203,10 @@ def check_unpacked(total: int, packed: int, name: str) -> None:
     """Raise BadInput where so many bytes that are packed into so few, by what an archive declares, look like a bomb."""
     if total > MAX_UNPACKED:
         raise BadInput(
-            f"{short(name)} unpacks to more than {MAX_UNPACKED // 2**20:,} MB, the most that is read; take some out."
+            f"{said(name)} unpacks to more than {MAX_UNPACKED // 2**20:,} MB, the most that is read; take some out."
         )
     if total > max(MAX_FILE, MAX_RATIO * packed):
-        raise BadInput(f"{short(name)} unpacks to more than {MAX_RATIO} times its size, as pictures never do; make it again.")
+        raise BadInput(f"{said(name)} unpacks to more than {MAX_RATIO} times its size, as pictures never do; make it again.")
 
 
 def _is_folder(entry: zipfile.ZipInfo, title: str) -> bool:

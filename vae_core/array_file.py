@@ -14,7 +14,7 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 
 from vae_core import archive, arrays, file_kinds
-from vae_core.archive import MAX_UNPACKED, short
+from vae_core.archive import MAX_UNPACKED, said, short
 from vae_core.arrays import SIDES, Found, Untold, in_short
 from vae_core.data import ImageSet, image_set
 from vae_core.errors import BadInput, in_range
@@ -46,18 +46,20 @@ def is_array_file(name: str) -> bool:
 
 def read_arrays(
     source: Path | bytes, name: str | None = None, seed: int = 0, pixels: str | None = None, layout: str | None = None,
-    each: Callable[[int, int], None] = lambda done, of: None,
+    each: Callable[[int, int], None] = lambda done, of: None, called: str | None = None,
 ) -> tuple[ImageSet, Report]:
     """The pictures in `source` (a path, or bytes of a file called `name`), and what was done.
 
     `pixels` and `layout` are those of `arrays.images_of`. A seeded sixth is the test set. `each(done, of)` is told bytes of a
-    table. Raises Untold where something has to be said first, BadInput where nothing can be read or a limit is passed.
+    table. A refusal calls the file by its name, or as it is `called`. Raises Untold where something has to be said first,
+    BadInput where nothing can be read or a limit is passed.
     """
     in_range("seed of the split", seed, 0, 2**31 - 1, whole=True)
     name = name or source.name
-    raw = _raw(source, name, each)
-    labels, classes = _classes(raw.labels, len(raw.images) if raw.images.ndim else 0, short(name))
-    images, found = _converted(raw, name, pixels, layout)
+    called = said(called) if called else short(name)
+    raw = _raw(source, name, called, each)
+    labels, classes = _classes(raw.labels, len(raw.images) if raw.images.ndim else 0, called)
+    images, found = _converted(raw, called, pixels, layout)
     count = len(images)
     order = np.random.default_rng(seed).permutation(count)
     test, training = np.split(order, [max(1, round(TEST_SHARE * count))])
@@ -68,18 +70,18 @@ def read_arrays(
     kept = Counter(labels.tolist())
     report = Report(
         count, (), 0, 0, 0, 0, {title: kept[label] for label, title in enumerate(classes)}, depth=_sentence(found),
-        named=raw.said, faults=faults_of(sides), ranges=found.ranges, layouts=found.layouts,
+        named=raw.said, faults=faults_of(sides), ranges=found.ranges, layouts=found.layouts, sources=tuple(order.tolist()),
     )
     return parts, report
 
 
-def _converted(raw: Raw, name: str, pixels: str | None, layout: str | None) -> tuple[np.ndarray, Found]:
+def _converted(raw: Raw, called: str, pixels: str | None, layout: str | None) -> tuple[np.ndarray, Found]:
     """The pictures, within the limits; these are looked at before anybody is asked about the pixels."""
     try:
-        (images,), found = arrays.images_of(short(name), [raw.images], pixels, layout, raw.kind)
+        (images,), found = arrays.images_of(called, [raw.images], pixels, layout, raw.kind)
     except Untold as untold:
         if untold.asked == "pixels":
-            _check_limits((len(raw.images), *untold.by(untold.choices[0]).shape[1:]), name)
+            _check_limits((len(raw.images), *untold.by(untold.choices[0]).shape[1:]), called)
         if untold.asked == "layout" or not raw.outlier:
             raise
         way = f"mend it, or say with pixels what is meant, as in {untold.choices[0]}"
@@ -87,27 +89,27 @@ def _converted(raw: Raw, name: str, pixels: str | None, layout: str | None) -> t
             f"{raw.outlier}, and pixels of a .csv file are 0..255; {way}.", "pixels", untold.choices, untold.about, untold.some,
             untold.told, f"{raw.outlier}.",
         ) from untold
-    _check_limits(images.shape, name)
+    _check_limits(images.shape, called)
     return images, found
 
 
-def _check_limits(shape: tuple[int, ...], name: str) -> None:
+def _check_limits(shape: tuple[int, ...], called: str) -> None:
     """Raise BadInput where so many pictures of such a size are not read."""
     count, channels, *sides = shape
     least, most = SIDES
     if not all(least <= side <= most for side in sides):
         raise BadInput(
-            f"The pictures of {short(name)} are {sides[1]:,} x {sides[0]:,} pixels; {least} to {most} a side are read. Change "
+            f"The pictures of {called} are {sides[1]:,} x {sides[0]:,} pixels; {least} to {most} a side are read. Change "
             "their size first, or look whether the first size of the array counts the pictures."
         )
     if channels not in (1, 3):
-        raise BadInput(f"The pictures of {short(name)} have {channels} channels; keep 1, or 3 of red, green and blue.")
+        raise BadInput(f"The pictures of {called} have {channels} channels; keep 1, or 3 of red, green and blue.")
     if count < 3:
-        raise BadInput(f"{short(name)} holds {count} pictures; at least 3 are needed.")
+        raise BadInput(f"{called} holds {count} pictures; at least 3 are needed.")
     if count > MAX_PICTURES:
-        raise BadInput(f"{short(name)} holds {count:,} pictures; at most {MAX_PICTURES:,} are read. Take some out.")
+        raise BadInput(f"{called} holds {count:,} pictures; at most {MAX_PICTURES:,} are read. Take some out.")
     if math.prod(shape) > MAX_RESULT:
-        raise BadInput(f"{short(name)} holds {math.prod(shape) / 2**20:.0f} MB of pixels, more than is kept; take some out.")
+        raise BadInput(f"{called} holds {math.prod(shape) / 2**20:.0f} MB of pixels, more than is kept; take some out.")
 
 
 def _sentence(found: Found) -> str:
@@ -158,30 +160,30 @@ def _as_numbers(words: np.ndarray) -> np.ndarray:
 # Files.
 
 
-def _raw(source: Path | bytes, name: str, each: Callable[[int, int], None]) -> Raw:
+def _raw(source: Path | bytes, name: str, called: str, each: Callable[[int, int], None]) -> Raw:
     kind = file_kinds.suffix(name)
     if kind not in SUFFIXES:
-        raise BadInput(f"{short(name)} is no .npz, .npy or .csv file; give pictures in a folder or zip file as such.")
+        raise BadInput(f"{called} is no .npz, .npy or .csv file; give pictures in a folder or zip file as such.")
     if kind == "npz":
-        return _npz(source, name)
-    file, size = archive.open_bounded(source, name, f".{kind} file")
+        return _npz(source, called)
+    file, size = archive.open_bounded(source, called, f".{kind} file")
     with file:
         if kind == "npy":
-            return Raw(_array(file, size, name), None)
-        table = read_table(file, short(name), lambda done: each(done, size), MAX_PICTURES)
+            return Raw(_array(file, size, called), None)
+        table = read_table(file, called, lambda done: each(done, size), MAX_PICTURES)
     return Raw(table.pixels, table.labels, table.said, table.kind, table.outlier)
 
 
-def _npz(source: Path | bytes, name: str) -> Raw:
-    with archive.open_zip(source, name, ".npz file") as packed:
+def _npz(source: Path | bytes, called: str) -> Raw:
+    with archive.open_zip(source, called, ".npz file") as packed:
         entries = {entry.filename.removesuffix(".npy"): entry for entry in packed.infolist()}
         names = ", ".join(short(one) for one in sorted(entries)[:5]) + ", ..." * (len(entries) > 5)
         if IMAGES not in entries:
             holds = f"holds {names}, but no" if entries else "holds no"
-            raise BadInput(f"{short(name)} {holds} array called {IMAGES}; save it with np.savez(..., images=..., labels=...).")
+            raise BadInput(f"{called} {holds} array called {IMAGES}; save it with np.savez(..., images=..., labels=...).")
         wanted = [entries[one] for one in (IMAGES, LABELS) if one in entries]
-        archive.check_unpacked(sum(entry.file_size for entry in wanted), sum(entry.compress_size for entry in wanted), name)
-        images, *labels = [_entry(packed, entry, f"{entry.filename} in {short(name)}") for entry in wanted]
+        archive.check_unpacked(sum(entry.file_size for entry in wanted), sum(entry.compress_size for entry in wanted), called)
+        images, *labels = [_entry(packed, entry, f"{entry.filename} in {called}") for entry in wanted]
     others = [short(one) for one in sorted(entries) if one not in (IMAGES, LABELS)]
     said = f"Other arrays in the file were not looked at: {', '.join(others[:5])}{', ...' * (len(others) > 5)}."
     return Raw(images, labels[0] if labels else None, (said,) if others else ())
@@ -201,7 +203,7 @@ def _entry(packed: ZipFile, entry: ZipInfo, name: str) -> np.ndarray:
 
 def _array(file: BinaryIO, size: int, name: str) -> np.ndarray:
     """The array in an .npy file of so many bytes. What its header claims is checked before memory is taken for it."""
-    name = short(name, 120)
+    name = said(name)
     try:
         start = file.read(1)
         file.seek(0)

@@ -207,10 +207,15 @@ def load(source: str | Path) -> Model:
     """The model of a checkpoint, ready to encode and decode: a shipped one by its name ("mnist-2d"), PATH.safetensors (the
     suffix may be left out), or the zip file that a training is downloaded as. Float32 on the CPU, in evaluation mode, no
     gradients asked for. Raises BadInput."""
+    return find(source).model.requires_grad_(False)
+
+
+def find(source: str | Path) -> Checkpoint:
+    """The checkpoint that `load` has the model of, with its recipe."""
     path = Path(os.path.expanduser(source))
     for candidate in (path, SHIPPED / source):
         if any(_is_file(file) for file in (candidate, Path(f"{candidate}.safetensors"))):
-            return open_file(candidate).model.requires_grad_(False)
+            return open_file(candidate, str(source))
     names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.safetensors")))
     raise BadInput(f"There is no checkpoint {shortly(str(source))}; give a path, or the name of a shipped one: {names}.")
 
@@ -221,41 +226,45 @@ def _is_file(path: Path) -> bool:
     return False
 
 
-def open_file(path: Path) -> Checkpoint:
+def open_file(path: Path, called: str | None = None) -> Checkpoint:
     """The checkpoint at PATH.safetensors (the suffix may be left out), checked against PATH.json where that lies beside it; or
-    in the zip file that a training is downloaded as. Raises BadInput on any fault."""
+    in the zip file that a training is downloaded as. Raises BadInput on any fault, which names the file, or what it is
+    `called`."""
     if path.suffix.lower() == ".zip":
-        return open_bytes(*reversed(unbundled(_zip_bytes(path), path.name)))
+        name = called or path.name
+        return open_bytes(*reversed(unbundled(_zip_bytes(path, name), name)))
     path = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
     weights_path, recipe_path = path.with_name(f"{path.name}.safetensors"), path.with_name(f"{path.name}.json")
     try:
         with weights_path.open("rb") as file:
-            _refuse_state(file.read(8 + MAX_HEADER), weights_path.name)
+            _refuse_state(file.read(8 + MAX_HEADER), called or weights_path.name)
         if weights_path.stat().st_size > MAX_BYTES:
-            raise BadInput(f"{weights_path.name} is larger than {MAX_BYTES // 2**20} MB, the most a checkpoint may have.")
+            raise BadInput(
+                f"{called or weights_path.name} is larger than {MAX_BYTES // 2**20} MB, the most a checkpoint may have."
+            )
         weights = weights_path.read_bytes()
         recipes = [p.read_bytes() for p in (recipe_path, Path(f"{recipe_path}.new")) if p.exists()]
     except OSError as error:
         raise BadInput(
-            f"The checkpoint {path.name} cannot be read ({error.strerror}); run `make checkpoints` or choose another."
+            f"The checkpoint {called or path.name} cannot be read ({error.strerror}); run `make checkpoints` or choose another."
         ) from error
     if not recipes:  # the weights hold their recipe too
-        return open_bytes(weights, path.name)
+        return open_bytes(weights, called or path.name)
     digest = hashlib.sha256(weights).hexdigest()
     for raw in recipes:
-        if read_recipe(raw, path.name).weights_sha256 == digest:
-            return open_bytes(weights, path.name)
+        if read_recipe(raw, called or path.name).weights_sha256 == digest:
+            return open_bytes(weights, called or path.name)
     raise BadInput(
-        f"The checkpoint {path.name} does not match the SHA-256 in its recipe {recipe_path.name}; "
+        f"The checkpoint {called or path.name} does not match the SHA-256 in its recipe {recipe_path.name}; "
         "restore both files or train it again."
     )
 
 
-def _zip_bytes(path: Path) -> bytes:
-    file, size = archive.open_bounded(path, path.name, "zip file")
+def _zip_bytes(path: Path, name: str) -> bytes:
+    file, size = archive.open_bounded(path, name, "zip file")
     with file:
         if size > 2 * MAX_BYTES:
-            raise BadInput(f"{path.name} is larger than {2 * MAX_BYTES // 2**20} MB, the most that is read of a model.")
+            raise BadInput(f"{name} is larger than {2 * MAX_BYTES // 2**20} MB, the most that is read of a model.")
         return file.read()
 
 

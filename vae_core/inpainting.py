@@ -48,11 +48,15 @@ def asked_for(holes: bool, learned: Collection[str] | None = None) -> list[str]:
     return [method.name for method in possible if method.ships is None or learned is None or method.name in learned]
 
 
-def load_models(methods: Iterable[str] | None = None, folder: Path = checkpoint.SHIPPED) -> dict[str, Model]:
-    """The shipped models that these methods need, or all. Raises BadInput where a file is missing or damaged."""
-    names = METHODS if methods is None else methods
-    needed = [METHODS[name] for name in names if name in METHODS and METHODS[name].ships]
-    return {method.name: checkpoint.open_file(folder / method.ships).model for method in needed}
+def load_models(
+    methods: Iterable[str] | None = None, folder: Path = checkpoint.SHIPPED, called: str = ""
+) -> dict[str, Model]:
+    """The shipped models that these methods need, or all. Raises BadInput where a file is missing or damaged, and names it by
+    what the folder is `called`."""
+    asked = METHODS if methods is None else methods
+    needed = [METHODS[name] for name in asked if name in METHODS and METHODS[name].ships]
+    names = {method.name: str(Path(called) / method.ships) for method in needed}
+    return {name: checkpoint.open_file(folder / METHODS[name].ships, said).model for name, said in names.items()}
 
 
 def read_picture(array: np.ndarray) -> Tensor:

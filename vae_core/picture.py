@@ -133,7 +133,7 @@ def fitted(picture: np.ndarray, image_shape: tuple[int, int, int], on_black: boo
     channels, height, width = image_shape
     if channels not in (1, 3):
         raise BadInput(f"A picture cannot become an image of {channels} channels.")
-    grey = _ink(picture) if on_black else _grey(picture)
+    grey = _ink(picture) if on_black else luminance(picture)
     planes = [grey] if channels == 1 else [picture[..., channel] / np.float32(255) for channel in range(3)]
     rows, columns = planes[0].shape
     scale = min(height / rows, width / columns)
@@ -157,14 +157,14 @@ def _rgb(image: Image.Image) -> np.ndarray:
     return (rgba[..., :3] * alpha + paper * (1 - alpha)).round().astype(np.uint8)
 
 
-def _grey(picture: np.ndarray) -> np.ndarray:
-    """uint8 RGB -> luminance in [0, 1] (ITU-R BT.601), (H, W)."""
+def luminance(picture: np.ndarray) -> np.ndarray:
+    """uint8 RGB (..., H, W, 3) -> luminance in [0, 1] (ITU-R BT.601), (..., H, W)."""
     return picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255
 
 
 def _ink(picture: np.ndarray) -> np.ndarray:
     """What is drawn, 0 paper to 1 strongest ink, cut to its bounding box: the paper is what the picture's edge shows."""
-    grey = _grey(picture)
+    grey = luminance(picture)
     paper = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     if paper > 0.5:
         grey, paper = 1 - grey, 1 - paper

@@ -43,6 +43,7 @@ class Report:
     faults: tuple[str, ...] = ()  # of the set as a whole, with what to do
     ranges: tuple[str, ...] = ()  # black to white, that an array may mean
     layouts: tuple[str, ...] = ()  # of a picture, that the rows of an array may have
+    sources: tuple[str | int, ...] = ()  # of each picture, those to test on first: its file's name, or its place in the array
 
     def sentences(self) -> list[str]:
         """The report for people, the few-pictures warning last."""

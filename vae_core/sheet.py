@@ -5,7 +5,10 @@ import io
 import numpy as np
 from PIL import Image
 
+from vae_core.errors import BadInput
+
 GAP = 2  # transparent pixels between tiles, so that light and dark pages show through
+MOST_IN_FILE, SIDE_IN_FILE = 2000, 96  # pictures in one file, and about how many pixels each is wide there
 
 
 def sheet(images: np.ndarray, columns: int, scale: int = 3) -> np.ndarray:
@@ -30,3 +33,12 @@ def png(picture: np.ndarray) -> bytes:
     packed = io.BytesIO()
     Image.fromarray(picture).save(packed, "PNG")
     return packed.getvalue()
+
+
+def picture_of(images: np.ndarray, columns: int) -> bytes:
+    """uint8 images (N, C, H, W) as one PNG file to look at, read row by row. Raises BadInput where no picture can be made."""
+    if len(images) > MOST_IN_FILE:
+        raise BadInput(f"A picture of {len(images):,} images is too large to look at, at most {MOST_IN_FILE:,}; write an .npz.")
+    if images.shape[1] not in (1, 3):
+        raise BadInput(f"Images of {images.shape[1]} channels are no picture; write an .npz.")
+    return png(sheet(images, min(columns, len(images)), max(1, SIDE_IN_FILE // images.shape[3])))

@@ -103,10 +103,10 @@ class Small:
             self.images[slot] = np.minimum(self.images[slot].astype(np.uint16) + below, 255)
         return PAPERS[paper]
 
-    def both_sides(self, labels: np.ndarray) -> tuple[list, list]:
-        """[test, train] as views of pictures and labels; a side that is empty because its files could not be read gets a
-        picture of the other."""
-        images, tests, train_from = self.images, self.tests, self.train_from
+    def both_sides(self, labels: np.ndarray) -> tuple[list, list, list[str]]:
+        """[test, train] as views of pictures and of labels, and the names of all files in that order; a side that is empty
+        because its files could not be read gets a picture of the other."""
+        images, names, tests, train_from = self.images, self.names, self.tests, self.train_from
         if tests == 0:
             cut = slice(train_from, train_from + 1), slice(train_from + 1, None)
         elif len(images) - train_from < 2:  # move the borrowed ones up to the others
@@ -114,10 +114,11 @@ class Small:
             tests -= short_by
             images[train_from - short_by : train_from] = images[tests : tests + short_by].copy()
             labels[train_from - short_by : train_from] = labels[tests : tests + short_by].copy()
+            names[train_from - short_by : train_from] = names[tests : tests + short_by]
             cut = slice(0, tests), slice(train_from - short_by, None)
         else:
             cut = slice(0, tests), slice(train_from, None)
-        return [images[part] for part in cut], [labels[part] for part in cut]
+        return [images[part] for part in cut], [labels[part] for part in cut], names[cut[0]] + names[cut[1]]
 
     def _write(self, slot: int, picture: Picture) -> None:
         self.images[slot] = picture.colours.transpose(2, 0, 1)

@@ -132,13 +132,14 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: di
     return TrainState(model, config, data.digest, _optimizers(model, config), noise, batches=batches, data_name=data.name)
 
 
-def resume(folder: Path, data: ImageSet) -> TrainState:
-    """The run that `TrainState.save` left in `folder`, at the batch where it stood. Raises BadInput where it cannot be."""
+def resume(folder: Path, data: ImageSet, called: str | None = None) -> TrainState:
+    """The run that `TrainState.save` left in `folder`, at the batch where it stood. Raises BadInput where it cannot be, which
+    names the folder, or what it is `called`."""
     try:
         raw = (folder / "state.safetensors").read_bytes()
     except OSError as error:
         raise BadInput(
-            f"There is no run to resume in {folder.name} (state.safetensors is missing); leave out --resume."
+            f"There is no run to resume in {called or folder.name} (state.safetensors is missing); leave out --resume."
         ) from error
     return from_bytes(raw, data)
 

@@ -1,6 +1,5 @@
 """What a training starts from: the plain settings, the presets of the families, and what suits a visitor's own pictures."""
 
-import numpy as np
 import streamlit as st
 
 from latentscape.server.hosted import shared_server
@@ -9,6 +8,7 @@ from vae_core.family import Preset
 from vae_core.models import FAMILIES
 from vae_core.settings import Setting, settings_of
 from vae_core.train import TrainConfig
+from vae_core.train_config import epochs_for
 
 TRAINING = {name: each for name, each in settings_of(TrainConfig).items() if each.place != "command"}
 FIRST = {"data": "mnist", "kind": "vae", "architecture": "residual", "latent_dim": 2}  # otherwise than a family by itself
@@ -16,7 +16,7 @@ PRESETS: dict[str, Preset] = {preset.name: preset for family in FAMILIES.values(
 KIND_OF = {preset.name: family.name for family in FAMILIES.values() for preset in family.presets}
 FOR_A_CLASS = next(name for name, preset in PRESETS.items() if preset.suits == "a class")
 OWN = next(name for name, preset in PRESETS.items() if preset.suits == "own pictures")
-SEEN, BATCH = 150_000, 64  # images of a training on own pictures: in all, and a step
+BATCH = 64  # images a step of a training on own pictures
 
 
 def form_settings(kind: str) -> dict[str, Setting]:
@@ -56,8 +56,3 @@ def choose_pictures(pictures: Pictures) -> None:
     suits = {"data": pictures.id, "epochs": epochs_for(images), "batch_size": BATCH if images >= BATCH else None}
     for field, value in (values_of(OWN) | suits).items():
         st.session_state[f"train_{field}"] = value
-
-
-def epochs_for(images: int) -> int:
-    """Passes over so many training images that a convolutional model learns them in a few minutes on two cores."""
-    return int(np.clip(round(SEEN / images, -1), 10, 300))

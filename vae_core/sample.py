@@ -1,0 +1,73 @@
+"""The command `python -m vae_core.sample`: pictures of codes that are drawn from a model's prior."""
+
+import argparse
+import json
+import math
+import sys
+
+import numpy as np
+import torch
+
+from vae_core import checkpoint
+from vae_core.commands import Parser, add_out, answered, check_out, is_picture, packed, write
+from vae_core.errors import BadInput, in_range
+from vae_core.evaluate import BATCH
+from vae_core.latent import prior_draws
+from vae_core.models import Model, family_of
+from vae_core.sheet import picture_of
+
+MOST = 10_000  # draws
+EXAMPLES = ("mnist-2d --out samples.png", "mnist-20d --count 1000 --seed 1 --out samples.npz")
+NOTES = """An .npz holds `images`, uint8 (N, C, H, W), and `z`, float32 (N, L): what was drawn, in
+the same order. Read it with np.load, or train on it with --data file:samples.npz. The same
+seed draws the same codes for every model of as many dimensions."""
+
+
+def _parser() -> Parser:
+    parser = Parser("vae_core.sample", "Draw codes from a model's prior and decode them.", EXAMPLES, NOTES)
+    parser.add_argument("model", metavar="MODEL", help="a shipped model by its name, as mnist-2d, or a path")
+    parser.add_argument("--count", type=int, default=64, metavar="N", help=f"how many, at most {MOST:,}")
+    parser.add_argument("--seed", type=int, default=0, help="another one draws other codes")
+    add_out(parser, "a .png, the pictures in a grid, or an .npz, see below")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line per draw on stdout: its z")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0 done, 2 bad values, 130 stopped by Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    return answered(lambda: _sample(arguments))
+
+
+def _sample(arguments: argparse.Namespace) -> int:
+    in_range("number of draws", arguments.count, 1, MOST, whole=True)
+    in_range("seed", arguments.seed, 0, 2**31 - 1, whole=True)
+    check_out(arguments)
+    out = arguments.out
+    z, images = sample(checkpoint.load(arguments.model), arguments.count, arguments.seed)
+    if out:
+        square = math.ceil(math.sqrt(len(images)))
+        write(out, picture_of(images, square) if is_picture(out) else packed(images=images, z=z))
+        print(f"{out.text}: {len(z):,} draws of the prior, decoded.", file=sys.stderr)
+    if arguments.json:
+        for index, code in enumerate(z.tolist()):
+            print(json.dumps({"draw": index, "z": code}))
+    return 0
+
+
+@torch.no_grad()
+def sample(model: Model, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """`count` seeded draws z ~ N(0, I), float32 (count, L), and their means of p(x|z) as uint8 (count, C, H, W).
+
+    Raises BadInput where the model has no prior.
+    """
+    family = family_of(model)
+    if not family.has_prior:
+        raise BadInput(f"A model of the kind {family.name} has no prior to draw from; take one of the kind vae.")
+    z = prior_draws(count, model.config.latent_dim, seed)
+    images = torch.cat([model.decode(some) for some in z.split(BATCH)])
+    return z.numpy(), images.mul(255).round().byte().numpy()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
