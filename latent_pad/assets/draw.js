@@ -101,7 +101,6 @@ function drawCodes(context, { window, plane, points, layers, marks, theme }) {
   const radius = (count > 4000 ? 2.2 : count > 800 ? 2.8 : 3.6) * (layers === "both" ? 0.9 : 1);
   const sprites = new Map();
   const lanes = points.labels ? points.labels.reduce((most, label) => Math.max(most, label), 0) + 1 : 1;
-  context.globalAlpha = layers === "both" ? 0.85 : 0.8;
   for (let i = 0; i < count; i++) {
     const label = points.labels ? points.labels[i] : 0;
     if (!sprites.has(label)) sprites.set(label, glyphSprite(glyphOf(label, marks), radius, theme.ratio, theme.background));
@@ -111,7 +110,6 @@ function drawCodes(context, { window, plane, points, layers, marks, theme }) {
     if (px < -size || py < -size || px > window.width + size || py > window.height + size) continue;
     context.drawImage(canvas, px - size / 2, py - size / 2, size, size);
   }
-  context.globalAlpha = 1;
 }
 
 // On a line there is room for one row a class: above the decoded images where these are shown.

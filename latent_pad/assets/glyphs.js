@@ -16,14 +16,14 @@ function polygon(path, corners, radius, turn, inner = radius) {
 const SHAPES = {
   circle: (path, r) => path.arc(0, 0, r, 0, TURN),
   square: (path, r) => path.rect(-0.88 * r, -0.88 * r, 1.76 * r, 1.76 * r),
-  "triangle-up": (path, r) => polygon(path, 3, 1.4 * r, -TURN / 4),
   diamond: (path, r) => polygon(path, 4, 1.3 * r, 0),
-  "triangle-down": (path, r) => polygon(path, 3, 1.4 * r, TURN / 4),
-  x: (path, r) => polygon(path, 4, 1.5 * r, TURN / 8, 0.55 * r),
-  star: (path, r) => polygon(path, 5, 1.5 * r, -TURN / 4, 0.65 * r),
-  cross: (path, r) => polygon(path, 4, 1.5 * r, 0, 0.55 * r),
   pentagon: (path, r) => polygon(path, 5, 1.15 * r, -TURN / 4),
   hexagram: (path, r) => polygon(path, 6, 1.5 * r, -TURN / 4, 0.75 * r),
+  cross: (path, r) => polygon(path, 4, 1.5 * r, 0, 0.55 * r),
+  x: (path, r) => polygon(path, 4, 1.5 * r, TURN / 8, 0.55 * r),
+  star: (path, r) => polygon(path, 5, 1.5 * r, -TURN / 4, 0.65 * r),
+  "triangle-down": (path, r) => polygon(path, 3, 1.4 * r, TURN / 4),
+  "triangle-up": (path, r) => polygon(path, 3, 1.4 * r, -TURN / 4),
 };
 
 // The same rule as mark() in ../marks.py.

@@ -11,7 +11,8 @@ from latentscape.ui.words import in_chart
 
 PLOT = {"displayModeBar": False}  # its buttons would cover the legend
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}  # above the plot
-TRAIN, TEST = "#8f8bd8", "#e07a1f"
+TRAIN, TEST = "#7f7ad4", "#d56e12"
+GREY = "#7d7d88"  # of what stands back: neither a class's nor a line's
 LONGEST_NAME = 24  # letters of a class beside an axis
 MOST_NAMED = 20  # classes that a map names; of more, only the point under the cursor says its own
 LONGEST_ON_MAP = 12  # letters of a class that is named where its points are: longer names hide them and each other
@@ -39,7 +40,7 @@ def latent_map(
         data.append({
             "type": "scattergl", "x": own[:, 0], "y": own[:, 1], "name": in_chart(name), "mode": "markers",
             "hovertemplate": "%{x:.2f}, %{y:.2f}" + NAMED,
-            "marker": {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
+            "marker": {"color": colour, "symbol": symbol, "size": 6},
         })
         if _fit_on_map(classes):
             names.append(_name_at_centre(name, own, colour))
@@ -83,10 +84,10 @@ def projection_map(
         data.append({
             "type": "scattergl", "x": points[own, 0], "y": points[own, 1], "name": in_chart(name), "mode": "markers",
             "customdata": about[own],
-            "marker": {"symbol": shape, "size": 6, "opacity": 0.75 if draws is None else 0.4}
+            "marker": {"symbol": shape, "size": 6, "opacity": 1 if draws is None else 0.4}
             | ({"color": colour} if shade is None else {"color": shade[1][own], "coloraxis": "coloraxis"}),
             "selectedpoints": None if chosen is None else np.flatnonzero(chosen[own]).tolist(),
-            "selected": {"marker": {"opacity": 0.95}}, "unselected": {"marker": {"color": "#9a9a9a", "opacity": 0.22}},
+            "selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"color": GREY, "opacity": 0.22}},
             "hovertemplate": "image %{customdata[0]}" + label + NAMED,
         })
         if _fit_on_map(classes):
@@ -95,7 +96,7 @@ def projection_map(
         data.append({
             "type": "scattergl", "x": draws[:, 0], "y": draws[:, 1], "name": "from the prior", "mode": "markers",
             "customdata": np.arange(len(points), len(points) + len(draws))[:, None], "selectedpoints": None,
-            "marker": {"color": "#d81b9c", "symbol": "circle-open", "size": 6, "opacity": 0.9, "line": {"width": 1.2}},
+            "marker": {"color": marks.HEAT, "symbol": "circle-open", "size": 6, "opacity": 0.9, "line": {"width": 1.2}},
             "hovertemplate": "a draw of the prior, decoded and encoded again<extra></extra>",
             "unselected": {"marker": {"opacity": 0.8}},
         })
@@ -150,7 +151,7 @@ def _name_at_centre(name: str, points: np.ndarray, colour: str) -> dict:
     centre = np.median(points, axis=0)
     return {
         "x": centre[0], "y": centre[1], "text": f"<b>{in_chart(name)}</b>", "showarrow": False,
-        "font": {"size": 15, "color": "#ffffff"}, "bgcolor": colour, "borderpad": 2, "opacity": 0.9,
+        "font": {"size": 15, "color": marks.ink(colour)}, "bgcolor": colour, "borderpad": 2,
     }
 
 
@@ -180,7 +181,7 @@ def rate_distortion(points: dict[str, list[tuple[str, float, float]]]) -> go.Fig
     for name, own in points.items():
         best = min(rate + distortion for _, rate, distortion in own)
         figure.add_scatter(
-            x=across, y=best - across, mode="lines", line={"color": "#9a9a9a", "dash": "dot", "width": 1.5},
+            x=across, y=best - across, mode="lines", line={"color": GREY, "dash": "dot", "width": 1.5},
             name=f"-ELBO {best:.1f}: the best here" + f" of {in_chart(name)}" * (len(points) > 1), hoverinfo="skip",
         )
     margin = 0.15 * np.ptp(distortions) + 2
@@ -221,7 +222,7 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
             figure.add_scattergl(
                 x=own[:, 0], y=own[:, 1], name=in_chart(name), mode="markers", legendgroup=str(index), showlegend=number == 0,
                 hovertemplate="%{x:.2f}, %{y:.2f}" + NAMED,
-                marker={"color": colour, "symbol": symbol, "size": 4, "opacity": 0.7}, row=row, col=column,
+                marker={"color": colour, "symbol": symbol, "size": 4}, row=row, col=column,
             )
         axis = "x" if number == 0 else f"x{number + 1}"
         figure.update_xaxes(range=[-extent, extent], constrain="domain", row=row, col=column)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb
 
 from latent_pad import marks
-from latentscape.ui.figures import LEGEND
+from latentscape.ui.figures import GREY, LEGEND
 
 BINS = 60
 MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
@@ -19,9 +20,10 @@ def energy_histogram(energies: dict[str, np.ndarray], points: dict[str, float]) 
     edges = np.linspace(everything.min() - 0.05, everything.max() + 0.05, BINS + 1)
     for index, (name, values) in enumerate(logs.items()):
         shares = np.histogram(values, edges)[0] / len(values)
+        colour = marks.mark(index)[0]  # its outline whole, or what is seen through would be all that is seen
         figure.add_bar(
-            x=(edges[:-1] + edges[1:]) / 2, y=shares, width=edges[1] - edges[0], name=name, opacity=0.6,
-            marker={"color": marks.mark(index)[0], "line": {"width": 0}},
+            x=(edges[:-1] + edges[1:]) / 2, y=shares, width=edges[1] - edges[0], name=name,
+            marker={"color": f"rgba{(*hex_to_rgb(colour), 0.45)}", "line": {"width": 1, "color": colour}},
             customdata=10 ** edges[:-1], hovertemplate="from %{customdata:.1f} nats: %{y:.1%}<extra>" + name + "</extra>",
         )
     for index, (name, value) in enumerate(marked.items(), start=len(logs)):
@@ -61,10 +63,10 @@ def size_curve(curves: dict[str, list[tuple[float, float]]]) -> go.Figure:
 def arrows(data: np.ndarray, tails: np.ndarray, heads: np.ndarray, titles: tuple[str, str], what: str) -> go.Figure:
     """Arrows from tails (M, 2) to heads (M, 2) over data points (N, 2) in a plane."""
     figure = go.Figure()
-    (field, _), (grey, _) = marks.mark(1), marks.mark(9)
+    field = marks.mark(1)[0]
     figure.add_scattergl(
         x=data[:, 0], y=data[:, 1], name=what, mode="markers", hoverinfo="skip",
-        marker={"color": grey, "symbol": "circle", "size": 4, "opacity": 0.45},
+        marker={"color": GREY, "symbol": "circle", "size": 4},
     )
     path = np.full((len(tails), 3, 2), np.nan)
     path[:, 0], path[:, 1] = tails, heads
