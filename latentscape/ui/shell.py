@@ -12,6 +12,7 @@ from latentscape.ui import address
 from latentscape.ui.own import store
 from latentscape.ui.own_models import own_models
 from latentscape.ui.picker import checkpoint_picker
+from latentscape.ui.stills import stills
 from latentscape.ui.visitor import has_outlived_a_server, visitor
 
 if os.name != "nt":  # on Windows trainings run in this process too
@@ -32,6 +33,7 @@ CSS = """
 .st-key-restore_methods { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: 1rem 0.75rem; }
 .st-key-restore_methods > * { max-width: 16rem; }
 @media (max-width: 40rem) { :has(> .st-key-home_words) { order: 1; } }
+.st-key-stills { display: none; }  /* it has no face */
 .st-key-address_entry { position: fixed; top: .8rem; right: 8.5rem; width: auto; z-index: 999991; }  /* on Streamlit's header */
 .copy-link { font: inherit; font-size: .8rem; padding: .15rem .6rem; border: 1px solid var(--st-border-color, #8886);
   border-radius: 6px; background: none; color: inherit; opacity: .75; cursor: pointer; }
@@ -54,6 +56,7 @@ def frame() -> streamlit_private.StreamlitPage:
     address.enter(page.url_path)
     checkpoint_picker()
     own_models()
+    stills()
     with st.container():  # always there: where it comes and goes, what is below it is drawn anew
         _say_what_a_restart_lost()
         for sentence in store().notices(visitor()):
