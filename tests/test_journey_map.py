@@ -128,8 +128,117 @@ def test_a_lasso_fills_the_gallery_and_the_selection_survives_a_watched_t_sne(pa
     assert moved(page, stopped) == axes
 
 
-def test_on_a_phone_nothing_is_cut_off(chromium, server):
-    phone = new_context(chromium, viewport={"width": 360, "height": 800}).new_page()
+def selected(page) -> list[int | None]:
+    """How many points of each trace the chart does not grey; None of those where it greys nothing."""
+    found = page.evaluate(f"() => document.querySelector('{CHART}')?._fullData?.map(trace => trace.selectedpoints ?? null)")
+    return [None if points is None else len(points) for points in found or []]
+
+
+def scrolled(page) -> float:
+    return page.evaluate("() => document.querySelector('.stMain').scrollTop")
+
+
+def reach(page) -> float:
+    """How far the chart goes across."""
+    return page.evaluate(f"() => document.querySelector('{CHART}')._fullLayout.xaxis.range.reduce((low, high) => high - low)")
+
+
+def test_the_hand_on_the_chart_and_in_the_gallery(page, server, codes):
+    open_map(page, server)
+    gallery = page.locator(".st-key-map_gallery")
+    farthest = codes[np.argmax(np.linalg.norm(codes, axis=1))]
+    nowhere = np.array([farthest + step for step in ([0.3, 0.3], [0.8, 0.3], [0.8, 0.8])])  # beyond it there is no point
+    lasso(page, on_screen(page, nowhere))
+    wait_until(lambda: set(selected(page)) == {None}, PATIENCE, "nothing is grey after a lasso around nothing")
+    corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+    lasso(page, on_screen(page, corners))
+    words = gallery.get_by_text(re.compile(r"images selected"))
+    words.wait_for()
+    chosen = int(words.inner_text().split()[0].replace(",", ""))
+    wait_until(lambda: sum(n or 0 for n in selected(page)) == chosen, PATIENCE, "the chart agrees with the gallery")
+    lasso(page, on_screen(page, nowhere))
+    wait_until(lambda: sum(n or 0 for n in selected(page)) == chosen, PATIENCE, "the selection after a lasso around nothing")
+    expect(words).to_have_text(f"{chosen:,} images selected")
+
+    # The page scrolls under the wheel until the chart has the focus, and with Ctrl the chart zooms.
+    page.locator("h1").click()
+    wide, (middle, *_) = reach(page), on_screen(page, codes[:1] * 0)
+    page.mouse.move(*middle)
+    page.mouse.wheel(0, 120)
+    wait_until(lambda: scrolled(page) > 60, PATIENCE, "the page to scroll")
+    assert reach(page) == wide
+    page.mouse.wheel(0, -400)
+    wait_until(lambda: scrolled(page) == 0, PATIENCE, "the page to be back")
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -120)
+    wait_until(lambda: reach(page) < wide, PATIENCE, "the chart to zoom")
+    page.keyboard.up("Control")
+
+    # A picture of the gallery opens in Explore, and the selection is there when one comes back.
+    link = gallery.locator("figure a").first
+    number = re.search(r"image=(\d+)", link.get_attribute("href"))[1]
+    link.click()
+    page.wait_for_url(re.compile(rf"/explore\?.*image={number}\b"))
+    expect(page.locator(".st-key-explore_image input")).to_have_value(number)
+    page.go_back()
+    words.wait_for()
+    expect(words).to_have_text(f"{chosen:,} images selected")
+
+    # So does a point; a double click is no click.
+    at_rest(page.locator(f"{CHART} .nsewdrag"))
+    lonely = int(np.argmax(np.linalg.norm(codes, axis=1)))
+    page.mouse.dblclick(*on_screen(page, codes[[lonely]])[0])
+    gallery.get_by_text("Nothing is selected.").wait_for()
+    wait_until(lambda: set(selected(page)) == {None}, PATIENCE, "the chart agrees with the gallery")
+    at_rest(page.locator(f"{CHART} .nsewdrag"))
+    assert "/map" in page.url
+    page.mouse.click(*on_screen(page, codes[[lonely]])[0])
+    page.wait_for_url(re.compile(rf"/explore\?.*image={lonely}\b"))
+    expect(page.locator(".st-key-explore_image input")).to_have_value(str(lonely))
+
+
+WATCH = """
+chart => {
+  window.blank = [];
+  window.shown = new Set();
+  const look = () => {
+    const host = document.querySelector('.st-key-map_chart');
+    const plot = host?.querySelector('.js-plotly-plot');
+    const drawn = plot?.querySelector('.gl-canvas') && plot.querySelector('.main-svg .plot');
+    if (drawn) window.shown.add(plot._fullData[0].x[0]);
+    const still = host?.querySelector('.chart-still canvas');
+    if (host && !((drawn || still) && host.getBoundingClientRect().height > 500)) window.blank.push(performance.now());
+    requestAnimationFrame(look);
+  };
+  look();
+}
+"""
+
+
+def test_the_map_does_not_vanish_while_t_sne_is_watched(page, endless):
+    warnings = []
+    page.on("console", lambda message: warnings.append(message.text) if "WebGL contexts" in message.text else None)
+    open_map(page, endless)
+    page.locator(".st-key-map_method").get_by_text("t-SNE").click()
+    page.locator(".st-key-map_status").get_by_text(re.compile(r"iteration \d+ of")).wait_for()
+    page.wait_for_selector(f"{CHART} .gl-canvas")
+    page.evaluate(WATCH)
+    page.wait_for_function("() => window.shown.size > 12")
+    assert page.evaluate("() => window.blank") == []
+    assert warnings == []
+    page.locator(".st-key-map_stop button").click()
+    page.locator(".st-key-map_status").get_by_text(re.compile("stopped at iteration")).wait_for()
+
+
+def test_on_a_phone_nothing_is_cut_off_and_a_swipe_scrolls_the_page(chromium, server):
+    phone = new_context(chromium, viewport={"width": 360, "height": 800}, has_touch=True).new_page()
     open_map(phone, server, "?checkpoint=mnist-20d")
     phone.wait_for_function("() => document.querySelector('.stMain').scrollWidth <= innerWidth")
+    phone.locator(CHART).scroll_into_view_if_needed()
+    box = at_rest(phone.locator(f"{CHART} .nsewdrag"))
+    before, hand = scrolled(phone), phone.context.new_cdp_session(phone)
+    middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    hand.send("Input.synthesizeScrollGesture", middle | {"yDistance": -200, "gestureSourceType": "touch"})
+    wait_until(lambda: scrolled(phone) > before + 100, PATIENCE, "the page to scroll")
+    assert set(selected(phone)) == {None}
     phone.context.close()

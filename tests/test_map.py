@@ -3,6 +3,11 @@
 import base64
 import io
 import json
+import re
+from functools import partial
+from html import unescape
+from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -15,6 +20,8 @@ from streamlit.testing.v1 import AppTest
 from latentscape.ui import figures, picker
 from latentscape.ui.hover import pack_sprite
 from latentscape.ui.map import gallery as map_gallery
+from latentscape.ui.map import hand as map_hand
+from latentscape.ui.map import named as map_named
 from latentscape.ui.map import numbers as map_numbers
 from latentscape.ui.map import projection as map_projection
 from latentscape.ui.map import view as map_view
@@ -133,8 +140,7 @@ def test_a_selection_fills_the_gallery_and_survives_another_projection(here):
         at.segmented_control(key="map_method").set_value(method).run()
         assert not at.exception
         assert any("2 images selected" in text.value for text in at.markdown)
-        chosen = {int(n) for trace in range(10) for n in numbers(at, trace)[figure_of(at)["data"][trace]["selectedpoints"]]}
-        assert chosen == {3, 5}
+        assert selected(at) == {3, 5}
     html = next(block.proto.body for block in at.get("html") if "pairs" in block.proto.body)
     assert html.count("<figure>") == 2
     at.button(key="map_clear").click().run()
@@ -147,16 +153,154 @@ def numbers(at: AppTest, trace: int) -> np.ndarray:
     return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(-1, 3)[:, 0]
 
 
-def test_what_streamlit_reports_becomes_the_selection_without_the_draws_of_the_prior(monkeypatch):
-    points = [{"customdata": [7, 1.5, 2.5]}, {"customdata": {"0": 3, "1": 1.0, "2": 1.0}}, {"customdata": [120]}]
-    monkeypatch.setattr(st, "session_state", {"map_chart": {"selection": {"points": points}}})
-    model = type("Model", (), {"digest": "m", "recipe": type("Recipe", (), {"data": type("Data", (), {"digest": "d"})})})
-    known = type("Known", (), {"images": np.zeros((100, 1, 2, 2))})
-    map_gallery.select(model, known)
-    assert map_gallery.selection(model).tolist() == [3, 7]
-    st.session_state["map_chart"]["selection"]["points"] = []
-    map_gallery.select(model, known)  # so Streamlit reads a report that comes when the chart was drawn anew
-    assert map_gallery.selection(model).tolist() == [3, 7]
+def test_what_the_browser_reports_is_checked_like_any_other_input(monkeypatch):
+    monkeypatch.setattr(st, "session_state", {})
+    done = []
+    note = lambda name, *numbers: done.append((name, *numbers))  # noqa: E731
+    calls = {name: partial(note, name) for name in ("selected", "cleared", "opened")}
+    for report, meant in (
+        ({"number": 1, "selected": [7, 3, 120]}, ("selected", [7, 3])),  # 120 is a draw of the prior
+        ({"number": 2, "selected": [120]}, ("selected", [])),
+        ({"number": 3, "selected": []}, ("selected", [])),
+        ({"number": 4, "opened": 99}, ("opened", 99)),
+        ({"number": 5, "cleared": True}, ("cleared",)),
+        ({"number": 6, "selected": ["3", None, True, -1, 2.5, [4]]}, ("selected", [])),
+        *(({"number": 7, "opened": wrong}, None) for wrong in (100, -1, "3", True, None, [3])),
+        *((wrong, None) for wrong in (None, "cleared", 3, [], {})),
+    ):
+        done.clear()
+        st.session_state[map_hand.HAND] = {"said": report}
+        map_hand._said(100, calls)
+        assert done == ([meant] if meant else []), report
+
+
+def test_a_lasso_around_nothing_keeps_the_selection_and_draws_the_chart_anew(here):
+    at = settle(open_map(), here)
+    model = checkpoint.open_file(picker.SHIPPED / "mnist-2d")
+    before = figure_of(at)
+    at.session_state["map_selected"] = (model.recipe.data.digest, np.array([3, 5]))
+    at.run()
+    selected = figure_of(at)
+    at.session_state["map_selections"] += 1  # as select_by_hand leaves it
+    at.run()
+    again = figure_of(at)
+    assert before["data"][0].get("selectedpoints") is None
+    assert again["data"] == selected["data"]
+    assert again != selected
+
+
+@pytest.mark.parametrize(("drawn", "kept"), [([], [3, 5]), ([8, 8, 2], [2, 8])])
+def test_a_lasso_takes_the_place_of_a_selection_unless_nothing_is_in_it(monkeypatch, drawn, kept):
+    monkeypatch.setattr(st, "session_state", {})
+    model = SimpleNamespace(recipe=SimpleNamespace(data=SimpleNamespace(digest="d")))
+    map_gallery.select(model, [5, 3])
+    times = map_gallery.times()
+    map_gallery.select_by_hand(model, drawn)
+    assert map_gallery.selection(model).tolist() == kept
+    assert map_gallery.times() == times + 1
+    map_gallery.deselect()
+    assert map_gallery.selection(model) is None
+
+
+def selected(at: AppTest) -> set[int]:
+    """The numbers of the images that the chart does not grey."""
+    return {int(n) for trace in range(10) for n in numbers(at, trace)[figure_of(at)["data"][trace]["selectedpoints"]]}
+
+
+def test_classes_and_images_are_selected_without_a_mouse(here):
+    at = settle(open_map(), here)
+    labels = data.load("mnist").test_labels.numpy()
+    at.multiselect(key="map_classes").set_value([3, 8]).run()
+    assert selected(at) == set(np.flatnonzero((labels == 3) | (labels == 8)).tolist())
+    at.text_input(key="map_numbers").set_value("3, 5, 10-12").run()
+    assert not at.exception
+    assert selected(at) == {3, 5, 10, 11, 12}
+    assert at.multiselect(key="map_classes").value == []
+    at.text_input(key="map_numbers").set_value("twelve").run()
+    assert "twelve is no number of an image" in "".join(text.value for text in at.text)
+    assert selected(at) == {3, 5, 10, 11, 12}
+    at.button(key="map_clear").click().run()
+    assert at.text_input(key="map_numbers").value == ""
+    assert not any("twelve" in text.value for text in at.text)
+    assert figure_of(at)["data"][0].get("selectedpoints") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [("3, 5, 10-12", [3, 5, 10, 11, 12]), ("7", [7]), ("", []), (" 5;3  3 ", [3, 5]), ("0–2", [0, 1, 2]), ("99", [99])],
+)
+def test_numbers_are_read_as_people_write_them(words, meant):
+    assert map_named.numbers_of(words, 100).tolist() == meant
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("100", "numbered 0 to 99"), ("5-200", "numbered 0 to 99"), ("9-3", "runs backwards"), ("-3", "no number"),
+        ("3-", "no number"), ("1e9", "no number"), ("²", "no number"), ("1-2-3", "no number"), ("9" * 400, "numbered 0 to 99"),
+        (" ".join("7" for _ in range(900)), "too many"),
+    ],
+)
+def test_what_is_no_image_is_said_in_a_sentence(words, said):
+    with pytest.raises(BadInput, match=said) as error:
+        map_named.numbers_of(words, 100)
+    assert len(str(error.value)) < 200
+
+
+def test_an_image_of_the_map_opens_in_explore_with_the_model_and_its_marker_there(here):
+    at = settle(open_map("mnist-20d"), here)
+    at.session_state["map_opened"] = 41
+    at.run()
+    assert not at.exception
+    assert at.title[0].value == "Explore the latent space"
+    assert at.number_input(key="explore_image").value == 41
+    assert at.session_state["checkpoint"] == "mnist-20d"
+    model = checkpoint.open_file(picker.SHIPPED / "mnist-20d").model
+    mu = evaluate.encode(model, data.load("mnist").test_images[:50])[0].numpy()
+    np.testing.assert_allclose(at.session_state["explore_place"].z, mu[41], atol=1e-4)
+
+
+def test_every_picture_of_the_gallery_leads_to_explore(here):
+    at = settle(open_map(), here)
+    at.text_input(key="map_numbers").set_value("3, 5").run()
+    html = next(block.proto.body for block in at.get("html") if "pairs" in block.proto.body)
+    links = [parse_qs(urlsplit(unescape(link)).query) for link in re.findall(r'href="explore(.*?)"', html)]
+    assert [(link["image"], link["checkpoint"]) for link in links] == [(["3"], ["mnist-2d"]), (["5"], ["mnist-2d"])]
+
+
+def test_what_was_chosen_is_there_after_another_page(here, monkeypatch, tmp_path):
+    at = open_map(tiny(monkeypatch, tmp_path, latent_dim=4))
+    at.segmented_control(key="map_method").set_value("t-SNE").run()
+    at.number_input(key="map_perplexity").set_value(12).run()
+    at.number_input(key="map_seed").set_value(5).run()
+    at.selectbox(key="map_colour").set_value("KL").run()
+    at.toggle(key="map_prior").set_value(True).run()
+    at.multiselect(key="map_classes").set_value([3]).run()
+    at.selectbox(key="map_order").set_value("Highest KL first").run()
+    settle(at, here)
+    chosen = selected(at)
+    at.switch_page("pages/home.py").run()
+    at.switch_page("pages/map.py").run()
+    assert not at.exception
+    assert at.segmented_control(key="map_method").value == "t-SNE"
+    assert (at.number_input(key="map_perplexity").value, at.number_input(key="map_seed").value) == (12, 5)
+    assert at.selectbox(key="map_colour").value == "KL"
+    assert at.toggle(key="map_prior").value
+    assert at.selectbox(key="map_order").value == "Highest KL first"
+    assert selected(at) == chosen != set()
+    assert at.multiselect(key="map_classes").value == [3]
+
+
+def test_the_axes_that_were_chosen_are_there_after_another_page(here, monkeypatch, tmp_path):
+    at = open_map(tiny(monkeypatch, tmp_path, latent_dim=4))
+    at.segmented_control(key="map_method").set_value("Latent axes").run()
+    least = lambda key: at.selectbox(key=key).set_value(at.selectbox(key=key).options[-1]).run()  # noqa: E731
+    least("map_first")
+    least("map_second")
+    chosen = [at.selectbox(key=key).value for key in ("map_first", "map_second")]
+    at.switch_page("pages/home.py").run()
+    at.switch_page("pages/map.py").run()
+    assert [at.selectbox(key=key).value for key in ("map_first", "map_second")] == chosen
 
 
 @pytest.mark.parametrize("colour", ["Reconstruction error", "KL", "z2"])
@@ -258,7 +402,7 @@ def test_every_picture_lies_in_the_sprite_where_the_browser_looks_for_it(shape):
 def test_a_class_name_is_text_in_the_chart_and_in_the_gallery():
     name = "<i>cat</i>"
     image = np.zeros((1, 3, 4, 4), np.uint8)
-    html = pairs(image, image, [(name, "recon 1.0")], ("Original", "Reconstruction"))
+    html = pairs(image, image, [(name, "recon 1.0")], ("Original", "Reconstruction"), ["explore?image=0"])
     assert "<i>" not in html
     assert "&lt;i&gt;" in html
     figure = figures.projection_map(np.zeros((2, 2)), np.zeros(2, int), (name,), ("x", "y"), {"recon": np.zeros(2)})

@@ -1,6 +1,12 @@
-"""Plotly figures of the pages. Losses in nats per image; colours readable on light and dark, never the only sign."""
+"""Plotly figures of the pages. Losses in nats per image; colours readable on light and dark, never the only sign.
 
+Map's chart takes drags. All others are only looked at: `looked_at` makes their figures, PLOT is what st.plotly_chart is told.
+A page draws one of its charts by WebGL: a browser has sixteen contexts of it for all its tabs, and a chart takes two.
+"""
+
+import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import plotly.graph_objects as go
@@ -9,7 +15,9 @@ from plotly.subplots import make_subplots
 from latent_pad import marks
 from latentscape.ui.words import in_chart
 
-PLOT = {"displayModeBar": False}  # its buttons would cover the legend
+PLOT = {"displayModeBar": False}  # a tool bar would cover the legend, and has nothing to do
+NO_DRAG, FIXED = {"dragmode": False}, {"fixedrange": True}  # a layout, and each of its axes, that a hand leaves as they are
+TOOLS = 40  # pixels beside the map that its tools stand on: on it they would hide points
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}  # above the plot
 TRAIN, TEST = "#7f7ad4", "#d56e12"
 GREY = "#7d7d88"  # of what stands back: neither a class's nor a line's
@@ -18,6 +26,23 @@ MOST_NAMED = 20  # classes that a map names; of more, only the point under the c
 LONGEST_ON_MAP = 12  # letters of a class that is named where its points are: longer names hide them and each other
 NO_CLASS = "test images"
 NAMED = "<extra>%{fullData.name}</extra>"  # beside the label under the cursor; written into it, a name could hold a field
+
+
+def looked_at(make: Callable[..., go.Figure]) -> Callable[..., go.Figure]:
+    """A maker of figures that take no drag: a finger that swipes over one scrolls the page.
+
+    (Figures that are drawn anew every second say the same in plain data: telling it to a figure takes as long as making one.)
+    """
+
+    @functools.wraps(make)
+    def made(*args, **kwargs) -> go.Figure:
+        figure = make(*args, **kwargs)
+        figure.layout.update(NO_DRAG)
+        figure.update_xaxes(FIXED)
+        figure.update_yaxes(FIXED)
+        return figure
+
+    return made
 
 
 def latent_map(
@@ -49,27 +74,27 @@ def latent_map(
         titles = [f"principal component {i} ({share:.0%} of variance)" for i, share in enumerate(shares, start=1)]
     else:
         titles = ["z1", "z2" if latent_dim == 2 else ""]
-    axis = {"range": [-extent, extent], "constrain": "domain", "zeroline": True}
+    axis = {"range": [-extent, extent], "constrain": "domain", "zeroline": True} | FIXED
     return go.Figure({"data": data, "layout": {
         "xaxis": axis | {"title": {"text": titles[0]}}, "yaxis": axis | {"title": {"text": titles[1]}, "scaleanchor": "x"},
         "height": 480, "margin": {"l": 10, "r": 10, "t": 10, "b": 10}, "uirevision": f"map{extent}", "annotations": names,
-        "dragmode": "pan", "showlegend": 0 < len(classes) <= MOST_NAMED,
+        "showlegend": 0 < len(classes) <= MOST_NAMED,
         "legend": {
             "itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center"
         },
-    }})
+    } | NO_DRAG})
 
 
 def projection_map(
     points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], titles: tuple[str, str],
     terms: dict[str, np.ndarray], shade: tuple[str, np.ndarray] | None = None, draws: np.ndarray | None = None,
-    selected: np.ndarray | None = None, equal: bool = True, revision: str = "",
+    selected: np.ndarray | None = None, equal: bool = True, by_hand: bool = True,
 ) -> go.Figure:
     """Every test image as a point, (N, 2): a shape and a colour a class, its name at its centre.
 
     `terms` (name -> (N,) nats) stand in the label under the cursor; customdata starts with the number of the image. `shade`
     (title, N values) colours by those instead of the class. `draws` (M, 2), numbered from N, are drawn on top as rings.
-    With `selected` (numbers of images) all others are grey. `revision` changes where the view is to start anew.
+    With `selected` (numbers of images) all others are grey. `by_hand`: whether it takes a lasso, and can be moved.
     """
     numbers = np.arange(len(points))
     about = np.column_stack([numbers, *(values.round(1) for values in terms.values())])
@@ -100,23 +125,28 @@ def projection_map(
             "hovertemplate": "a draw of the prior, decoded and encoded again<extra></extra>",
             "unselected": {"marker": {"opacity": 0.8}},
         })
-    axis = {"zeroline": True, "constrain": "domain"}
+    axis = {"zeroline": True, "constrain": "domain"} | ({} if by_hand else FIXED)
     layout = {
         "xaxis": axis | {"title": {"text": titles[0]}},
         "yaxis": axis | {"title": {"text": titles[1]}} | ({"scaleanchor": "x"} if equal else {}),
-        "height": 560, "margin": {"l": 10, "r": 10, "t": 34, "b": 10}, "uirevision": revision, "annotations": names,
-        "dragmode": "lasso", "hovermode": "closest", "showlegend": draws is not None or 0 < len(classes) <= MOST_NAMED,
+        "height": 560, "margin": {"l": 10, "r": TOOLS, "t": 34, "b": 10}, "annotations": names,
+        "dragmode": "lasso" if by_hand else False, "hovermode": "closest",
+        "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": "#85858f", "activecolor": TEST},
+        "showlegend": draws is not None or 0 < len(classes) <= MOST_NAMED,
         "legend": {"itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
     }
     if shade is not None:
         low, high = np.percentile(shade[1], [1, 99]).tolist()
         layout["coloraxis"] = {
             "colorscale": "Viridis", "cmin": low, "cmax": max(high, low + 1e-6),
-            "colorbar": {"title": {"text": shade[0], "side": "right"}, "thickness": 12},
+            "colorbar": {  # below the tools
+                "title": {"text": shade[0], "side": "right"}, "thickness": 12, "y": 0, "yanchor": "bottom", "len": 0.7,
+            },
         }
     return go.Figure({"data": data, "layout": layout})
 
 
+@looked_at
 def dimension_bars(values: np.ndarray, measure: str, unit: str) -> go.Figure:
     """One value of each latent dimension, (L,), the largest first."""
     order = np.argsort(-values)
@@ -131,6 +161,18 @@ def dimension_bars(values: np.ndarray, measure: str, unit: str) -> go.Figure:
     return figure
 
 
+@looked_at
+def step_curve(change: np.ndarray) -> go.Figure:
+    """How far each step of a walk leads in pixels, (steps,)."""
+    figure = go.Figure(go.Scatter(x=np.arange(1, len(change) + 1), y=change, mode="lines+markers", line={"color": TRAIN}))
+    figure.update_layout(
+        height=200, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="step", yaxis_title="pixel distance",
+        yaxis_rangemode="tozero",
+    )
+    return figure
+
+
+@looked_at
 def class_bars(balance: dict[str, int]) -> go.Figure:
     """How many pictures there are of each class, in the order given."""
     names = [in_chart(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…") for name in balance]
@@ -167,6 +209,7 @@ def _round_up(value: float) -> float:
     return power if value == power else power * 1.5 if value <= power * 1.5 else power * 2
 
 
+@looked_at
 def rate_distortion(points: dict[str, list[tuple[str, float, float]]]) -> go.Figure:
     """KL (rate) against reconstruction (distortion), both nats per image: line name -> (label, KL, recon) of each model.
 
@@ -205,7 +248,10 @@ def rate_distortion(points: dict[str, list[tuple[str, float, float]]]) -> go.Fig
     return figure
 
 
-def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str], columns: int = 3) -> go.Figure:
+@looked_at
+def maps_beside(
+    maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str], columns: int = 3, webgl: bool = True
+) -> go.Figure:
     """Several maps of the same classes in one picture: (title, points (N, 2), labels) of each, to the same scale."""
     rows = -(-len(maps) // columns)
     figure = make_subplots(
@@ -219,7 +265,7 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
         for index, name in enumerate(classes or [NO_CLASS]):
             own = points[np.asarray(labels) == index]
             colour, symbol = marks.mark(index)
-            figure.add_scattergl(
+            (figure.add_scattergl if webgl else figure.add_scatter)(
                 x=own[:, 0], y=own[:, 1], name=in_chart(name), mode="markers", legendgroup=str(index), showlegend=number == 0,
                 hovertemplate="%{x:.2f}, %{y:.2f}" + NAMED,
                 marker={"color": colour, "symbol": symbol, "size": 4}, row=row, col=column,
@@ -228,13 +274,14 @@ def maps_beside(maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str
         figure.update_xaxes(range=[-extent, extent], constrain="domain", row=row, col=column)
         figure.update_yaxes(range=[-extent, extent], scaleanchor=axis, constrain="domain", row=row, col=column)
     figure.update_layout(
-        height=60 + 330 * rows, margin={"l": 10, "r": 10, "t": 60, "b": 10}, uirevision=f"maps{extent}", dragmode="pan",
+        height=60 + 330 * rows, margin={"l": 10, "r": 10, "t": 60, "b": 10}, uirevision=f"maps{extent}",
         showlegend=0 < len(classes) <= MOST_NAMED,
         legend={"itemsizing": "constant", "orientation": "h", "y": 1 + 0.12 / rows, "yanchor": "bottom", "x": 0},
     )
     return figure
 
 
+@looked_at
 def damage_curves(points: list[dict], titles: dict[str, str], amount: str) -> go.Figure:
     """PSNR against the amount of damage, a line a method with its 95 % confidence: points as those of inpainting.CurvePoint."""
     figure = go.Figure()

@@ -5,12 +5,14 @@ import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
 from latent_pad import marks
-from latentscape.ui.figures import GREY, LEGEND
+from latentscape.ui.figures import GREY, LEGEND, looked_at
 
 BINS = 60
+FEW = 1000  # points that need no WebGL
 MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
 
 
+@looked_at
 def energy_histogram(energies: dict[str, np.ndarray], points: dict[str, float]) -> go.Figure:
     """How the energies of each kind of picture are spread, nats on a log axis, and where single pictures lie among them."""
     figure = go.Figure()
@@ -41,6 +43,7 @@ def energy_histogram(energies: dict[str, np.ndarray], points: dict[str, float]) 
     return figure
 
 
+@looked_at
 def size_curve(curves: dict[str, list[tuple[float, float]]]) -> go.Figure:
     """Error on test images in nats against the size of the code, a line a kind of model; single points are models that ship."""
     figure = go.Figure()
@@ -60,11 +63,12 @@ def size_curve(curves: dict[str, list[tuple[float, float]]]) -> go.Figure:
     return figure
 
 
+@looked_at
 def arrows(data: np.ndarray, tails: np.ndarray, heads: np.ndarray, titles: tuple[str, str], what: str) -> go.Figure:
     """Arrows from tails (M, 2) to heads (M, 2) over data points (N, 2) in a plane."""
     figure = go.Figure()
     field = marks.mark(1)[0]
-    figure.add_scattergl(
+    (figure.add_scattergl if len(data) > FEW else figure.add_scatter)(
         x=data[:, 0], y=data[:, 1], name=what, mode="markers", hoverinfo="skip",
         marker={"color": GREY, "symbol": "circle", "size": 4},
     )

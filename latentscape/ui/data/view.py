@@ -307,7 +307,7 @@ def _some(images: ImageSet) -> np.ndarray:
 def _balance(place, report: Report) -> None:
     largest = sorted(report.balance.items(), key=lambda item: -item[1])[:MOST_BARS]
     place.plotly_chart(
-        figures.class_bars(dict(largest)), key="data_balance", config={"displaylogo": False},
+        figures.class_bars(dict(largest)), key="data_balance", config=figures.PLOT,
         alt=f"Pictures of each class, from {min(report.balance.values())} to {max(report.balance.values())}.",
     )
     if len(report.balance) > MOST_BARS:

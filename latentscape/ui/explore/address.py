@@ -7,6 +7,7 @@ section, and its walk.
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 
@@ -28,11 +29,12 @@ def words(model: Checkpoint, codes: Codes | None, sections: Mapping[str, str]) -
     """sections: the word for each section -> its name on the page, the one that is open by default first."""
     count, latent_dim = len(codes.images) if codes else 0, model.model.config.latent_dim
     names = list(choices())
+    image = of_widget("image", "explore_image", lambda word: (whole_numbers([word], 0, count - 1, 1) or [None])[0])
     return [
         MODEL,
         Word("plane", _say_plane, lambda word: _mean_plane(word, model, count)),
         of_choice("show", "explore_layers", {layer: layer for layer in LAYERS}, "both"),
-        of_widget("image", "explore_image", lambda word: (whole_numbers([word], 0, count - 1, 1) or [None])[0]),
+        Word("image", image.say, partial(_mean_image, image)),
         Word("z", lambda: _spelled(_place(FIRST)), lambda word: _mean_point(word, latent_dim), moves=True),
         of_choice("section", "explore_section", sections, next(iter(sections.values()))),
         Word("walk", lambda: _say_walk(sections), lambda word: _mean_walk(word, count)),
@@ -64,6 +66,11 @@ def _mean_plane(word: str, model: Checkpoint, count: int) -> None:
             state[f"explore_corner_{name}"] = index
     elif word:
         raise unknown("plane")
+
+
+def _mean_image(image: Word, word: str) -> None:
+    image.mean(word)
+    st.session_state.pop("explore_subject", None)  # the marker goes to its code, if the address says no point
 
 
 def _mean_point(word: str, latent_dim: int) -> None:

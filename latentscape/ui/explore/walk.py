@@ -4,15 +4,14 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 import torch
 from PIL import Image
 
+from latentscape.ui import figures
 from latentscape.ui.address import remember
 from latentscape.ui.codes import Codes, decode, is_own
 from latentscape.ui.explore.plane import Place
-from latentscape.ui.figures import TRAIN
 from latentscape.ui.own import remembered
 from latentscape.ui.pictures import png, sheet
 from vae_core import geometry
@@ -99,14 +98,8 @@ def panel(model: Checkpoint, codes: Codes, here: Place, way: Walk | None) -> Non
     compared = "" if way.kind == STRAIGHT else f" The straight way between the same ends: **{straight:.1f}**."
     st.markdown(f"Length in pictures (L2 over pixels, summed over the whole way): **{own:.1f}**.{compared}")
     change = geometry.pixel_steps(model.model.decode, way.frames).numpy()
-    figure = go.Figure(go.Scatter(x=np.arange(1, FRAMES), y=change, mode="lines+markers", line={"color": TRAIN}))
-    figure.update_layout(
-        height=200, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="step", yaxis_title="pixel distance",
-        yaxis_rangemode="tozero",
-    )
-    st.plotly_chart(
-        figure, key="explore_walk_chart", config={"displaylogo": False}, alt="Pixel distance of each step of the walk."
-    )
+    alt = "Pixel distance of each step of the walk."
+    st.plotly_chart(figures.step_curve(change), key="explore_walk_chart", config=figures.PLOT, alt=alt)
     st.caption(SAID[way.kind])
     with st.container(horizontal=True):
         st.download_button("Download GIF", lambda: gif(frames), "walk.gif", "image/gif", on_click="ignore", key="explore_gif")

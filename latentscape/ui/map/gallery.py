@@ -1,11 +1,16 @@
 """Map's selection, kept by the tab so that another projection shows the same images, and the gallery of what was selected."""
 
+from collections.abc import Sequence
+from functools import partial
+from urllib.parse import urlencode
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
 
 from latentscape.ui.codes import Codes, decode
+from latentscape.ui.map.named import forget_names, named
 from latentscape.ui.map.pairs import pairs
 from latentscape.ui.map.words import terms
 from vae_core.checkpoint import Checkpoint
@@ -19,29 +24,33 @@ def selection(model: Checkpoint) -> np.ndarray | None:
     return chosen[1] if chosen and chosen[0] == model.recipe.data.digest else None
 
 
-def select(model: Checkpoint, codes: Codes) -> None:
-    """Take over what the chart says is selected: a callback.
-
-    That nothing is selected is no news: Streamlit says so, too, when a report reaches a chart that has been drawn anew since.
-    A selection ends by Clear.
-    """
-    points = st.session_state["map_chart"]["selection"]["points"]
-    numbers = np.unique([number for point in points if (number := _number(point)) < len(codes.images)])
-    if len(numbers):
-        _select((model.recipe.data.digest, numbers))
-        st.session_state["map_newly_selected"] = True
+def select(model: Checkpoint, numbers: Sequence[int] | np.ndarray) -> None:
+    """Select these images; none of them ends the selection."""
+    numbers = np.unique(np.asarray(numbers, int))
+    _select((model.recipe.data.digest, numbers) if len(numbers) else None)
 
 
-def _number(point: dict) -> int:
-    """The number of a selected point's image; Streamlit hands a typed array over as a dictionary."""
-    data = point["customdata"]
-    return int(data[0] if isinstance(data, list) else data["0"])
+def select_by_hand(model: Checkpoint, numbers: Sequence[int]) -> None:
+    """Select what a lasso or a box was drawn around. Around nothing it changes nothing: the chart, which greys all then, is
+    drawn anew as it was."""
+    if numbers:
+        select(model, numbers)
+        forget_names()
+    else:
+        _select(st.session_state.get("map_selected"))
+
+
+def deselect() -> None:
+    """End the selection."""
+    _select(None)
+    forget_names()
 
 
 def gallery(model: Checkpoint, codes: Codes) -> None:
     """The selected images beside their reconstructions, with what they cost."""
     with st.container(key="map_gallery"):
         numbers = selection(model)
+        named(codes, partial(select, model), numbers is None)
         if numbers is None:
             st.caption("Nothing is selected.")
             return
@@ -56,12 +65,12 @@ def gallery(model: Checkpoint, codes: Codes) -> None:
         orders = {"As in the test set": None} | {f"Highest {name} first": name for name in (*sums, *own)}
         if st.session_state.get("map_order") not in (None, *orders):
             st.session_state["map_order"] = next(iter(orders))
-        order = middle.selectbox("Order", list(orders), key="map_order")
+        order = middle.selectbox("Order", list(orders), key="map_order", persist_state="session")
         right.download_button(
             "CSV", lambda: table.to_csv(index=False).encode(), "selection.csv", "text/csv", on_click="ignore", key="map_csv",
             icon=":material/download:", width="stretch",
         )
-        clear.button("Clear", key="map_clear", icon=":material/close:", on_click=_clear, width="stretch")
+        clear.button("Clear", key="map_clear", icon=":material/close:", on_click=deselect, width="stretch")
         if orders[order]:
             table = table.sort_values(orders[order], ascending=False)
         pages = -(-len(table) // PAGE)
@@ -76,11 +85,13 @@ def gallery(model: Checkpoint, codes: Codes) -> None:
             for row in shown.to_dict("records")
         ]
         again = decode(model, torch.tensor(codes.mu[rows]))
-        st.html(pairs(codes.images.numpy()[rows], again, words, ("Original", "Reconstruction")))
+        links = [f"explore?{urlencode(in_explore(row))}" for row in rows]
+        st.html(pairs(codes.images.numpy()[rows], again, words, ("Original", "Reconstruction"), links))
 
 
-def _clear() -> None:
-    _select(None)
+def in_explore(number: int) -> dict[str, str]:
+    """The words of Explore's address for this image, with the model that is chosen."""
+    return {"checkpoint": st.session_state["checkpoint"], "image": str(number), "section": "image"}
 
 
 def _select(what: tuple[str, np.ndarray] | None) -> None:

@@ -39,7 +39,7 @@ def _draw_numbers(model: Checkpoint, codes: Codes, choice: Choice, was_active: b
     active = evaluate.active_units(torch.from_numpy(codes.mu))
     st.markdown(f"**{said.measure} per dimension** · {active} of {latent_dim} {said.active}")
     st.plotly_chart(
-        figures.dimension_bars(codes.measure, said.measure, said.unit), key="map_dimensions", config={"displaylogo": False},
+        figures.dimension_bars(codes.measure, said.measure, said.unit), key="map_dimensions", config=figures.PLOT,
         alt=f"{said.measure} of each of {latent_dim} dimensions, the largest first.",
     )
     if not active:
@@ -52,7 +52,7 @@ def _trust(model: Checkpoint, codes: Codes, choice: Choice) -> Analysis | None:
     """How far the picture can be trusted, once it is complete."""
     try:
         picture, _ = map_projection.project(model.digest, codes, choice)
-        if picture is None or not picture.complete or len(codes.mu) < FEW_TO_TRUST:
+        if not picture.complete or len(codes.mu) < FEW_TO_TRUST:
             return None
         key = (model.digest, "trust", choice)
         return analyses().find(key, visitor()) or analyses().ask(

@@ -48,7 +48,7 @@ def _choose(codes: Codes) -> Choice:
     latent_dim = codes.mu.shape[1]
     methods = [AXES, PCA, TSNE] if latent_dim > 2 else [AXES, TSNE]
     remember("map_method", methods[-2], methods.__contains__)
-    method = st.segmented_control("Picture", methods, key="map_method", required=True)
+    method = st.segmented_control("Picture", methods, key="map_method", required=True, persist_state="session")
     if method == PCA:
         return Choice(PCA, ())
     if method == TSNE:
@@ -58,23 +58,24 @@ def _choose(codes: Codes) -> Choice:
         remember("map_perplexity", min(30, most), range(1, min(most, 200) + 1).__contains__)
         remember("map_seed", 0, range(MOST_SEEDS).__contains__)
         perplexity = st.number_input(
-            "Perplexity", 1, min(most, 200), key="map_perplexity", width=140,
+            "Perplexity", 1, min(most, 200), key="map_perplexity", width=140, persist_state="session",
             help="About how many neighbours each point listens to: small shows fine grains, large the whole.",
         )
-        return Choice(TSNE, (perplexity, st.number_input("Seed", 0, MOST_SEEDS - 1, key="map_seed", width=120)))
+        seed = st.number_input("Seed", 0, MOST_SEEDS - 1, key="map_seed", width=120, persist_state="session")
+        return Choice(TSNE, (perplexity, seed))
     if latent_dim <= 2:
         return Choice(AXES, tuple(range(latent_dim)))
     order = codes.order
     name = lambda d: f"z{d + 1} · {codes.measure[d]:.2f}{words(codes).unit}"  # noqa: E731
     remember("map_first", order[0], order.__contains__)
-    first = st.selectbox("Across", order, format_func=name, key="map_first", width=170)
+    first = st.selectbox("Across", order, format_func=name, key="map_first", width=170, persist_state="session")
     others = [d for d in order if d != first]
     remember("map_second", others[0], others.__contains__)
-    second = st.selectbox("Up", others, format_func=name, key="map_second", width=170)
+    second = st.selectbox("Up", others, format_func=name, key="map_second", width=170, persist_state="session")
     return Choice(AXES, (first, second))
 
 
-def project(digest: str, codes: Codes, choice: Choice) -> tuple[Picture | None, Analysis | None]:
+def project(digest: str, codes: Codes, choice: Choice) -> tuple[Picture, Analysis | None]:
     """The picture, and the analysis that makes it where that takes time. Raises BadInput where there is none to be had."""
     if choice.method == TSNE:
         return _tsne(digest, codes, choice)
@@ -111,8 +112,7 @@ def _tsne(digest: str, codes: Codes, choice: Choice) -> tuple[Picture | None, An
     titles = ("t-SNE 1", "t-SNE 2")
     if analysis.result:
         return Picture(analysis.result["points"], analysis.result["others"], titles), analysis
-    if analysis.told:
-        return Picture(analysis.told["points"], None, titles, complete=False), analysis
-    if not analysis.active and analysis.reason:
+    if not analysis.told and not analysis.active and analysis.reason:
         raise BadInput(analysis.reason)
-    return None, analysis
+    points = analysis.told["points"] if analysis.told else codes.plane(codes.mu)  # it starts from there
+    return Picture(points, None, titles, complete=False), analysis

@@ -1,5 +1,7 @@
 """What Map shows: the chart and what stands around it."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -9,7 +11,8 @@ from latentscape.ui.codes import DRAWS, Codes
 from latentscape.ui.hover import hover_pictures
 from latentscape.ui.map import address as map_address
 from latentscape.ui.map import projection as map_projection
-from latentscape.ui.map.gallery import gallery, select, selection, times
+from latentscape.ui.map.gallery import deselect, gallery, in_explore, select_by_hand, selection, times
+from latentscape.ui.map.hand import hand
 from latentscape.ui.map.numbers import numbers
 from latentscape.ui.map.projection import PCA, TSNE, Choice
 from latentscape.ui.map.words import CLASS, TERMS, shades, terms, words
@@ -21,17 +24,22 @@ from vae_core.errors import BadInput
 
 REFRESH_SECONDS = 0.7
 CHART_CONFIG = {
-    "displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"]
+    "displayModeBar": True, "modeBarButtons": [["lasso2d", "select2d"], ["pan2d", "zoom2d", "resetScale2d"]],
+    "scrollZoom": True, "doubleClickDelay": 300,  # ms, as assets/map_hand.js has it
 }
-HOW_TO_READ = {
-    TSNE: "t-SNE keeps neighbours together. Distances between far clusters and their sizes mean little, and it has no inverse: "
-    "a place on this picture cannot be decoded.",
-    PCA: "The plane in which the codes vary most. Distances are true within it; what lies across it is not seen.",
+WHAT_TO_LOOK_FOR = {
+    TSNE: "t-SNE keeps neighbours together; distances between far clusters and their sizes mean little, and it has no inverse.",
+    PCA: "The plane in which the codes vary most; what lies across it is not seen. Look for islands, and for where they touch.",
 }
+BY_HAND = "Click a point to open it in Explore, lasso many to see them below. Ctrl + wheel zooms; by touch, tap the map first."
+BUSY = "It takes a hand when it is complete or stopped."
 
 
 def map_view(model: Checkpoint, codes: Codes) -> None:
     """Everything below the title. Redraws itself while something is being computed."""
+    opened = st.session_state.pop("map_opened", None)
+    if opened is not None:
+        st.switch_page("pages/explore.py", query_params=in_explore(opened))
     table = map_address.words(codes)
     address.read(table)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -42,17 +50,24 @@ def map_view(model: Checkpoint, codes: Codes) -> None:
     with left:
         active = _is_active(model, codes, choice)
         st.fragment(_chart, run_every=REFRESH_SECONDS if active else None)(model, codes, choice, shade, draws, active)
+        done = {"selected": partial(select_by_hand, model), "cleared": deselect, "opened": _open}
+        hand("map_chart", "map_gallery", len(codes.images), done)
     with right:
         numbers(model, codes, choice)
     gallery(model, codes)
 
 
+def _open(number: int) -> None:
+    """Go to Explore with this image, at the beginning of the run to come: a callback."""
+    st.session_state["map_opened"] = number
+
+
 def _shade(codes: Codes) -> tuple[str, bool]:
     names = list(shades(codes).values())
     remember("map_colour", names[0], names.__contains__)
-    shade = st.selectbox("Colour by", names, key="map_colour", width=200)
+    shade = st.selectbox("Colour by", names, key="map_colour", width=200, persist_state="session")
     draws = codes.kl is not None and st.toggle(
-        "Samples of the prior", key="map_prior",
+        "Samples of the prior", key="map_prior", persist_state="session",
         help=f"{DRAWS:,} draws of the prior, decoded and encoded again: where do pictures that the model makes "
         "up land among the real ones?",
     )
@@ -83,29 +98,26 @@ def _chart(model: Checkpoint, codes: Codes, choice: Choice, shade: str, with_dra
             map_projection.ask_tsne(model.digest, codes, choice)
             st.rerun()
         return
-    if (analysis is not None and analysis.active) != was_active or st.session_state.pop("map_newly_selected", False):
-        st.rerun()  # the gallery, the numbers beside the chart and this fragment's clock follow
+    if (analysis is not None and analysis.active) != was_active:
+        st.rerun()  # the numbers beside the chart and this fragment's clock follow
     with st.container(key="map_status"):
         _status(model, codes, choice, analysis)
-    if picture is None:
-        return
+    point = f"Each point is {words(codes).point}. Look for islands of one class, and for where they touch."
+    st.caption(WHAT_TO_LOOK_FOR.get(choice.method, point) + "  \n" + (BUSY if was_active else BY_HAND))
     unit = "" if shade.startswith("z") else ", nats"
     figure = figures.projection_map(
         picture.points, codes.labels, codes.classes, picture.titles, terms(codes),
         None if shade == CLASS else (shade + unit, _values(codes)[shade]), picture.draws if with_draws else None,
-        selection(model), picture.equal, f"{model.digest}{choice}",
+        selection(model), picture.equal, not was_active,
     )
-    figure.layout.meta = times()  # no two selections are told by a chart of the same name: an old report never comes back
-    st.plotly_chart(
-        figure, key="map_chart", on_select=lambda: select(model, codes), selection_mode=("points", "box", "lasso"),
-        config=CHART_CONFIG, alt=_in_words(codes, choice, shade),
-    )
+    figure.layout.meta = times()  # after a lasso around nothing the same picture is drawn anew
+    config = figures.PLOT if was_active else CHART_CONFIG
+    st.plotly_chart(figure, key="map_chart", config=config, alt=_in_words(codes, choice, shade))
     hover_pictures(codes.sprite, "map_chart", key="map_hover")
     if with_draws:
         hover_pictures(codes.draws.sprite, "map_chart", first=len(codes.images), key="map_hover_draws")
-    st.caption(HOW_TO_READ.get(choice.method, f"Each point is {words(codes).point}.")
-               + " Draw a lasso or a box around points to see their images below."
-               + (" The samples are placed when the layout is complete." * (with_draws and picture.draws is None)))
+        if picture.draws is None:
+            st.caption("The samples are placed when the layout is complete.")
 
 
 def _status(model: Checkpoint, codes: Codes, choice: Choice, analysis: Analysis | None) -> None:

@@ -19,12 +19,15 @@ REFRESH_SECONDS = 1.0
 PAIR = ["shapes-conv-beta1", "shapes-conv"]  # what is shown before anything is trained
 MOST_MODELS = 6
 WITH_BETA = tuple(name for name, family in FAMILIES.items() if family.has("beta"))
+WHAT_TO_LOOK_FOR = (
+    "a small β lies to the right, with sharp reconstructions and poor draws; a large one to the left, blurred, and at KL 0 the "
+    "code says nothing."
+)
 HOW_TO_READ = """
-**How to read it.** The loss is *recon + β · KL*. The **KL** is the *rate*: nats that the code tells about an image. The
-**reconstruction** is the *distortion*: nats still missing. A small β buys detail and leaves a space full of holes: its draws
-from the prior are poor. A large β packs the codes into the prior and blurs the pictures; too large, and the code says nothing
-(posterior collapse). Where the factors behind the pictures are known, the **mutual information gap** (MIG) says how far each
-has a dimension of its own; a β above 1 can raise it.
+**What the words mean.** The loss is *recon + β · KL*. The **KL** is the *rate*: nats that the code tells about an image. The
+**reconstruction** is the *distortion*: nats still missing. A small β leaves a space full of holes between the codes; a large
+one packs the codes into the prior; where the code says nothing, that is posterior collapse. Where the factors behind the
+pictures are known, the **mutual information gap** (MIG) says how far each has a dimension of its own; a β above 1 can raise it.
 """
 
 
@@ -76,7 +79,7 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
     if not entries:
         return
     with st.container(key="sweep_curve"):
-        st.markdown("**Rate against distortion**")
+        st.markdown(f"**Rate against distortion** · {WHAT_TO_LOOK_FOR}")
         lines: dict[str, list] = {}
         for entry in entries:
             if entry.rate is not None:
@@ -86,7 +89,7 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
             st.caption("A model appears here when its first epoch is over.")
         else:
             st.plotly_chart(
-                figures.rate_distortion(lines), key="sweep_chart", config={"displaylogo": False}, alt=_curve_in_words(entries),
+                figures.rate_distortion(lines), key="sweep_chart", config=figures.PLOT, alt=_curve_in_words(entries),
             )
     with st.container(key="sweep_scores"):  # below the curve: beside it there is no room for its columns
         st.markdown("**Nats per test image**")
@@ -151,15 +154,16 @@ def _table(entries: list[Entry]) -> pd.DataFrame:
 
 def _maps(entries: list[Entry]) -> None:
     """One picture for each data set: only the same classes compare."""
-    for data in dict.fromkeys(entry.data for entry in entries if entry.points is not None):
+    for number, data in enumerate(dict.fromkeys(entry.data for entry in entries if entry.points is not None)):
         own = [entry for entry in entries if entry.data == data and entry.points is not None]
         with st.container(key=f"sweep_maps_{safe_name(data)}"):
             st.markdown("**Maps of the test images, to one scale** · the plane itself, or two principal components of mu")
             figure = figures.maps_beside(
-                [(e.label, e.points, e.labels) for e in own], list(own[0].classes), 2 if len(own) in (2, 4) else 3
+                [(e.label, e.points, e.labels) for e in own], list(own[0].classes), 2 if len(own) in (2, 4) else 3,
+                webgl=number == 0,
             )
             st.plotly_chart(
-                figure, key=f"sweep_map_{data}", config={"displaylogo": False},
+                figure, key=f"sweep_map_{data}", config=figures.PLOT,
                 alt=f"{len(own)} scatter plots of encoded {data} test images: {', '.join(e.label for e in own)}.",
             )
 

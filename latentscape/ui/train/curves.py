@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from latentscape.ui.figures import TEST, TRAIN
+from latentscape.ui.figures import FIXED, NO_DRAG, TEST, TRAIN
 from vae_core.family import Family
 
 SAME = 1e-3  # of its size: an objective that differs less from the first term is that term
@@ -44,7 +44,8 @@ def loss_curves(
         levels = [] if panel.reference is None else [panel.reference]
         shapes += [_line(axis, y=level, colour=TRAIN, dash="dash") for level in levels]
         shapes += [] if moment is None else [_line(axis, x=moment, colour=TEST, dash="dot")]
-        layout[f"xaxis{axis}"] |= {"title": {"text": "epoch"}, "range": [0, total_epochs], "nticks": 6}
+        layout[f"xaxis{axis}"] |= {"title": {"text": "epoch"}, "range": [0, total_epochs], "nticks": 6} | FIXED
+        layout[f"yaxis{axis}"] |= FIXED
         if number == 1 or panel.unit != panels[number - 2].unit:
             layout[f"yaxis{axis}"]["title"] = {"text": f"{panel.unit} per image"}
         shown = np.concatenate([panel.trained[len(points) // 20 :], panel.tested])
@@ -55,7 +56,7 @@ def loss_curves(
     layout |= {
         "height": 260, "margin": {"l": 10, "r": 10, "t": 60, "b": 10}, "uirevision": "loss", "shapes": shapes,
         "legend": {"orientation": "h", "y": 1.4, "x": 0, "xanchor": "left"},
-    }
+    } | NO_DRAG
     return go.Figure({"data": data, "layout": layout})
 
 

@@ -99,7 +99,7 @@ def _body(jobs: Jobs, run: Run) -> None:
             run.curve, run.epochs, run.total_epochs, _family(run), words.minimised(run.request), past
         )
         figure = run.drawings.get("losses", len(run.curve), run.progress, len(run.epochs), past, make=make)
-        st.plotly_chart(figure, key="train_loss_chart", config={"displaylogo": False}, alt=_loss_in_words(run))
+        st.plotly_chart(figure, key="train_loss_chart", config=figures.PLOT, alt=_loss_in_words(run))
     if run.owner != visitor():
         st.caption("The model stays its owner's: only they can keep or download it.")
     elif run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
@@ -262,7 +262,7 @@ def _map(run: Run, frame: Frame, when: str) -> None:
     make = lambda: figures.latent_map(frame.points, *about, frame.explained, reach)  # noqa: E731
     figure = run.drawings.get("map", frame, reach, make=make)
     st.plotly_chart(
-        figure, key="train_map_chart", config={"displaylogo": False},
+        figure, key="train_map_chart", config=figures.PLOT,
         alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
     )
 
