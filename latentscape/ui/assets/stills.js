@@ -23,7 +23,7 @@ function look() {
     if (!chart.on || hooked.has(chart)) continue;
     hooked.add(chart);
     chart.on("plotly_afterplot", () => keep(chart));
-    if (chart.querySelector(".main-svg .plot")) keep(chart);
+    if (chart.querySelector(".xtick")) keep(chart); // drawn before it was listened to
   }
   for (const [chart, former] of drawn) {
     if (chart.isConnected) continue;
