@@ -9,7 +9,7 @@ import torch
 from conftest import PATIENCE, ROOT, wait_until
 from streamlit.testing.v1 import AppTest
 
-from latentscape.ui import computed, picker
+from latentscape.ui import computed, picker, pictures
 from latentscape.ui.autoencoders import bottleneck as ae_bottleneck
 from latentscape.ui.autoencoders import kernels as ae_kernels
 from latentscape.ui.autoencoders import merge as ae_merge
@@ -81,17 +81,38 @@ def test_the_slider_moves_on_to_other_units_and_damage_raises_the_error():
     assert errors[2] < min(errors[:2])  # only the denoising one fills the holes
 
 
-def test_kernels_keep_their_sign_and_scale_and_the_dead_ones_a_frame():
-    weights = torch.tensor([[-2.0, 0.0], [1.0, 2.0]]).view(1, 1, 2, 2).repeat(2, 1, 1, 1)
-    tiles = ae_kernels.framed(weights, 2.0, torch.tensor([False, True]))
-    edge = ae_kernels.EDGE
-    inner = tiles[0, :, edge:-edge, edge:-edge]
-    assert inner[:, 0, 0].tolist() == [0, 0, 255]
-    assert inner[:, 0, 1].tolist() == [255, 255, 255]
-    assert inner[:, 1, 0].tolist() == [255, 128, 128]
-    assert inner[:, 1, 1].tolist() == [255, 0, 0]
-    assert tiles[0, :, 0, 0].tolist() == [255, 255, 255]
-    assert tiles[1, :, 0, 0].tolist() == list(ae_kernels.DEAD)
+def test_kernels_keep_their_sign_and_scale():
+    strong = torch.tensor([[-2.0, 0.0], [1.0, 2.0]]).view(1, 1, 2, 2)
+    weights = torch.cat([strong, strong / 2])
+    blue, white, pink, red = [0, 0, 255], [255, 255, 255], [255, 128, 128], [255, 0, 0]
+    for scales, second in ((torch.tensor([2.0, 2.0]), pink), (torch.tensor([2.0, 1.0]), red)):
+        pixels = ae_kernels.coloured(weights, scales)
+        assert pixels[0].transpose(1, 2, 0).tolist() == [[blue, white], [pink, red]]
+        assert pixels[1, :, 1, 1].tolist() == second
+    assert (ae_kernels.coloured(torch.zeros(1, 1, 2, 2), torch.zeros(1)) == 255).all()
+
+
+def test_what_is_marked_has_a_frame_and_nothing_is_painted_over():
+    images = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
+    tiles = pictures.framed(images, np.array([False, True]))
+    edge = pictures.EDGE
+    assert (tiles[:, :, edge:-edge, edge:-edge] == images).all()
+    assert [tile[:, 0, 0].tolist() for tile in tiles] == [list(pictures.PAPER), list(pictures.FRAME)]
+    assert (pictures.framed(images[:, :1], [True, True])[:, 2, edge:-edge, edge:-edge] == images[:, 0]).all()
+
+
+def test_with_a_scale_for_each_kernel_weak_ones_are_as_dark_as_strong_ones():
+    """The denoiser's strokes are nearly white on the scale of its largest weight."""
+    kernels = model("mnist-dae-500").kernels()[:30]
+    common = ae_kernels.coloured(kernels, kernels.abs().max().expand(30))
+    each = ae_kernels.coloured(kernels, kernels.abs().amax((1, 2, 3)))
+    assert common.min((1, 2, 3)).max() > 60  # the palest has hardly any colour
+    assert (each.min((1, 2, 3)) == 0).all()
+    at = open_page()
+    assert "Largest weights" not in words(at)
+    at.toggle(key="ae_each").set_value(True).run()
+    assert not at.exception
+    assert words(at).count("Largest weights from") == 6
 
 
 def test_a_closed_section_computes_nothing(monkeypatch):

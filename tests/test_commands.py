@@ -130,7 +130,7 @@ def test_a_page_still_calls_an_upload_by_its_name(tmp_path):
 
 def test_the_number_of_epochs_follows_the_number_of_pictures():
     assert [epochs_for(images) for images in (5, 250, 1000, 3000, 15_000, 60_000)] == [300, 300, 150, 50, 10, 10]
-    assert all(abs(epochs_for(images) - 150_000 / images) <= 5 for images in range(500, 15_000, 97))  # rounded to tens
+    assert all(abs(epochs_for(images) - 150_000 / images) <= 5 for images in range(500, 15_000, 97))  # in tens
 
 
 def test_the_command_chooses_as_many_epochs_for_own_pictures_as_the_page(home, capsys, monkeypatch):

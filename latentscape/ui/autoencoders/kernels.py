@@ -9,7 +9,7 @@ import torch
 from latentscape.ui.autoencoders.models import as_bytes, codes, heading, models, others, shipped, test_images, title
 from latentscape.ui.controls import control
 from latentscape.ui.own import remembered
-from latentscape.ui.pictures import embedded, sheet
+from latentscape.ui.pictures import embedded, framed, sheet
 from latentscape.ui.words import refused
 from vae_core import energy
 from vae_core.checkpoint import Checkpoint
@@ -21,13 +21,17 @@ from vae_core.settings import Setting
 SHOWN, ACROSS = 30, 6  # units of a model on one page
 IMAGES = 8
 IMAGE = Setting("image", "first test image", "First test image", "", int, 0, 0, 10_000 - IMAGES)
+EACH = Setting(
+    "each", "scale of each kernel", "A scale for each kernel", "Shows what weak kernels look like, not how weak they are.",
+    bool, False,
+)
 SPOILED = Setting("dropped", "dropped", "Drop half of the pixels first", "", bool, False)
-EDGE = 2  # pixels around a kernel
-DEAD = (224, 122, 31)
+LOOK = "**Look for strokes.** Few units must share them, many need not, and noise in the training makes them local."
 WHY = """
 Red is positive, blue is negative, white is zero. Each picture of kernels has one scale, as wide as the largest weight of that
-model, so nothing is clipped. An orange frame marks a **dead** unit: its value hardly changes from one test image to the next
-(variance below 0.01), so it carries no information and only works as a constant.
+model, so nothing is clipped; with *A scale for each kernel* each is as wide as its own largest weight. An orange frame marks
+a **dead** unit: its value hardly changes from one test image to the next (variance below 0.01), so it carries no information
+and only works as a constant.
 
 **Under-complete** (30 units): nearly all units are used, and its decoder paints with coarse patterns of strokes.
 **Over-complete** (500 units): nothing forces it to find strokes; many kernels look like noise, and a third of the units are
@@ -38,7 +42,7 @@ are dead.
 
 def asked() -> dict[str, Setting]:
     """What is chosen in this section: key -> setting."""
-    return {"ae_first": first_unit(shipped()), "ae_image": IMAGE, "ae_spoiled": SPOILED}
+    return {"ae_first": first_unit(shipped()), "ae_each": EACH, "ae_image": IMAGE, "ae_spoiled": SPOILED}
 
 
 def first_unit(shown: dict[str, Checkpoint]) -> Setting:
@@ -56,17 +60,20 @@ def section() -> None:
             "Beside them", names, index=None, key="ae_other", format_func=title, placeholder="a model of yours"
         )
         shown |= models((extra,)) if extra else {}
-    start = control(st, first_unit(shown), "ae_first", slider=True)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        start = control(st, first_unit(shown), "ae_first", slider=True, width=480)
+        each = control(st, EACH, "ae_each")
+    st.markdown(LOOK)
     with st.container(key="ae_kernels"):
         for column, (name, model) in zip(st.columns(len(shown), gap="medium"), shown.items(), strict=True):
             with column:
-                _kernels(name, model, start - 1)
+                _kernels(name, model, start - 1, each)
     st.markdown(WHY)
     st.subheader("What they return")
     _reconstructions(shown)
 
 
-def _kernels(name: str, model: Checkpoint, start: int) -> None:
+def _kernels(name: str, model: Checkpoint, start: int, each: bool) -> None:
     try:
         dead = ~is_active(codes(model))
     except BadInput as error:
@@ -75,30 +82,27 @@ def _kernels(name: str, model: Checkpoint, start: int) -> None:
     first = min(start, max(len(dead) - SHOWN, 0))
     st.markdown(f"**{heading(name)}** · {int(dead.sum())} dead")
     for what, weights in (("Encoder", model.model.kernels()), ("Decoder", model.model.templates())):
-        scale, part = weights.abs().max().item(), slice(first, first + SHOWN)
-        make = partial(_picture, weights[part], scale, dead[part])
-        picture = remembered(("kernels", model.digest, what, first), make)
+        part = slice(first, first + SHOWN)
+        scales = weights[part].abs().amax((1, 2, 3)) if each else weights.abs().max().expand(len(weights[part]))
+        make = partial(_picture, weights[part], scales, dead[part])
+        picture = remembered(("kernels", model.digest, what, first, each), make)
         st.image(picture, width="stretch", alt=f"{what} kernels of {title(name)}.")
-        last = min(first + SHOWN, len(dead))
-        st.caption(f"{what}, units {first + 1} to {last}. Weights from {-scale:.2f} to {scale:.2f}.")
+        last, low, high = min(first + SHOWN, len(dead)), scales.min(), scales.max()
+        told = f"Largest weights from {low:.2f} to {high:.2f}." if each else f"Weights from {-high:.2f} to {high:.2f}."
+        st.caption(f"{what}, units {first + 1} to {last}. {told}")
 
 
-def _picture(weights: torch.Tensor, scale: float, dead: torch.Tensor) -> str:
-    """Kernels as `framed` takes them -> the address of their picture."""
-    return embedded(sheet(framed(weights, scale, dead), ACROSS, 3))
+def _picture(weights: torch.Tensor, scales: torch.Tensor, dead: torch.Tensor) -> str:
+    """Kernels, their scales and which are dead -> the address of their picture."""
+    return embedded(sheet(framed(coloured(weights, scales), dead), ACROSS, 3))
 
 
-def framed(weights: torch.Tensor, scale: float, dead: torch.Tensor) -> np.ndarray:
-    """Weights (K, 1, H, W) from -scale to scale -> uint8 (K, 3, H + 2 EDGE, W + 2 EDGE): blue, white, red; an orange frame
-    around those that are dead, bool (K,)."""
-    share = (weights[:, 0] / scale).clamp(-1, 1).numpy()
+def coloured(weights: torch.Tensor, scales: torch.Tensor) -> np.ndarray:
+    """Weights (K, 1, H, W), each kernel from minus to plus its scale, (K,) -> uint8 (K, 3, H, W): blue, white, red."""
+    share = (weights[:, 0] / scales.clamp(min=torch.finfo(scales.dtype).tiny)[:, None, None]).clamp(-1, 1).numpy()
     fade = 1 - np.abs(share)
     red, blue = np.where(share > 0, 1, fade), np.where(share < 0, 1, fade)
-    pixels = np.round(255 * np.stack([red, fade, blue], 1)).astype(np.uint8)
-    tiles = np.full((len(pixels), 3, *(size + 2 * EDGE for size in pixels.shape[2:])), 255, np.uint8)
-    tiles[dead.numpy()] = np.array(DEAD, np.uint8)[:, None, None]
-    tiles[:, :, EDGE:-EDGE, EDGE:-EDGE] = pixels
-    return tiles
+    return np.round(255 * np.stack([red, fade, blue], 1)).astype(np.uint8)
 
 
 def _reconstructions(shown: dict[str, Checkpoint]) -> None:
