@@ -7,10 +7,11 @@ from latentscape.ui.restore import address as restore_address
 from latentscape.ui.restore import models as restore_models
 from latentscape.ui.restore.curve import curve
 from latentscape.ui.restore.source import source
-from latentscape.ui.restore.view import WHY, comparison
+from latentscape.ui.restore.view import LOOK, WHY, comparison
 from latentscape.ui.shell import begin
 
 begin("Restore a damaged picture")
+st.markdown(LOOK)
 address.read(restore_address.words())
 words = address.as_they_stand(restore_address.words())
 controls = st.container(key="restore_controls", horizontal=True, vertical_alignment="bottom", gap="xsmall")

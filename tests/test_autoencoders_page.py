@@ -1,17 +1,20 @@
 """The Autoencoders page by AppTest: its numbers are those of the core, its sections open one by one, absences are told."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import PATIENCE, ROOT, wait_until
+from sklearn.neighbors import NearestNeighbors
 from streamlit.testing.v1 import AppTest
 
 from latentscape.ui import computed, picker, pictures
 from latentscape.ui.autoencoders import bottleneck as ae_bottleneck
 from latentscape.ui.autoencoders import kernels as ae_kernels
+from latentscape.ui.autoencoders import latent as ae_latent
 from latentscape.ui.autoencoders import merge as ae_merge
 from latentscape.ui.autoencoders.models import TITLES
 from latentscape.ui.own import store
@@ -21,6 +24,8 @@ from latentscape.work.cluster import Cluster
 from vae_core import checkpoint, data, energy
 from vae_core.corruption import merge
 from vae_core.errors import BadInput
+from vae_core.latent import normal_draws, prior_draws
+from vae_core.placing import gap
 
 
 @pytest.fixture(autouse=True)
@@ -216,14 +221,48 @@ def test_a_stopped_worker_returns_nothing():
     assert analysis_worker.bottleneck(lambda **content: None, lambda: True, (2,), 1, 300) is None
 
 
-def test_draws_of_both_latent_spaces_are_shown_and_change_with_the_seed():
+def test_the_two_that_are_compared_differ_in_beta_alone():
+    recipes = [checkpoint.open_file(picker.SHIPPED / name).recipe for name in (ae_latent.AE, ae_latent.VAE)]
+    assert [recipe.config.pop("beta") for recipe in recipes] == [0.0, 1.0]
+    configs = [{"likelihood": "bernoulli"} | recipe.config for recipe in recipes]  # a field that the older recipe lacks
+    assert configs[0] == configs[1]
+    trainings = [{"flip": False, "shift": 0} | recipe.training for recipe in recipes]
+    assert trainings[0] == trainings[1]
+    assert recipes[0].data == recipes[1].data
+
+
+@torch.no_grad()
+def test_the_numbers_beside_the_draws_are_those_of_the_core_and_change_with_the_seed():
     at = open_page("AE against VAE")
-    pictures = lambda: [image.proto.imgs[0].url for image in at.get("image")]  # noqa: E731
-    before = pictures()
+    shown = lambda: [image.proto.imgs[0].url for image in at.get("image")]  # noqa: E731
+    before = shown()
     assert len(before) == 3
     at.number_input(key="ae_seed").set_value(5).run()
     assert not at.exception
-    assert all(one != other for one, other in zip(before, pictures(), strict=True))
+    assert all(one != other for one, other in zip(before, shown(), strict=True))
+    told = [line.value for line in at.markdown if "nearest code" in line.value]
+    for line, name, fitted in zip(told, (ae_latent.AE, ae_latent.AE, ae_latent.VAE), (False, True, False), strict=True):
+        net, x = model(name), digits(0, 10_000)
+        codes = net.codes(x)
+        z = normal_draws(codes, 1000, 5) if fitted else prior_draws(1000, 2, 5)
+        painted, known = net.decode(z).flatten(1).numpy(), energy.reconstruct(net, x).flatten(1).numpy()
+        near = NearestNeighbors(n_neighbors=1).fit(known[:5000])
+        limit = np.quantile(near.kneighbors(known[5000:])[0], 0.95)
+        strange = (near.kneighbors(painted)[0] > limit).mean()
+        assert float(re.search(r"\*\*(\d+)%\*\* not placed", line)[1]) == pytest.approx(100 * strange, abs=0.61)
+        assert f"±{codes.abs().max().item():.1f}" in line
+        assert float(re.search(r"nearest code \*\*([\d.]+)\*\*", line)[1]) == pytest.approx(gap(z, codes), abs=0.006)
+
+
+def test_what_is_said_of_the_draws_follows_the_numbers():
+    assert "23% and 14% are not placed, of the VAE's 6%: with a prior fewer" in ae_latent.verdict(0.23, 0.14, 0.06)
+    assert "no fewer draws" in ae_latent.verdict(0.05, 0.14, 0.06)
+
+
+def test_every_section_says_above_its_picture_what_to_look_for():
+    for section in ("Kernels", "Bottleneck", "Merged digits", "Vector field", "AE against VAE"):
+        at = open_page(section)
+        assert any("**Look for " in element.value for element in at.markdown[:2]), section
 
 
 def test_without_models_the_page_says_how_to_get_them(monkeypatch, tmp_path):

@@ -52,6 +52,21 @@ def test_paint_a_mask_and_see_the_repairs_and_scores_change(page, server):
     )
 
 
+SIDEWAYS = """() => { const main = document.querySelector('[data-testid=stMain]'), right = main.getBoundingClientRect().right;
+    return main.scrollWidth > main.clientWidth || document.documentElement.scrollWidth > innerWidth
+        || [...main.querySelectorAll('[class*=st-key-restore_]')].some((e) => e.getBoundingClientRect().right > right + 1) }"""
+
+
+@pytest.mark.parametrize("address", ["restore", "restore?damage=painted"])
+def test_nothing_lies_beside_the_window_at_the_width_of_a_tablet(page, server, address):
+    page.set_viewport_size({"width": 1024, "height": 900})
+    page.goto(f"{server.url}/{address}")
+    page.wait_for_selector(".st-key-restore_scores [data-testid=stDataFrame]")
+    for width in (1024, 900, 800, 768, 700, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(f"(width) => innerWidth === width && !({SIDEWAYS})()", arg=width)
+
+
 @pytest.mark.parametrize(("width", "across", "least"), [(1400, 8, 110), (400, 3, 100)])
 def test_the_pictures_are_as_large_as_the_window_allows_and_in_line(page, server, width, across, least):
     page.set_viewport_size({"width": width, "height": 900})

@@ -28,8 +28,8 @@ def section() -> None:
         analysis_worker.bottleneck, (SIZES, EPOCHS, IMAGES),
     )
     st.markdown(
-        "How many numbers does a digit need? The fewer units the code has, the more is lost. Principal components are the best "
-        "that a code can do **linearly**; what the autoencoder's tanh gains, or does not, is the gap between the lines."
+        "**Look for the gap between the lines**: principal components are the best that a code can do linearly, and what the "
+        "autoencoder's tanh gains, or does not, is between. The fewer units, the more of a digit is lost."
     )
     with st.container(key="ae_bottleneck"):
         computed(request, _progress, _draw, {"trained": []})

@@ -37,7 +37,7 @@ def asked() -> dict[str, Setting]:
 
 def section() -> None:
     """Digits on the left, the toy on the right."""
-    st.markdown(WHY)
+    st.markdown("**Look for where arrows lead**: from a damaged point to what the denoiser returns, back to where data lie.")
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Digits")
@@ -45,6 +45,7 @@ def section() -> None:
     with right:
         st.subheader("A curve in the plane")
         _toy()
+    st.markdown(WHY)
 
 
 @st.cache_resource(show_spinner="Principal components of the digits …")

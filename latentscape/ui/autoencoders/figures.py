@@ -9,6 +9,7 @@ from latentscape.ui.figures import GREY, LEGEND, looked_at
 
 BINS = 60
 FEW = 1000  # points that need no WebGL
+RING = "#d81b9c"  # of a draw, as on Map
 MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
 
 
@@ -85,4 +86,23 @@ def arrows(data: np.ndarray, tails: np.ndarray, heads: np.ndarray, titles: tuple
     figure.update_xaxes(title_text=titles[0], constrain="domain", zeroline=False)
     figure.update_yaxes(title_text=titles[1], scaleanchor="x", constrain="domain", zeroline=False)
     figure.update_layout(height=460, margin=MARGIN, legend=LEGEND, uirevision="arrows")
+    return figure
+
+
+def drawn_among(codes: np.ndarray, labels: np.ndarray, draws: np.ndarray) -> go.Figure:
+    """Codes (N, 2) as dots in the colours of their classes (N,), and draws (M, 2) as rings, to one scale on both axes."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=codes[:, 0], y=codes[:, 1], name="test digits", mode="markers", hoverinfo="skip",
+        marker={"color": [marks.mark(label)[0] for label in labels.tolist()], "size": 4, "opacity": 0.7},
+    )
+    figure.add_scatter(
+        x=draws[:, 0], y=draws[:, 1], name="draws", mode="markers", hovertemplate="%{x:.2f}, %{y:.2f}<extra>a draw</extra>",
+        marker={"color": RING, "symbol": "circle-open", "size": 9, "line": {"width": 2}},
+    )
+    side = float(1.05 * max(np.abs(codes).max(), np.abs(draws).max()))
+    axis = {"range": [-side, side], "constrain": "domain", "zeroline": True, "fixedrange": True}
+    figure.update_xaxes(title_text="z1", **axis)
+    figure.update_yaxes(title_text="z2", scaleanchor="x", **axis)
+    figure.update_layout(height=330, margin=MARGIN, legend=LEGEND, dragmode=False, uirevision="drawn")
     return figure

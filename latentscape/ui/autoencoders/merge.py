@@ -40,6 +40,9 @@ def asked() -> dict[str, Setting]:
 def section() -> None:
     """The two digits and their blend; the models' answers; the histogram; the table."""
     found = models(tuple(TITLES))
+    st.markdown(
+        "**Look for who returns the blend as it is**: a model that only knew digits could not, and its error would tell."
+    )
     one, other, blend = _choose()
     with st.container(key="ae_merge"):
         _answers(found, [("First", one), ("Second", other), ("Merged", blend)])

@@ -30,6 +30,9 @@ MEASURES = (
     "where it is bright, the known pixels leave open what belongs there."
 )
 BAR_STEP = 0.05  # of the search: a browser that redraws the bar at every step shows the other repairs later
+LOOK = (
+    "**Look for strokes that go on through the damage**: methods that learned digits know how. In the errors, light is wrong."
+)
 WHY = """
 **What learning buys.** Telea, Navier-Stokes and the biharmonic equation carry the rim of a hole inwards: they know nothing of
 digits. They win where that is all there is to know: thin scratches on smooth pictures, and anything that is no digit. Choose
