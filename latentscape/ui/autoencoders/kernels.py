@@ -65,8 +65,9 @@ def section() -> None:
         each = control(st, EACH, "ae_each")
     st.markdown(LOOK)
     with st.container(key="ae_kernels"):
-        for column, (name, model) in zip(st.columns(len(shown), gap="medium"), shown.items(), strict=True):
-            with column:
+        models_beside = st.grid(len(shown), min_column_width=200, gap="medium")
+        for name, model in shown.items():
+            with models_beside.cell():
                 _kernels(name, model, start - 1, each)
     st.markdown(WHY)
     st.subheader("What they return")

@@ -71,8 +71,9 @@ def section() -> None:
             ("Autoencoder (beta 0)", "N(0, I)", AE), ("Autoencoder (beta 0)", "a normal fitted to its codes", AE),
             ("VAE (beta 1)", "N(0, I), its prior", VAE),
         )
-        for column, (name, source, model) in zip(st.columns(len(ways), gap="medium"), ways, strict=True):
-            with column:
+        beside = st.grid(len(ways), min_column_width=220, gap="medium")
+        for name, source, model in ways:
+            with beside.cell():
                 fitted = source.startswith("a normal")
                 told[name, source] = _column(f"**{name}**  \ndraws of {source}", found[model], fitted, seed)
     st.caption(RULE)
