@@ -29,6 +29,7 @@ MEASURES = (
     "and structure of small windows; 1 is the same picture. The spread is how much draws from the VAE's posterior differ: "
     "where it is bright, the known pixels leave open what belongs there."
 )
+SPREAD = 116  # screen pixels of its picture
 BAR_STEP = 0.05  # of the search: a browser that redraws the bar at every step shows the other repairs later
 LOOK = (
     "**Look for strokes that go on through the damage**: methods that learned digits know how. In the errors, light is wrong."
@@ -77,7 +78,8 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
                 line.caption("nothing to fill" if psnr.isnan() else f"{psnr.item():.1f} dB")
                 _picture(f"Repair by {METHODS[method].title}", image)
                 _heat(f"Error of {METHODS[method].title}", (image - source.truth).abs(), "Error")
-    below, right = st.columns([7, 1], gap="small")
+    row = st.container(key="restore_words", horizontal=True)  # where the picture of the spread has no room, it stands below
+    below = row.container()
     below.caption(
         "Each method with its PSNR, in the holes where there are some, its repair, and the absolute error of that: from 0 "
         "(black) to 1 (light yellow), one scale for all. Orange is lost."
@@ -90,8 +92,8 @@ def comparison(source: Source, models: dict[str, Checkpoint], aside=None) -> Non
     with aside or below:
         _table(found)
     if spread is not None:
-        with right:
-            _heat("Standard deviation of draws from the VAE's posterior, in the holes", 2 * spread, "Spread of the VAE", 116)
+        with row.container(width=SPREAD):
+            _heat("Standard deviation of draws from the VAE's posterior, in the holes", 2 * spread, "Spread of the VAE")
 
 
 def verdict(found: dict[str, Scores], holes: bool) -> str:
@@ -143,11 +145,11 @@ def _picture(words: str, image: torch.Tensor, caption: str | None = None) -> Non
     st.image(embedded(sheet(pixels, 1, 1)), width="stretch", caption=caption, alt=f"{words}, 28 x 28 pixels.")
 
 
-def _heat(words: str, values: torch.Tensor, caption: str, width: int | str = "stretch") -> None:
+def _heat(words: str, values: torch.Tensor, caption: str) -> None:
     """Values (1, 1, H, W) in [0, 1] in colours."""
     coloured = cv2.applyColorMap(values[0, 0].mul(255).round().byte().numpy(), cv2.COLORMAP_INFERNO)
     picture = sheet(coloured[..., ::-1].transpose(2, 0, 1)[None], 1, 1)
-    st.image(embedded(picture), width=width, caption=caption, alt=f"{words}.")
+    st.image(embedded(picture), width="stretch", caption=caption, alt=f"{words}.")
 
 
 def _table(found: dict[str, Scores]) -> None:
