@@ -262,7 +262,7 @@ def test_what_is_said_of_the_draws_follows_the_numbers():
 def test_every_section_says_above_its_picture_what_to_look_for():
     for section in ("Kernels", "Bottleneck", "Merged digits", "Vector field", "AE against VAE"):
         at = open_page(section)
-        assert any("**Look for " in element.value for element in at.markdown[:2]), section
+        assert any("**Look " in element.value for element in at.markdown[:2]), section
 
 
 def test_without_models_the_page_says_how_to_get_them(monkeypatch, tmp_path):

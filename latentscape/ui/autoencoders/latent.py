@@ -24,8 +24,8 @@ SIDE = 6
 DRAWS = 1000  # that are measured; the first SIDE x SIDE are shown
 DOTS = 800  # codes in a chart
 LOOK = (
-    "**Look for pictures that are no digit**, in orange frames, and for rings far from every dot. The network and its training "
-    "are the same; only beta differs."
+    "**Look at the orange frames**, pictures unlike all that the model paints of real digits, and for digits that never come. "
+    "The network and its training are the same; only beta differs."
 )
 RULE = (
     f"Of {DRAWS:,} draws. Distances are medians, in units of the median distance of a code to its nearest other code. A "
