@@ -6,6 +6,7 @@ import streamlit as st
 from latentscape.ui import figures
 from latentscape.ui.picker import choices, keep, opened
 from latentscape.ui.pictures import embedded, sheet
+from latentscape.ui.spoken import spoken
 from latentscape.ui.sweep.entries import Entry, entry_of_model, entry_of_run
 from latentscape.ui.visitor import session, visitor
 from latentscape.ui.words import refused, turn_in_words
@@ -69,6 +70,9 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
         st.markdown(_status(jobs, [run for run, _ in found]))
         if found:
             st.progress(min(1.0, sum(run.progress for run, _ in found) / sum(run.total_epochs for run, _ in found)))
+            active = any(run.status in (*ACTIVE, PAUSED) for run, _ in found)
+            worst = _worst([run for run, _ in found]).lower()
+            spoken(f"sweep_{found[0][0].view_id}", active, f"The sweep of {len(found)} trainings is over: {worst}.")
     if found and all(controls for _, controls in found):
         _buttons(jobs, [run for run, _ in found])
     for name in models:

@@ -12,6 +12,7 @@ from latentscape.site_map import PAGES
 from latentscape.ui import figures
 from latentscape.ui.picker import ELSEWHERE, called, keep, kept_as
 from latentscape.ui.pictures import embedded, sheet
+from latentscape.ui.spoken import spoken
 from latentscape.ui.train import curves, replay, words
 from latentscape.ui.visitor import session, visitor
 from latentscape.ui.words import duration, in_markdown, refused, turn_in_words
@@ -129,6 +130,9 @@ def _status(jobs: Jobs, run: Run) -> None:
         if run.reason:
             st.text(run.reason)
         st.progress(min(run.progress / run.total_epochs, 1.0))
+    after = f"after {len(run.epochs)} of {run.total_epochs} epochs"
+    said = f"The training of {run.request['title']} is {run.status.lower()} {after}. {run.reason or ''}"
+    spoken(f"training_{run.view_id}", run.status in (*ACTIVE, PAUSED), said.strip())
 
 
 def in_words(run: Run) -> str:
