@@ -10,5 +10,11 @@ PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/restore.py": ("Restore", ":material/healing:", "restore"),
     "pages/autoencoders.py": ("Autoencoders", ":material/hourglass:", "autoencoders"),
 }
+NAME = "Latentscape"
 FIRST_MODEL = "mnist-2d"  # what a visitor meets
 WITH_A_PAD = ("", "explore")  # addresses of the pages that begin with one
+
+
+def tab_title(title: str, address: str) -> str:
+    """What the browser's tab of a page says."""
+    return f"{title} · {NAME}" if address else NAME

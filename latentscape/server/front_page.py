@@ -15,7 +15,7 @@ from pathlib import Path
 
 from latentscape.server import streamlit_private
 from latentscape.server.streamlit_private import BACKEND, JS
-from latentscape.site_map import WITH_A_PAD
+from latentscape.site_map import PAGES, WITH_A_PAD, tab_title
 
 ICON = "data:image/png;base64," + base64.b64encode((Path(__file__).parent / "icon.png").read_bytes()).decode()
 PAD = Path(__file__).parents[2] / "latent_pad" / "assets"
@@ -23,7 +23,12 @@ BIDI = streamlit_private.component_address("latent_pad.latent_pad")
 EVERYWHERE = ("Selectbox", "Html")  # the first widgets of every page, as Streamlit's files are called
 BESIDE_A_PAD = ("ButtonGroup", "BidiComponent", "NumberInput")
 SERVER = f'<script>window.__streamlit = {{ {BACKEND}: new URL("./", location.href).href }};</script>'
-HISTORY = f"<script>\n{(Path(__file__).parent / 'assets' / 'history.js').read_text(encoding='utf-8')}</script>"
+ASSETS = Path(__file__).parent / "assets"
+HISTORY, FOCUS = (
+    f"<script>\n{(ASSETS / name).read_text(encoding='utf-8')}</script>" for name in ("history.js", "focus.js")
+)
+TITLES = {address: tab_title(title, address) for title, _, address in PAGES.values()}
+UNTITLED = "<title>Streamlit</title>"
 SMALL = 10_000  # letters of a module that travels inside the page
 PLAIN = " !$&()*+,-./:;=?@[]^_`{|}~'"  # what a data: address and a script element can hold as it is
 
@@ -46,8 +51,9 @@ def front(address: str, parcels: Sequence[str] = ()) -> str:
         paths += [f"{BIDI}{name}" for name in _with_imports(PAD, ["pad.js"])]
         links = [f'<link rel="preload" as="fetch" fetchpriority="low" crossorigin href="./parcels/{it}">' for it in parcels]
     links += [f'<link rel="modulepreload" fetchpriority="low" crossorigin href="{it}">' for it in paths if it not in html]
-    head = "\n".join([SERVER, HISTORY, *links, "</head>"])
-    html = html.replace('href="./favicon.png"', f'href="{ICON}"').replace("</head>", head, 1)
+    head = "\n".join([SERVER, HISTORY, FOCUS, *links, "</head>"])
+    html = html.replace('href="./favicon.png"', f'href="{ICON}"').replace(UNTITLED, f"<title>{TITLES[address]}</title>")
+    html = html.replace("</head>", head, 1)
     return _with_small_modules(html)
 
 

@@ -1,13 +1,14 @@
 """What every page has around it: the frame that streamlit_app.py draws, and a few lines of CSS."""
 
 import os
+from pathlib import Path
 
 import streamlit as st
 import torch
 
 from latentscape.server import streamlit_private
 from latentscape.server.front_page import ICON
-from latentscape.site_map import PAGES
+from latentscape.site_map import PAGES, tab_title
 from latentscape.ui import address
 from latentscape.ui.own import store
 from latentscape.ui.own_models import own_models
@@ -23,11 +24,12 @@ RESTARTED = (
     "The server was started anew. Trainings, and pictures and models that only its memory held, are gone; what was "
     "kept on disk is not."
 )
+STYLE = Path(__file__).parent / "assets" / "page.css"  # what makes all pages fit: room, contrast, forced colours
 CSS = """
 <style>
 .stMainBlockContainer { padding: 4rem clamp(1rem, 3vw, 3rem) 3rem; }
 [data-testid="stImage"] img { image-rendering: pixelated; border-radius: 6px; }
-.st-key-model_about [data-testid="stText"] { font-size: .875rem; opacity: .6; }
+.st-key-model_about [data-testid="stText"] { font-size: .875rem; opacity: .7; }
 .st-key-explore_class [data-testid="stText"] { font-size: 1.45rem; }
 [data-testid="stMetricValue"] { font-size: 1.45rem; font-variant-numeric: tabular-nums; }
 .st-key-restore_methods { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: 1rem 0.75rem; }
@@ -46,13 +48,14 @@ CSS = """
 
 def frame() -> streamlit_private.StreamlitPage:
     """Draw what stands around every page (tab title, navigation, style, models in the sidebar) and return the page to run."""
-    st.set_page_config(page_title="Latentscape", page_icon=ICON, layout="wide")
     pages = [
         st.Page(path, title=title, icon=icon, url_path=address, default=not address)
         for path, (title, icon, address) in PAGES.items()
     ]
     page = st.navigation(pages)
+    st.set_page_config(page_title=tab_title(page.title, page.url_path), page_icon=ICON, layout="wide")
     st.html(CSS)
+    st.html(STYLE)
     address.enter(page.url_path)
     checkpoint_picker()
     own_models()

@@ -9,7 +9,7 @@ from latentscape.ui.figures import GREY, LEGEND, looked_at
 
 BINS = 60
 FEW = 1000  # points that need no WebGL
-RING = "#d81b9c"  # of a draw, as on Map
+RING = marks.HEAT  # of a draw, as on Map
 MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
 
 
