@@ -26,10 +26,11 @@ Everything is real: real data, real PyTorch, real losses in nats, and a checkpoi
     )
     with doors:
         if st.button(
-            "Train a model and watch its map form", type="primary", icon=":material/model_training:", key="home_train"
+            "Train a model and watch its map form", type="primary", icon=":material/model_training:", key="home_train",
+            wrap=True,
         ):
             st.switch_page("pages/train.py")
-        if st.button("Drag through a trained one", icon=":material/touch_app:", key="home_explore"):
+        if st.button("Drag through a trained one", icon=":material/touch_app:", key="home_explore", wrap=True):
             st.switch_page("pages/explore.py")
 try:
     model = chosen()
@@ -43,7 +44,10 @@ if model is not None:
     codes = known_codes(model)
     latent_dim = model.model.config.latent_dim
     shown = SHAPES.get(latent_dim, f"A plane through the {latent_dim}-dimensional latent space")
-    st.caption(f"{shown} of {in_markdown(model.name)}. Drag in it: every point on the way is decoded in your browser.")
+    st.caption(
+        f"{shown} of {in_markdown(model.name)}. Drag in it: every point on the way is decoded in your browser. **What to look "
+        "for:** how one thing turns into another, and the places between, where the picture is none."
+    )
     here = explore_plane.place(model, codes, "home")
     latent_pad(
         model, here.plane, codes.points if codes else None, key="home_pad", position=here.position, prior=model.has_prior

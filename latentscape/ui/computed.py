@@ -57,14 +57,14 @@ def _draw(request: Request, progress: Callable, draw: Callable, nothing: dict | 
 
 
 def _progress(request: Request, analysis: Analysis, progress: Callable) -> None:
-    left, right = st.columns([4, 1], vertical_alignment="center")
+    row = st.container(horizontal=True, vertical_alignment="center")
     if analysis.told:
-        left.progress(*progress(analysis.told))
+        row.progress(*progress(analysis.told))
     elif ahead := analyses().ahead(analysis):
-        left.progress(0.0, f"Waits for {ahead} other{'s' if ahead > 1 else ''}")
+        row.progress(0.0, f"Waits for {ahead} other{'s' if ahead > 1 else ''}")
     else:
-        left.progress(0.0, "The analysis process is getting ready")
-    right.button("Stop", key=f"{request.name}_stop", on_click=analyses().stop, args=(analysis, visitor()))
+        row.progress(0.0, "The analysis process is getting ready")
+    row.button("Stop", key=f"{request.name}_stop", on_click=analyses().stop, args=(analysis, visitor()))
 
 
 def _ask(request: Request) -> None:

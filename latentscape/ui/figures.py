@@ -128,8 +128,8 @@ def projection_map(
     axis = {"zeroline": True, "constrain": "domain"} | ({} if by_hand else FIXED)
     layout = {
         "xaxis": axis | {"title": {"text": titles[0]}},
-        "yaxis": axis | {"title": {"text": titles[1]}} | ({"scaleanchor": "x"} if equal else {}),
-        "height": 560, "margin": {"l": 10, "r": TOOLS, "t": 34, "b": 10}, "annotations": names,
+        "yaxis": axis | {"title": {"text": titles[1]}, "constraintoward": "top"} | ({"scaleanchor": "x"} if equal else {}),
+        "margin": {"l": 10, "r": TOOLS, "t": 34, "b": 10}, "annotations": names,
         "dragmode": "lasso" if by_hand else False, "hovermode": "closest",
         "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": "#85858f", "activecolor": TEST},
         "showlegend": draws is not None or 0 < len(classes) <= MOST_NAMED,

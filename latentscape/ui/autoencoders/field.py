@@ -40,10 +40,10 @@ def section() -> None:
     st.markdown("**Look for where arrows lead**: from a damaged point to what the denoiser returns, back to where data lie.")
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Digits")
+        st.header("Digits")
         _digits()
     with right:
-        st.subheader("A curve in the plane")
+        st.header("A curve in the plane")
         _toy()
     st.markdown(WHY)
 

@@ -70,7 +70,7 @@ def section() -> None:
             with models_beside.cell():
                 _kernels(name, model, start - 1, each)
     st.markdown(WHY)
-    st.subheader("What they return")
+    st.header("What they return")
     _reconstructions(shown)
 
 

@@ -57,6 +57,12 @@ They are yours alone: no other visitor sees them, no disk keeps them, and they l
 """
 
 
+WHAT_TO_LOOK_FOR = (
+    "**What to look for:** this is all that a model sees. What you cannot tell apart here, it cannot. Things that are cut off, "
+    "or tiny in a wide picture, want another “What of each picture”."
+)
+
+
 def data_view() -> None:
     """Everything below the title."""
     left, right = st.columns([1, 2.6], gap="medium")
@@ -245,13 +251,13 @@ def _report(pictures: Pictures) -> None:
     training, test = len(images.train_images), len(images.test_images)
     _, height, width = images.image_shape
     st.text(pictures.name)
-    numbers = st.columns(4)
-    numbers[0].metric("Pictures", f"{report.read:,}")
+    numbers = st.grid(4, min_column_width=112)
+    numbers.metric("Pictures", f"{report.read:,}")
     own = report.split == "own"
     drawn = "By their own split." if own else f"Drawn with seed {pictures.settings.seed}."
-    numbers[1].metric("To train on", f"{training:,}", help=drawn)
-    numbers[2].metric("To test on", f"{test:,}", help=f"{drawn if own else 'A sixth.'} The model never trains on them.")
-    numbers[3].metric("Classes", len(images.classes) or "none", help=CLASSES[is_array_file(pictures.name)])
+    numbers.metric("To train on", f"{training:,}", help=drawn)
+    numbers.metric("To test on", f"{test:,}", help=f"{drawn if own else 'A sixth.'} The model never trains on them.")
+    numbers.metric("Classes", len(images.classes) or "none", help=CLASSES[is_array_file(pictures.name)])
     st.markdown("\n".join(f"- {fact}" for fact in [*report.facts(), _size(pictures)]))
     for sentence in report.names():
         st.text(sentence)  # plain text: names of folders are somebody's words
@@ -266,6 +272,7 @@ def _report(pictures: Pictures) -> None:
         _remove_button()
     left, right = st.columns([1.3, 1], gap="medium") if images.classes else (st.container(), None)
     chosen = _some(images)
+    left.caption(WHAT_TO_LOOK_FOR)
     left.image(
         sheet(chosen, COLUMNS, max(1, 64 // height)), width="stretch",
         alt=f"{len(chosen)} of the pictures as a model sees them, {width} x {height} pixels each.",

@@ -58,19 +58,20 @@ def gallery(model: Checkpoint, codes: Codes) -> None:
         own = {name: values[numbers] for name, values in terms(codes).items()}
         sums = {"-ELBO": sum(own.values())} if len(own) > 1 else {}
         table = pd.DataFrame({"image": numbers, **names, **sums, **own})
-        left, middle, right, clear = st.columns([2.2, 1.2, 0.8, 0.8], vertical_alignment="bottom")
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        left = row.container(width="stretch")
         left.markdown(f"**{len(table):,} image{'s' if len(table) > 1 else ''} selected**")
         whole, parts = ([f"{name} {table[name].mean():.1f}" for name in some] for some in (sums, own))
         left.caption(f"On average {' = '.join([*whole, ' + '.join(parts)])} nats")
         orders = {"As in the test set": None} | {f"Highest {name} first": name for name in (*sums, *own)}
         if st.session_state.get("map_order") not in (None, *orders):
             st.session_state["map_order"] = next(iter(orders))
-        order = middle.selectbox("Order", list(orders), key="map_order", persist_state="session")
-        right.download_button(
+        order = row.selectbox("Order", list(orders), key="map_order", width=220, persist_state="session")
+        row.download_button(
             "CSV", lambda: table.to_csv(index=False).encode(), "selection.csv", "text/csv", on_click="ignore", key="map_csv",
-            icon=":material/download:", width="stretch",
+            icon=":material/download:",
         )
-        clear.button("Clear", key="map_clear", icon=":material/close:", on_click=deselect, width="stretch")
+        row.button("Clear", key="map_clear", icon=":material/close:", on_click=deselect)
         if orders[order]:
             table = table.sort_values(orders[order], ascending=False)
         pages = -(-len(table) // PAGE)

@@ -71,18 +71,18 @@ def _draw_trust(analysis: Analysis | None, codes: Codes) -> None:
     result = analysis.result if analysis else None
     share = lambda name: f"{result[name]:.1%}" if result else "…"  # noqa: E731
     st.markdown("**Neighbours** · " + f"accuracy of a {votes}-NN vote, " * bool(votes) + "trustworthiness")
-    by_code, points, trust = st.columns(3) if votes else (None, None, st.container())
+    cells = st.grid(3, min_column_width=88)
     if votes:
         fewer = " No more than the smallest class has others, so that every class can win." * (votes < MOST_VOTES)
-        by_code.metric(
+        cells.metric(
             "Codes", share("knn_codes"),
             help=f"How often the nearest other codes, at most {votes}, vote for the right class, in all dimensions.{fewer}",
         )
-        points.metric("Picture", share("knn_points"), help="The same vote among the points of this picture.")
+        cells.metric("Picture", share("knn_points"), help="The same vote among the points of this picture.")
     if len(codes.mu) < FEW_TO_TRUST:
         st.caption(f"Trustworthiness needs {FEW_TO_TRUST} test images at least; here are {len(codes.mu)}.")
     else:
-        trust.metric(
+        cells.metric(
             "Trust", f"{result['trustworthiness']:.3f}" if result else "…",
             help="1 where every neighbour in the picture is a neighbour in the latent space too (Venna & Kaski 2001), on a "
             "sample of 2,000 images.",

@@ -48,7 +48,7 @@ def _choose(codes: Codes) -> Choice:
     latent_dim = codes.mu.shape[1]
     methods = [AXES, PCA, TSNE] if latent_dim > 2 else [AXES, TSNE]
     remember("map_method", methods[-2], methods.__contains__)
-    method = st.segmented_control("Picture", methods, key="map_method", required=True, persist_state="session")
+    method = st.segmented_control("Picture", methods, key="map_method", required=True, wrap=True, persist_state="session")
     if method == PCA:
         return Choice(PCA, ())
     if method == TSNE:

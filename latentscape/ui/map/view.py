@@ -16,6 +16,7 @@ from latentscape.ui.map.hand import hand
 from latentscape.ui.map.numbers import numbers
 from latentscape.ui.map.projection import PCA, TSNE, Choice
 from latentscape.ui.map.words import CLASS, TERMS, shades, terms, words
+from latentscape.ui.spoken import spoken
 from latentscape.ui.visitor import visitor
 from latentscape.ui.words import in_markdown, refused
 from latentscape.work.analyses import DONE, STOPPED, WAITING, Analysis, analyses
@@ -23,6 +24,7 @@ from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 
 REFRESH_SECONDS = 0.7
+MOST_HIGH = 560  # pixels of the chart
 CHART_CONFIG = {
     "displayModeBar": True, "modeBarButtons": [["lasso2d", "select2d"], ["pan2d", "zoom2d", "resetScale2d"]],
     "scrollZoom": True, "doubleClickDelay": 300,  # ms, as assets/map_hand.js has it
@@ -92,6 +94,7 @@ def _chart(model: Checkpoint, codes: Codes, choice: Choice, shade: str, with_dra
     try:
         picture, analysis = map_projection.project(model.digest, codes, choice)
     except BadInput as error:
+        _say(model, choice, False, f"has failed. {error}")
         with st.container(key="map_status"):
             refused("There is no picture of these codes.", error, st.warning)
         if choice.method == TSNE and st.button("Try again", key="map_again"):
@@ -100,6 +103,8 @@ def _chart(model: Checkpoint, codes: Codes, choice: Choice, shade: str, with_dra
         return
     if (analysis is not None and analysis.active) != was_active:
         st.rerun()  # the numbers beside the chart and this fragment's clock follow
+    if analysis is not None:
+        _say(model, choice, analysis.active, "is complete." if analysis.status == DONE else "has stopped.")
     with st.container(key="map_status"):
         _status(model, codes, choice, analysis)
     point = f"Each point is {words(codes).point}. Look for islands of one class, and for where they touch."
@@ -112,7 +117,8 @@ def _chart(model: Checkpoint, codes: Codes, choice: Choice, shade: str, with_dra
     )
     figure.layout.meta = times()  # after a lasso around nothing the same picture is drawn anew
     config = figures.PLOT if was_active else CHART_CONFIG
-    st.plotly_chart(figure, key="map_chart", config=config, alt=_in_words(codes, choice, shade))
+    room = st.container(key="map_figure", height=MOST_HIGH, border=False)  # less where it is narrow: ui/assets/page.css
+    room.plotly_chart(figure, key="map_chart", height="stretch", config=config, alt=_in_words(codes, choice, shade))
     hover_pictures(codes.sprite, "map_chart", key="map_hover")
     if with_draws:
         hover_pictures(codes.draws.sprite, "map_chart", first=len(codes.images), key="map_hover_draws")
@@ -128,10 +134,10 @@ def _status(model: Checkpoint, codes: Codes, choice: Choice, analysis: Analysis 
         return
     told = analysis.told
     iteration, iterations = told.get("iteration", 0), told.get("iterations", 1)
-    left, right = st.columns([4, 1], vertical_alignment="center")
+    row = st.container(horizontal=True, vertical_alignment="center")
     if analysis.status == STOPPED:
-        left.text(f"t-SNE · stopped at iteration {iteration} of {iterations} · {what.format(codes.name)}")
-        if right.button("Start again", key="map_again"):
+        row.text(f"t-SNE · stopped at iteration {iteration} of {iterations} · {what.format(codes.name)}")
+        if row.button("Start again", key="map_again"):
             map_projection.ask_tsne(model.digest, codes, choice)
             st.rerun()
         return
@@ -141,10 +147,14 @@ def _status(model: Checkpoint, codes: Codes, choice: Choice, analysis: Analysis 
         words = f"t-SNE · waits for {ahead} other{'s' if ahead > 1 else ''}"
     else:
         words = "t-SNE · " + ("the analysis process is getting ready" if analysis.status == WAITING else "finding neighbours")
-    left.progress(iteration / iterations, words)
-    if right.button("Stop", key="map_stop", icon=":material/stop:"):
+    row.progress(iteration / iterations, words)
+    if row.button("Stop", key="map_stop", icon=":material/stop:"):
         analyses().stop(analysis, visitor())
         st.rerun()
+
+
+def _say(model: Checkpoint, choice: Choice, active: bool, end: str) -> None:
+    spoken("_".join(["map", model.digest[:16], *map(str, choice.parameters)]), active, f"t-SNE of {model.name} {end}")
 
 
 def _in_words(codes: Codes, choice: Choice, shade: str) -> str:

@@ -21,7 +21,7 @@ AMOUNTS = {
 
 def curve(models: dict[str, Checkpoint]) -> None:
     """The choice of damage, and its curve with these models as it is computed."""
-    st.subheader("As the damage grows")
+    st.header("As the damage grows")
     with st.container(key="restore_curve"):
         kind = st.selectbox(
             "Damage of the curve", list(AMOUNTS), format_func=lambda k: KINDS[k].title, key="restore_curve_kind"
