@@ -42,7 +42,7 @@ def test_nothing_is_cut_off_at_any_width(tab, server, address):
     tab.wait_for_function(AT_REST, timeout=1000 * PATIENCE)
     for width in WIDTHS:
         tab.set_viewport_size({"width": width, "height": 800})
-        wait_until(lambda: tab.evaluate(CUT_OFF) == [], 30, lambda width=width: f"{width}: {tab.evaluate(CUT_OFF)}")
+        wait_until(lambda: tab.evaluate(CUT_OFF) == [], PATIENCE, lambda width=width: f"{width}: {tab.evaluate(CUT_OFF)}")
 
 
 def test_columns_stand_one_above_the_other_where_there_is_no_room_for_two(tab, server):
@@ -53,9 +53,9 @@ def test_columns_stand_one_above_the_other_where_there_is_no_room_for_two(tab, s
         tab.set_viewport_size({"width": width, "height": 800})
         wait_until(
             lambda stacked=stacked: (beside.bounding_box()["y"] > chart.bounding_box()["y"] + chart.bounding_box()["height"])
-            == stacked, 30, f"stacked at {width}: {stacked}",
+            == stacked, PATIENCE, f"stacked at {width}: {stacked}",
         )
-    wait_until(lambda: chart.bounding_box()["height"] < 390 * 1.2, 30, "the chart is no band of a telephone's whole height")
+    wait_until(lambda: chart.bounding_box()["height"] < 390 * 1.2, PATIENCE, "the chart is as low as its place")
 
 
 def test_the_finder_finds_what_is_cut_off(tab):
