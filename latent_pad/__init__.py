@@ -22,13 +22,14 @@ from latent_pad.heat import Heat
 from latent_pad.marks import COLOURS, SHAPES
 from latent_pad.memory import forget, keep_with, remembered
 from latent_pad.parcel import PadDecoder, PadPoints, pack_decoder, pack_points
-from latent_pad.plane import Plane, Posterior, numbers
+from latent_pad.plane import Encoded, Plane, Posterior, numbers
 from latent_pad.shelf import routes
 
 if TYPE_CHECKING:
     from vae_core.checkpoint import Checkpoint
 
 __all__ = [
+    "Encoded",
     "Heat",
     "PadDecoder",
     "PadPoints",
@@ -67,6 +68,7 @@ def latent_pad(
     key: str,
     position: tuple[float, float] | None = None,
     posterior: Posterior | None = None,
+    encoded: Encoded | None = None,
     layers: str = "both",
     path: Sequence[tuple[float, float]] | None = None,
     heat: Heat | None = None,
@@ -84,7 +86,9 @@ def latent_pad(
     position        (x, y) of the marker on the plane, each within a million. A new value moves the marker, unless the
                     visitor has moved it since; None leaves it where it is and starts at (0, 0). After a None the same
                     value counts as new.
-    posterior       of the chosen image: its 1- and 2-sigma ellipses on the plane.
+    posterior       of the chosen image: its 1- and 2-sigma ellipses on the plane, and draws from it.
+    encoded         the chosen image and its code: the network from the image to its code and back is shown with their values,
+                    and with those of the posterior where there is one.
     layers          "images": the plane decoded on a grid; "codes": the encoded images; "both"; "heat": the heat-map.
     path            a way over the plane, drawn as a line: 2 to 1,000 points (x, y).
     heat            a heat-map of the plane, shown by the layer "heat".
@@ -107,6 +111,8 @@ def latent_pad(
         raise ValueError(f"The points have {points.latent_dim} dimensions, the decoder reads {decoder.latent_dim}.")
     if posterior is not None and len(posterior.mu) != decoder.latent_dim:
         raise ValueError(f"The posterior has {len(posterior.mu)} dimensions, the decoder reads {decoder.latent_dim}.")
+    if encoded is not None and (len(encoded.code), encoded.shape) != (decoder.latent_dim, tuple(decoder.image_shape)):
+        raise ValueError(f"The encoded image must be {decoder.image_shape} with a code of {decoder.latent_dim} dimensions.")
     if layers not in LAYERS:
         raise ValueError(f"The layers must be one of {', '.join(LAYERS)}, not {layers!r}.")
     if (layers == "heat") != (heat is not None):
@@ -137,6 +143,7 @@ def latent_pad(
         "moves": moves,
         "heard": heard["number"] if heard else 0,
         "posterior": None if posterior is None else {"mu": posterior.mu, "sigma": posterior.sigma},
+        "encoded": None if encoded is None else {"code": encoded.code, "pixels": base64.b64encode(encoded.pixels).decode()},
         "layers": layers,
         "path": None if path is None else [list(numbers("path", point, 2)) for point in path],
         "heat": None if heat is None else heat.message(),

@@ -46,5 +46,5 @@ class Heat:
         return {
             "rows": values.shape[0], "columns": values.shape[1], "levels": base64.b64encode(levels.tobytes()).decode(),
             "box": [float(side) for side in self.box], "label": self.label, "colour": HEAT,
-            "highest": f"{highest:,.0f}" if highest >= 10 else f"{highest:.2g}",
+            "highest": highest, "root": self.root,
         }

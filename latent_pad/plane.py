@@ -5,6 +5,9 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 MOST = 4096  # dimensions of a latent space
 
@@ -93,7 +96,8 @@ class Plane:
 
 @dataclass(frozen=True)
 class Posterior:
-    """q(z|x) = N(mu, diag sigma^2), each (L,): drawn as the 1- and 2-sigma ellipses of its projection on the plane."""
+    """q(z|x) = N(mu, diag sigma^2), each (L,): drawn as the 1- and 2-sigma ellipses of its projection on the plane, with ten
+    draws mu + sigma * epsilon, epsilon ~ N(0, I) (Kingma & Welling 2014, arXiv:1312.6114)."""
 
     mu: Sequence[float]
     sigma: Sequence[float]
@@ -105,6 +109,23 @@ class Posterior:
             raise ValueError("The posterior's sigma must not be negative.")
         object.__setattr__(self, "mu", mu)
         object.__setattr__(self, "sigma", sigma)
+
+
+@dataclass(frozen=True, init=False)
+class Encoded:
+    """An image, uint8 (C, H, W), and its code (L,): with a posterior its mean."""
+
+    pixels: bytes  # channels outermost
+    shape: tuple[int, int, int]
+    code: tuple[float, ...]
+
+    def __init__(self, image: Any, code: Sequence[float]):
+        """image: an array or a tensor."""
+        if len(image.shape) != 3 or not str(image.dtype).endswith("uint8"):
+            raise ValueError(f"The encoded image must be uint8 (C, H, W), not {image.dtype} {tuple(image.shape)}.")
+        object.__setattr__(self, "pixels", np.ascontiguousarray(image).tobytes())
+        object.__setattr__(self, "shape", tuple(image.shape))
+        object.__setattr__(self, "code", numbers("image's code", code))
 
 
 def dot(a: Sequence[float], b: Sequence[float]) -> float:

@@ -51,6 +51,31 @@ export const tasks = {
     };
   },
 
+  async posterior(load, { distribution, plane, more }) {
+    const { Plane } = await load("plane.js");
+    const { Posterior, normal } = await load("posterior.js");
+    const made = new Posterior(distribution, new Plane(plane));
+    const first = made.draws.map(({ epsilon, z, x, y }) => ({ epsilon: [...epsilon], z: [...z], x, y }));
+    const latest = made.draw();
+    const random = normal(7);
+    return {
+      first,
+      again: new Posterior(distribution, new Plane(plane)).draws.map(({ z }) => [...z]),
+      kept: made.draws.map(({ z }) => [...z]),
+      latest: [...latest.z],
+      half: [...made.along(latest.epsilon, 0.5)],
+      epsilon: made.epsilonOf(latest.z),
+      order: made.order,
+      many: Array.from({ length: more }, random),
+    };
+  },
+
+  async heat(load, { heat, points }) {
+    const { fromBase64, heatAt } = await load("pixels.js");
+    const sent = { ...heat, bytes: fromBase64(heat.levels) };
+    return points.map(([x, y]) => heatAt(sent, x, y));
+  },
+
   async window(load, { coordinates }) {
     const { homeWindow } = await load("plane.js");
     const view = Object.assign(homeWindow(coordinates, null, false), { width: 600, height: 400 });

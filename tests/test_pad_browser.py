@@ -1,6 +1,7 @@
 """The pad in a real Chromium, inside Streamlit: hands, keys, what travels, what is seen."""
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -184,14 +185,35 @@ def test_a_pad_whose_decoder_does_not_arrive_says_so(page, pad_server):
     wait_until(lambda: pad.decodes > 0, PATIENCE, "asked for again at the next change")
 
 
+SCROLLED = "() => document.querySelector('[data-testid=stMain]').scrollTop"
+
+
+def test_the_wheel_scrolls_the_page_and_zooms_with_ctrl_or_the_focus(pad, pad_server):
+    pad.page.set_viewport_size({"width": 1000, "height": 400})
+    pad.open(pad_server.url)
+    home = pad.window
+    pad.page.mouse.move(*pad.at(0.75, 0.3))
+    pad.page.mouse.wheel(0, 120)
+    wait_until(lambda: pad.page.evaluate(SCROLLED) > 0, PATIENCE, "the page scrolls")
+    assert pad.window == home
+    pad.page.mouse.wheel(0, -1000)
+    wait_until(lambda: pad.page.evaluate(SCROLLED) == 0, PATIENCE, "and back")
+    assert pad.window == home
+    pad.page.keyboard.down("Control")
+    pad.page.mouse.wheel(0, -300)
+    pad.page.keyboard.up("Control")
+    wait_until(lambda: pad.window[2] > 1.1 * home[2], PATIENCE, "closer")
+
+
 def test_the_wheel_zooms_around_the_pointer_and_a_double_click_goes_back(pad, pad_server):
     pad.open(pad_server.url)
     home = pad.window
+    pad.plane.focus()
     pad.page.mouse.move(*pad.at(0.75, 0.5))
     pad.page.mouse.wheel(0, -300)
     wait_until(lambda: pad.window[2] > 1.1 * home[2], PATIENCE, "closer")
     assert pad.window[0] > home[0]
-    assert pad.page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    assert pad.page.evaluate(SCROLLED) == 0
     pad.page.mouse.dblclick(*pad.at(0.5, 0.5))
     wait_until(lambda: np.allclose(pad.window, home), PATIENCE, "all of it again")
 
@@ -256,6 +278,64 @@ def test_the_posterior_is_drawn_to_scale(pad, pad_server):
     assert (x, y) == pytest.approx(mu[0].tolist(), abs=1e-4)
     spread = (abs(a * math.cos(angle)) + abs(b * math.sin(angle)), abs(a * math.sin(angle)) + abs(b * math.cos(angle)))
     assert spread == pytest.approx(sigma, rel=1e-3)
+
+
+def shipped_posterior(index: int):
+    """The shipped model, and mean and sigma of what it says of a test image."""
+    model = checkpoint.open_file(next(
+        path for name in ("mnist-2d", "mnist-2d-tutorial") if (path := ROOT / f"checkpoints/{name}.json").exists()
+    )).model
+    with torch.no_grad():
+        mu, logvar = model.encode(data.to_float(data.load("mnist").test_images[index : index + 1]))
+    return model, mu[0], torch.exp(0.5 * logvar[0])
+
+
+def test_a_draw_goes_from_mu_to_mu_plus_sigma_times_epsilon_with_its_picture(pad, pad_server):
+    pad.open(f"{pad_server.url}/?posterior=1")
+    home, point = pad.window, pad.z
+    model, mu, sigma = shipped_posterior(3)
+    draws = pad.page.get_by_test_id("pad-draws").get_by_role("button")
+    expect(draws).to_have_count(10)
+    oldest = draws.first.get_attribute("aria-label")
+    button = pad.page.get_by_test_id("pad-draw")
+    button.click()
+    wait_until(lambda: pad.root.get_attribute("data-drawn"), PATIENCE, "the draw has come to its end")
+    z = torch.tensor([float(value) for value in pad.root.get_attribute("data-drawn").split(",")])
+    epsilon = (z - mu) / sigma
+    assert 0 < epsilon.abs().max() < 6
+    with torch.no_grad():
+        expected = model.decode(z[None])[0, 0].mul(255)
+    assert np.abs(pad.pixels[:, :, 0] - expected.numpy()).max() < 0.6
+    assert pad.window[2] > 4 * home[2], "what is drawn from can be seen"
+    rows = pad.page.get_by_test_id("pad-values").locator("tr").all_inner_texts()
+    told = np.array([[float(cell.replace("−", "-")) for cell in row.split()[1:]] for row in rows])
+    np.testing.assert_allclose(told, torch.stack([mu, sigma, epsilon, z], 1), atol=6e-3)
+    assert pad.z == point, "the marker is where it was"
+    expect(draws).to_have_count(10)
+    assert draws.first.get_attribute("aria-label") != oldest
+    assert draws.last.get_attribute("aria-pressed") == "true"
+    assert button.evaluate("(node) => node === document.activeElement")
+    expect(pad.root.locator("[aria-live=polite]")).to_have_text(re.compile(r"drawn: z1 .*; nearest is \d, .* away"))
+    draws.first.click()
+    expect(draws.first).to_have_attribute("aria-pressed", "true")
+    pad.page.get_by_test_id("pad-all").click()
+    wait_until(lambda: np.allclose(pad.window, home), PATIENCE, "all of the plane")
+    pad.plane.press("ArrowRight")
+    wait_until(lambda: pad.root.get_attribute("data-drawn") == "", PATIENCE, "the hand takes over")
+    expect(draws.first).to_have_attribute("aria-pressed", "false")
+
+
+def test_beside_the_plane_there_is_room_for_a_finger_that_scrolls(chromium, pad_server):
+    context = new_context(chromium, viewport={"width": 390, "height": 500}, has_touch=True, is_mobile=True)
+    pad = Pad(context.new_page()).open(pad_server.url)
+    box, window, z = pad.plane.bounding_box(), pad.window, pad.z
+    assert box["x"] + box["width"] <= 390 - 44
+    touch = context.new_cdp_session(pad.page)
+    x, y = box["x"] + box["width"] + 20, box["y"] + box["height"] - 20
+    touch.send("Input.synthesizeScrollGesture", {"x": x, "y": y, "yDistance": -150, "gestureSourceType": "touch"})
+    wait_until(lambda: pad.page.evaluate(SCROLLED) > 50, PATIENCE, "the page scrolls")
+    assert (pad.window, pad.z) == (window, z)
+    context.close()
 
 
 def test_a_finger_drags(chromium, pad_server):

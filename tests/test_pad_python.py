@@ -11,7 +11,7 @@ import safetensors.numpy
 from conftest import PATIENCE
 from streamlit.testing.v1 import AppTest
 
-from latent_pad import Heat, Plane, Posterior, latent_pad, pack_decoder, pack_points, shelf
+from latent_pad import Encoded, Heat, Plane, Posterior, latent_pad, pack_decoder, pack_points, shelf
 from latent_pad.marks import COLOURS, SHAPES, mark
 from latentscape.ui.figures import latent_map
 from vae_core.models.vae import VAE, VAEConfig
@@ -147,6 +147,11 @@ def test_planes():
         lambda: Heat([[1]], (1, 0, 0, 1), "heat"),
         lambda: Heat([[1]], (0, 1, 0, 1), "heat", highest=0),
         lambda: latent_pad(DECODER, layers="heat", key="pad"),
+        lambda: Encoded(np.zeros((28, 28), np.uint8), [0, 0]),
+        lambda: Encoded(np.zeros((1, 28, 28)), [0, 0]),
+        lambda: Encoded(np.zeros((1, 28, 28), np.uint8), [0, np.inf]),
+        lambda: latent_pad(DECODER, encoded=Encoded(np.zeros((1, 28, 28), np.uint8), [0]), key="pad"),
+        lambda: latent_pad(DECODER, encoded=Encoded(np.zeros((1, 8, 8), np.uint8), [0, 0]), key="pad"),
         lambda: latent_pad(DECODER, heat=Heat([[1]], (0, 1, 0, 1), "heat"), key="pad"),
         lambda: latent_pad(DECODER, path=[(0, 0)], key="pad"),
         lambda: latent_pad(DECODER, path=[(0, 0)] * 1001, key="pad"),
@@ -183,7 +188,7 @@ def test_parcels_hold_only_the_decoder_and_are_known_by_their_content():
 def test_a_heat_map_travels_as_a_byte_a_value():
     linear = Heat([[0, 1], [3, 4]], (0, 1, -1, 1), "a unit").message()
     assert list(base64.b64decode(linear["levels"])) == [0, 64, 191, 255]
-    assert (linear["rows"], linear["columns"], linear["highest"], linear["box"]) == (2, 2, "4", [0, 1, -1, 1])
+    assert (linear["rows"], linear["columns"], linear["highest"], linear["box"]) == (2, 2, 4, [0, 1, -1, 1])
     root = Heat([[0, 1, 4, 40]], (0, 1, 0, 0), "a unit", highest=16, root=True).message()
     assert list(base64.b64decode(root["levels"])) == [0, 64, 128, 255]
     assert set(base64.b64decode(Heat(np.zeros((2, 2)), (0, 1, 0, 1), "nothing").message()["levels"])) == {0}

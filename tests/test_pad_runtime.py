@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.torch
+import scipy.stats
 import torch
 from conftest import PATIENCE
 from torch import nn
 
 import latent_pad
-from latent_pad import Plane, pack_decoder
+from latent_pad import Heat, Plane, pack_decoder
 from latent_pad.decoder_plan import Unsupported, decoder_plan
 from vae_core import checkpoint
 from vae_core.models import FAMILIES, restorer
@@ -257,6 +258,43 @@ def test_geometry_agrees_with_linear_algebra(in_js, orthonormal):
     distances = np.linalg.norm(codes - z, axis=1)
     assert got["nearest"]["index"] == distances.argmin()
     assert got["nearest"]["distance"] == pytest.approx(distances.min(), rel=1e-4)
+
+
+def test_draws_from_a_posterior_are_mu_plus_sigma_times_epsilon(in_js):
+    rng = np.random.default_rng(0)
+    mu, sigma = rng.normal(size=5), rng.uniform(0.01, 1.5, 5)
+    plane = Plane(rng.normal(size=5), *np.linalg.qr(rng.normal(size=(5, 2)))[0].T)
+    request = {
+        "plane": {"id": "", "origin": plane.origin, "u": plane.u, "v": plane.v, "labels": ["x", "y"]},
+        "distribution": {"mu": mu.tolist(), "sigma": sigma.tolist()}, "more": 20_000,
+    }
+    got = in_js("posterior", request)
+    assert len(got["first"]) == 10
+    for draw in got["first"]:
+        np.testing.assert_allclose(draw["z"], mu + sigma * draw["epsilon"], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose([draw["x"], draw["y"]], plane.coordinates(draw["z"]), rtol=1e-5, atol=1e-6)
+    assert got["again"] == [draw["z"] for draw in got["first"]], "the same image has the same first draws"
+    assert got["kept"] == [*got["again"][1:], got["latest"]], "the oldest goes"
+    np.testing.assert_allclose(got["half"], (mu + got["latest"]) / 2, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(mu + sigma * got["epsilon"], got["latest"], rtol=1e-5, atol=1e-6)
+    kl = torch.distributions.kl_divergence(
+        torch.distributions.Normal(torch.tensor(mu), torch.tensor(sigma)), torch.distributions.Normal(0.0, 1.0)
+    )
+    assert got["order"] == kl.argsort(descending=True).tolist()
+    assert scipy.stats.kstest(got["many"], "norm").pvalue > 0.01
+    assert abs(np.corrcoef(got["many"][:-1], got["many"][1:])[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_the_value_under_the_cursor_is_the_heat_map_s(in_js, root):
+    x, y = np.meshgrid(np.linspace(-2, 4, 61), np.linspace(3, -1, 41))  # the first row on top
+    heat = Heat(4 + x + 2 * y, (-2, 4, -1, 3), "a unit", root=root)
+    points = [[-2, -1], [4, 3], [0.33, 1.27], [1, -0.4], [4.01, 0], [0, 3.01], [-2.01, 0]]
+    got = in_js("heat", {"heat": heat.message(), "points": points})
+    assert got[4:] == [None] * 3, "outside"
+    assert got[:4] == pytest.approx([4 + x + 2 * y for x, y in points[:4]], abs=0.05)  # a byte each, of 14
+    line = Heat([[0, 1, 4]], (0, 2, 0, 0), "a unit").message()
+    assert in_js("heat", {"heat": line, "points": [[0.5, 0], [2, 0], [3, 0]]}) == pytest.approx([0.5, 4, None], abs=0.01)
 
 
 def test_the_window_is_to_scale_and_zooms_around_the_pointer(in_js):

@@ -1,7 +1,8 @@
-// Hands on the plane: mouse, pen and touch in one path, keys, wheel and pinch.
+// Hands on the plane: mouse, pen and touch in one path, keys, wheel and pinch. The wheel scrolls the page, unless the plane has
+// the focus or Ctrl is held.
 //
-// calls: { moveTo(px, py), step(dx, dy), zoom(factor, px, py), pan(dx, dy), reset(), settle() }, pixels in the plane's own
-// coordinates. settle() comes when a hand lets go.
+// calls: { moveTo(px, py), step(dx, dy), zoom(factor, px, py), pan(dx, dy), reset(), hover(px, py), settle() }, pixels in the
+// plane's own coordinates. settle() comes when a hand lets go, hover() with nothing when it leaves or takes hold.
 
 const KEY_REST = 300; // milliseconds without a key press after which the point counts as settled
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -14,6 +15,7 @@ export class Controls {
     listen("pointermove", this.move);
     listen("pointerup", this.up);
     listen("pointercancel", this.up);
+    listen("pointerleave", () => calls.hover());
     listen("wheel", this.wheel);
     listen("dblclick", () => calls.reset());
     listen("keydown", this.key);
@@ -38,6 +40,7 @@ export class Controls {
     } catch {
       // a synthetic event has no pointer to capture; the drag then ends at the edge
     }
+    this.calls.hover();
     this.pointers.set(event.pointerId, this.place(event));
     this.panning = event.shiftKey || event.button === 1 || this.pointers.size > 1;
     if (this.panning) return;
@@ -47,8 +50,8 @@ export class Controls {
 
   move(event) {
     const before = this.pointers.get(event.pointerId);
-    if (!before) return;
     const now = this.place(event);
+    if (!before) return void this.calls.hover(...now);
     this.pointers.set(event.pointerId, now);
     if (this.pointers.size > 1) this.pinch(event.pointerId, before, now);
     else if (this.panning) this.calls.pan(now[0] - before[0], now[1] - before[1]);
@@ -70,6 +73,7 @@ export class Controls {
   }
 
   wheel(event) {
+    if (!event.ctrlKey && !event.metaKey && !this.element.matches(":focus")) return;
     event.preventDefault();
     const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
     // A trackpad's pinch arrives as a wheel with ctrlKey and small steps.

@@ -147,35 +147,121 @@ function drawTickLabels(context, { window, plane, theme }) {
   write(plane.labels[1], 9, 18, true);
 }
 
-// scene: { window, plane, posterior, marker, theme }
-export function drawMoving(context, { window, plane, posterior, marker, theme }) {
+// scene: { window, plane, posterior, drawn, at, marker, theme }
+export function drawMoving(context, scene) {
+  const { window, plane, posterior, drawn, at, marker, theme } = scene;
   context.clearRect(0, 0, window.width, window.height);
-  if (posterior) drawPosterior(context, window, plane, posterior, theme);
+  if (posterior) drawPosterior(context, scene);
   const [px, py] = window.toPixel(marker.x, plane.isLine ? 0 : marker.y);
   context.fillStyle = theme.primary;
   context.globalAlpha = 0.4;
   context.fillRect(Math.round(px) - 0.5, 0, 1, window.height);
   if (!plane.isLine) context.fillRect(0, Math.round(py) - 0.5, window.width, 1);
+  context.globalAlpha = drawn ? 0.45 : 1;
+  ring(context, px, py, 11, 7, theme.background);
+  ring(context, px, py, 11, 3, theme.primary);
+  ring(context, px, py, 1.2, 2.4, theme.primary);
   context.globalAlpha = 1;
-  const ring = (radius, width, colour) => {
-    context.beginPath();
-    context.arc(px, py, radius, 0, TURN);
-    Object.assign(context, { strokeStyle: colour, lineWidth: width });
-    context.stroke();
-  };
-  ring(11, 7, theme.background);
-  ring(11, 3, theme.primary);
-  ring(1.2, 2.4, theme.primary);
+  if (drawn) drawWay(context, scene, at);
 }
 
-function drawPosterior(context, window, plane, { x, y, a, b, angle }, theme) {
+function ring(context, px, py, radius, width, colour) {
+  context.beginPath();
+  context.arc(px, py, radius, 0, TURN);
+  Object.assign(context, { strokeStyle: colour, lineWidth: width });
+  context.stroke();
+}
+
+// The posterior as a glow of its density, its ellipses at one and two sigma, and its draws.
+function drawPosterior(context, { window, plane, posterior, drawn, theme }) {
+  const { ellipse } = posterior;
+  drawGlow(context, window, plane, ellipse, theme);
   for (const [sigmas, alpha] of [[2, 0.55], [1, 0.95]]) {
     context.globalAlpha = alpha;
     for (const [width, colour] of [[4.5, theme.background], [2, theme.primary]]) {
       Object.assign(context, { strokeStyle: colour, lineWidth: width });
-      if (plane.isLine) drawRulers(context, window, { x, a }, sigmas);
-      else strokeEllipse(context, window, { x, y, a, b, angle }, sigmas);
+      if (plane.isLine) drawRulers(context, window, ellipse, sigmas);
+      else strokeEllipse(context, window, ellipse, sigmas);
     }
   }
   context.globalAlpha = 1;
+  if (ellipse.a * window.scale < SEEN) return; // they would be one blot
+  for (const draw of posterior.draws) if (draw !== drawn) dot(context, window, plane, draw, 4, theme);
+  if (!plane.isLine) drawSigmas(context, window, ellipse, theme);
+}
+
+const SEEN = 10; // pixels of a posterior's sigma from which on its inside is drawn
+
+// The density of N(0, I), squeezed into the ellipse.
+function drawGlow(context, window, plane, { x, y, a, b, angle }, theme) {
+  const [px, py] = window.toPixel(x, y);
+  context.save();
+  context.translate(px, plane.isLine ? window.height / 2 : py);
+  if (!plane.isLine) context.rotate(-angle);
+  context.scale(Math.max(0.5, a * window.scale), plane.isLine ? window.height : Math.max(0.5, b * window.scale));
+  const glow = plane.isLine ? context.createLinearGradient(-3, 0, 3, 0) : context.createRadialGradient(0, 0, 0, 0, 0, 3);
+  for (let step = 0; step <= 12; step++) {
+    const sigmas = plane.isLine ? step / 2 - 3 : step / 4;
+    glow.addColorStop(step / 12, `color-mix(in srgb, ${theme.primary} ${50 * Math.exp(-0.5 * sigmas ** 2)}%, transparent)`);
+  }
+  context.fillStyle = glow;
+  if (plane.isLine) context.fillRect(-3, -0.5, 6, 1);
+  else {
+    context.beginPath();
+    context.arc(0, 0, 3, 0, TURN);
+    context.fill();
+  }
+  context.restore();
+}
+
+// "1 σ" and "2 σ" where the ellipses cross their longer axis.
+function drawSigmas(context, window, { x, y, a, angle }, theme) {
+  if (a * window.scale < 40) return;
+  Object.assign(context, { font: `600 11px ${theme.font}`, textAlign: "center", textBaseline: "middle" });
+  for (const sigmas of [1, 2]) {
+    write(context, `${sigmas}σ`, ...window.toPixel(x + sigmas * a * Math.cos(angle), y + sigmas * a * Math.sin(angle)), theme);
+  }
+}
+
+function write(context, text, px, py, theme) {
+  Object.assign(context, { strokeStyle: theme.background, lineWidth: 4, lineJoin: "round", fillStyle: theme.text });
+  context.strokeText(text, px, py);
+  context.fillText(text, px, py);
+}
+
+function dot(context, window, plane, { x, y }, radius, theme) {
+  const [px, py] = window.toPixel(x, plane.isLine ? 0 : y);
+  context.beginPath();
+  context.arc(px, py, radius, 0, TURN);
+  Object.assign(context, { fillStyle: theme.primary, strokeStyle: theme.background, lineWidth: 2 });
+  context.stroke();
+  context.fill();
+}
+
+// A draw on its way: from mu along each axis of the plane, and straight to z.
+function drawWay(context, { window, plane, posterior, theme }, at) {
+  const flat = (y) => (plane.isLine ? 0 : y);
+  const { x, y } = posterior.ellipse;
+  const [fromX, fromY] = window.toPixel(x, flat(y)), [toX, toY] = window.toPixel(at.x, flat(at.y));
+  const line = (points, width, colour) => {
+    Object.assign(context, { strokeStyle: colour, lineWidth: width, lineCap: "round", lineJoin: "round" });
+    context.beginPath();
+    for (const point of points) context.lineTo(...point);
+    context.stroke();
+  };
+  if (!plane.isLine) {
+    context.save();
+    context.setLineDash([1, 5]);
+    line([[fromX, fromY], [toX, fromY], [toX, toY]], 2, theme.text);
+    context.restore();
+  }
+  line([[fromX, fromY], [toX, toY]], 6, theme.background);
+  line([[fromX, fromY], [toX, toY]], 3, theme.primary);
+  dot(context, window, plane, at, 7, theme);
+  Object.assign(context, { font: `600 13px ${theme.font}`, textAlign: "center", textBaseline: "middle" });
+  const [across, down] = [toX - fromX, toY - fromY];
+  const length = Math.hypot(across, down);
+  if (length < 30) return;
+  write(context, "μ", fromX - (across / length) * 22, fromY - (down / length) * 22, theme);
+  write(context, "z", toX + (across / length) * 18, toY + (down / length) * 18, theme);
 }

@@ -40,11 +40,26 @@ export function put(canvas, image) {
 }
 
 // A heat-map's levels as one colour of growing strength on nothing: where it is 0 the page shows through.
-export function heatPicture({ rows, columns, levels, colour }) {
+export function heatPicture({ rows, columns, bytes, colour }) {
   const canvas = document.createElement("canvas");
-  const values = Float32Array.from(fromBase64(levels), (level) => level / 255);
+  const values = Float32Array.from(bytes, (level) => level / 255);
   put(canvas, toInk(values, [1, rows, columns], channelsOf(colour)));
   return canvas;
+}
+
+// The value of a heat-map at a point of the plane, between the nearest four, or null outside of it.
+export function heatAt({ rows, columns, bytes, box, highest, root }, x, y) {
+  const [left, right, bottom, top] = box;
+  const column = ((x - left) / (right - left)) * (columns - 1);
+  const row = rows === 1 ? 0 : ((top - y) / (top - bottom)) * (rows - 1);
+  if (!(column >= 0 && column <= columns - 1 && row >= 0 && row <= rows - 1)) return null;
+  const value = (r, c) => {
+    const share = bytes[Math.min(r, rows - 1) * columns + Math.min(c, columns - 1)] / 255;
+    return highest * (root ? share ** 2 : share);
+  };
+  const [r, c] = [Math.floor(row), Math.floor(column)];
+  const mix = (a, b, part) => a + (b - a) * part;
+  return mix(mix(value(r, c), value(r, c + 1), column - c), mix(value(r + 1, c), value(r + 1, c + 1), column - c), row - r);
 }
 
 // "#rgb", "rgb(...)" or any other CSS colour -> [r, g, b], 0 to 255

@@ -119,6 +119,15 @@ export class Window {
     Object.assign(this, this.home);
   }
 
+  get view() {
+    return { x: this.x, y: this.y, half: this.half };
+  }
+
+  // The view in which an ellipse (x, y and half axes) is seen to three and a half sigmas: never farther than the first.
+  around({ x, y, a }) {
+    return { x, y: this.isLine ? 0 : y, half: Math.min(this.home.half, Math.max(this.home.half / 200, 3.5 * a)) };
+  }
+
   // Moves (x, y) to the middle, if it is outside or at the very edge.
   find(x, y, margin = 0.04) {
     const { left, right, top, bottom } = this.bounds;

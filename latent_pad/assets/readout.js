@@ -1,7 +1,7 @@
 // The words and numbers beside the picture, and the legend.
 
 import { glyphOf, glyphPath } from "./glyphs.js";
-import { put, toImageData } from "./pixels.js";
+import { heatAt, put, toImageData } from "./pixels.js";
 import { logPrior, nearest } from "./plane.js";
 
 const MOST_IN_LEGEND = 20;
@@ -26,6 +26,7 @@ export class Readout {
     decoded.setAttribute("aria-busy", "false");
     const dots = points?.labels && (layers === "codes" || layers === "both");
     legend.replaceChildren(...(heat ? scale(heat) : dots ? entries(classes, marks) : []));
+    legend.setAttribute("aria-label", heat ? "Scale" : "Classes");
     legend.hidden = legend.childElementCount === 0;
   }
 
@@ -42,23 +43,41 @@ export class Readout {
     decoded.setAttribute("aria-busy", "false");
   }
 
-  // scene: { prior, points, classes, marker }; z (L,).
-  show({ prior, points, classes, marker }, z) {
+  // scene: { prior, points, classes, heat, cursor, posterior, drawn }; at: the point that is decoded, { x, y, z (L,) }.
+  show({ prior, points, classes, heat, cursor, posterior, drawn }, at) {
     const { x, y, density, distance: distanceCell } = this.parts;
-    x.textContent = signed(marker.x, 3);
-    y.textContent = signed(marker.y, 3);
-    if (prior) density.textContent = signed(logPrior(z), 2);
+    x.textContent = signed(at.x, 3);
+    y.textContent = signed(at.y, 3);
+    if (prior) density.textContent = signed(logPrior(at.z), 2);
+    if (heat) this.showHeat(heat, cursor ?? at);
+    this.showKind(posterior, drawn, at);
     if (!points) return;
-    const { index, distance } = nearest(z, points.codes);
+    const { index, distance } = nearest(at.z, points.codes);
+    this.distance = distance;
     distanceCell.textContent = signed(distance, 3);
     if (this.shown?.index !== index || this.shown.images !== points.images) this.showNearest(points, index, classes);
+  }
+
+  // Of an image's posterior: which of its points the picture is decoded from.
+  showKind(posterior, drawn, { z }) {
+    const { shown } = this.parts;
+    shown.hidden = !posterior;
+    if (!posterior) return;
+    const isMean = posterior.mu.every((mu, i) => Math.abs(mu - z[i]) < 1e-5);
+    shown.textContent = drawn ? "x̂ from the draw z = μ + σ · ε" : isMean ? "x̂ from the mean μ" : "x̂ from the point on the plane";
+  }
+
+  // The heat-map's value at { x, y }: under the cursor, else at the marker.
+  showHeat(heat, { x, y }) {
+    const value = heatAt(heat, x, y);
+    this.parts.legend.querySelector("output").value = value === null ? "–" : `${value >= heat.highest ? "≥ " : ""}${brief(value)}`;
   }
 
   showNearest({ labels, images }, index, classes) {
     const { nearestName, thumb } = this.parts;
     const name = labels ? (classes[labels[index]] ?? String(labels[index])) : `image ${index}`;
     nearestName.textContent = name;
-    this.shown = { index, images };
+    this.shown = { index, images, name };
     if (!images) {
       Object.assign(thumb, { width: 1, height: 1 }); // empty until it has come
       return;
@@ -69,21 +88,26 @@ export class Readout {
     thumb.setAttribute("aria-label", `Nearest image: ${name}`);
   }
 
-  // For those who hear the page: where the point came to rest.
-  speak({ labels, isLine }, { x, y }) {
-    this.parts.spoken.textContent = `${labels[0]} ${signed(x, 2)}${isLine ? "" : `, ${labels[1]} ${signed(y, 2)}`}`;
+  // For those who hear the page: where the point came to rest, and what was encoded nearest to it.
+  speak({ labels, isLine }, { x, y }, how) {
+    const place = `${how}${labels[0]} ${signed(x, 2)}${isLine ? "" : `, ${labels[1]} ${signed(y, 2)}`}`;
+    const near = this.shown ? `; nearest is ${this.shown.name}, ${signed(this.distance, 2)} away` : "";
+    this.parts.spoken.textContent = place + near;
   }
 }
 
 const signed = (value, digits) => value.toFixed(digits).replace("-", "−");
+const brief = (value) => (value >= 10 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(2))));
 
 // What the colours of a heat-map mean.
 function scale({ label, highest, colour }) {
   const item = document.createElement("li");
   const ramp = Object.assign(document.createElement("span"), { className: "latent-pad__ramp" });
   ramp.style.setProperty("--latent-pad-heat", colour);
-  item.append("0", ramp, `${highest}  ${label}`);
-  return [item];
+  const here = Object.assign(document.createElement("li"), { textContent: "here " });
+  here.append(Object.assign(document.createElement("output"), { className: "latent-pad__here", ariaLive: "off" }));
+  item.append("0", ramp, `${brief(highest)}  ${label}`);
+  return [item, here];
 }
 
 function entries(classes, marks) {

@@ -9,7 +9,7 @@ import streamlit as st
 import torch
 from torch import nn
 
-from latent_pad import PadDecoder, Plane, Posterior, latent_pad, pack_decoder, pack_points, routes
+from latent_pad import Encoded, PadDecoder, Plane, Posterior, latent_pad, pack_decoder, pack_points, routes
 from vae_core import checkpoint, data
 from vae_core.models.vae import VAE, VAEConfig
 
@@ -54,8 +54,12 @@ def page() -> None:
         )
     else:
         model, points, mu, sigma = shipped()
-        posterior = Posterior(mu[3], sigma[3]) if asked.get("posterior") == "1" else None
-        settled = latent_pad(model, points=points, position=move, posterior=posterior, layers=layers, key="pad")
+        has_image = asked.get("posterior") == "1"
+        posterior = Posterior(mu[3], sigma[3]) if has_image else None
+        encoded = Encoded(data.load("mnist").test_images[3], mu[3]) if has_image else None
+        settled = latent_pad(
+            model, points=points, position=move, posterior=posterior, encoded=encoded, layers=layers, key="pad"
+        )
 
     st.text(f"z {','.join(f'{value:.6f}' for value in settled.z)}")
     st.text(f"runs {st.session_state['runs']}")
