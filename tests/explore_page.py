@@ -5,6 +5,9 @@ from streamlit.testing.v1 import AppTest
 
 import latent_pad
 from latentscape.ui.explore.plane import Place
+from latentscape.ui.explore.sections import DRAW, GRID, IMAGE, TRAVERSALS, WALK
+
+SECTIONS = (IMAGE, DRAW, WALK, TRAVERSALS, GRID)  # of a model with test images
 
 
 def open_explore(model: str = "mnist-2d", **query: str) -> AppTest:
@@ -19,8 +22,10 @@ def open_explore(model: str = "mnist-2d", **query: str) -> AppTest:
 
 
 def show(at: AppTest, section: str) -> AppTest:
-    """Open one of the sections below the pad."""
-    at.session_state["explore_section"] = section
+    """Open the section with this name."""
+    control = at.segmented_control(key="explore_section")
+    assert section in control.options
+    at.session_state["explore_section"] = SECTIONS[control.options.index(section)]
     return at.run()
 
 

@@ -34,6 +34,11 @@ def digit(index: int) -> np.ndarray:
     return data.load("mnist").test_images[index, 0].numpy()
 
 
+def alts(at) -> list[str]:
+    """What is said of the pictures."""
+    return [image.alt for pictures in at.get("image") for image in pictures.proto.imgs]
+
+
 def test_an_own_drawing_appears_at_its_code_with_its_posterior_and_terms(monkeypatch):
     sent = sent_to_the_pad(monkeypatch)
     at = open_explore()
@@ -164,6 +169,66 @@ def test_two_models_share_the_image_and_are_dragged_each_on_its_own(monkeypatch)
     main, beside = sent[-2:]
     assert main["posterior"]["mu"] == pytest.approx(at.session_state["explore_place"].z)
     assert beside["posterior"]["mu"] == pytest.approx(at.session_state["explore_beside_place"].z, abs=1e-6)
+
+
+def test_two_models_that_stretch_have_one_scale_of_colours(monkeypatch):
+    sent = sent_to_the_pad(monkeypatch)
+    at = open_explore()
+    at.segmented_control(key="explore_layers").set_value("magnification").run()
+    alone = sent[-1]["heat"]["highest"]
+    at.selectbox(key="explore_model").select("mnist-20d").run()
+    assert not at.exception
+    first, second = (message["heat"] for message in sent[-2:])
+    assert first["highest"] == second["highest"] >= alone
+    assert sorted(max(base64.b64decode(heat["levels"])) == 255 for heat in (first, second)) == [False, True]
+    assert "one scale" in spoken(at)
+    at.segmented_control(key="explore_layers").set_value("density").run()
+    assert "one scale" not in spoken(at), "images a unit of area on different planes are different things"
+
+
+def test_the_second_model_stays_as_long_as_there_is_something_to_compare():
+    at = open_explore()
+    at.selectbox(key="explore_model").select("mnist-20d").run()
+    at.selectbox(key="checkpoint").select("mnist-conv-2d").run()
+    assert at.selectbox(key="explore_model").value == "mnist-20d"
+    at.selectbox(key="checkpoint").select("mnist-20d").run()
+    assert at.selectbox(key="explore_model").value == "", "the same twice"
+    at.selectbox(key="explore_model").select("mnist-2d").run()
+    at.selectbox(key="checkpoint").select("shapes-conv").run()
+    assert not at.exception
+    assert at.selectbox(key="explore_model").value == "", "it reads other images"
+    at.selectbox(key="explore_model").select("mnist-2d").run()
+    assert at.selectbox(key="explore_model").value == "mnist-2d", "whoever asks for it gets it"
+    assert open_explore("mnist-2d", beside="mnist-2d").selectbox(key="explore_model").value == "mnist-2d"
+
+
+def test_the_ends_of_a_walk_are_shown_with_their_classes():
+    at = show(open_explore(), "Walk")
+    labels = data.load("mnist").test_labels
+    at.number_input(key="explore_from").set_value(7).run()
+    assert [text.value for text in at.text][-2:] == [str(int(labels[7])), str(int(labels[2]))]
+    assert [alt for alt in alts(at) if "test image" in alt] == ["From test image 7.", "To test image 2."]
+
+
+@pytest.mark.parametrize(("name", "has_posterior"), [("mnist-20d", True), ("mnist-ae-30", False)])
+def test_an_image_is_shown_in_the_network_with_what_its_model_says_of_it(monkeypatch, name, has_posterior):
+    sent = sent_to_the_pad(monkeypatch)
+    at = open_explore(name)
+    assert sent[-1]["encoded"] is None
+    at.number_input(key="explore_image").set_value(7).run()
+    pixels = np.frombuffer(base64.b64decode(sent[-1]["encoded"]["pixels"]), np.uint8)
+    np.testing.assert_array_equal(pixels.reshape(28, 28), digit(7))
+    assert sent[-1]["encoded"]["code"] == pytest.approx(place(at).z)
+    assert (sent[-1]["posterior"] is not None) == has_posterior
+    assert ("Draw z" in spoken(at)) == has_posterior
+    at.segmented_control(key="explore_layers").set_value("density").run()
+    assert sent[-1]["encoded"] is not None
+
+
+@pytest.mark.parametrize("section", ["A test image", "Your own digit", "Walk", "Traversals", "Grid"])
+def test_what_to_look_for_is_said_above_the_pad_in_two_short_lines_at_most(section):
+    at = show(open_explore(), section)
+    assert 40 < len(at.markdown[0].value) < 240
 
 
 def test_an_image_chosen_again_brings_the_marker_back():

@@ -105,7 +105,7 @@ def test_explore(page, server):
     entries.added(1, checkpoint="mnist-2d", z="0,0")
     first = drag(page, 0.3, 0.4)
     entries.added(0)
-    page.get_by_role("tab", name="Grid").click()
+    page.get_by_role("radio", name="Grid").click()
     entries.added(1, section="grid")
     second = drag(page, 0.6, 0.3)
     third = drag(page, 0.4, 0.6)
@@ -128,11 +128,11 @@ def test_explore(page, server):
     expect(page.locator(".st-key-explore_plane [aria-checked=true]")).to_have_text(["Two dimensions"])
     entries.go(-1)
     expect(chosen(page, "checkpoint")).to_have_value("mnist-2d")
-    expect(page.get_by_role("tab", name="Grid")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("radio", name="Grid")).to_be_checked()
     marker_is_at(page, [0.25, third[1]])
     entries.go(-1)
     marker_is_at(page, first)  # on the same plane, where it was before the section was opened
-    expect(page.get_by_role("tab", name="A test image")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("radio", name="A test image")).to_be_checked()
     for _ in range(4):
         entries.go(1)
     expect(chosen(page, "checkpoint")).to_have_value("mnist-20d")
@@ -141,7 +141,7 @@ def test_explore(page, server):
     expect(page.locator(".st-key-explore_layers [aria-checked=true]")).to_have_text(["Codes"])
     entries.go(-1)
     expect(page.locator(".st-key-explore_layers [aria-checked=true]")).to_have_text(["Pictures and codes"])
-    page.get_by_role("tab", name="Traversals").click()  # what came later is gone, and one entry added
+    page.get_by_role("radio", name="Traversals").click()  # what came later is gone, and one entry added
     entries.added(1, section="traversals", show="")
 
 

@@ -68,8 +68,8 @@ def test_a_number_box_moves_the_marker_without_a_mouse(page, server):
     )
 
 
-def scrolled_tab(page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
+def open_section(page, name: str) -> None:
+    page.get_by_role("radio", name=name).click()
     page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
 
 
@@ -80,12 +80,17 @@ def posterior(page, index: int = 0) -> list[float]:
 
 
 def test_draw_a_digit_with_the_mouse_and_see_its_ellipse_and_terms(page, server):
+    page.set_viewport_size({"width": 1280, "height": 720})  # a projector
     open_pad(page, f"{server.url}/explore")
     assert posterior(page) == []
-    scrolled_tab(page, "Your own digit")
+    open_section(page, "Your own digit")
     canvas = page.locator(".st-key-explore_draw canvas").last
-    canvas.scroll_into_view_if_needed()
     box = at_rest(canvas)
+    plane = page.locator(PLANE).bounding_box()
+    for drawn in (box, plane):
+        assert drawn["y"] + drawn["height"] <= 720, "what is drawn and where it lands are in view together"
+    tools = page.locator(".st-key-explore_draw").get_by_role("button", name="Reset canvas & history").bounding_box()
+    assert tools["y"] + tools["height"] <= box["y"], "beside the drawing, not upon it"
     page.mouse.move(box["x"] + 140, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(box["x"] + 140, box["y"] + 240, steps=10)  # a one
@@ -106,7 +111,7 @@ def test_a_walk_along_the_decoder_is_drawn_on_the_plane_and_taken_along(page, se
     open_pad(page, f"{server.url}/explore")
     path = "JSON.parse(document.querySelector('[data-testid=latent-plane]').dataset.path)"
     wait_until(lambda: page.evaluate(path) == [], PATIENCE, "no walk yet")
-    scrolled_tab(page, "Walk")
+    open_section(page, "Walk")
     page.wait_for_function(f"() => {path}.length > 1")
     straight = page.evaluate(path)
     page.locator(".st-key-explore_walk").get_by_text("Along the decoder").click()
@@ -125,7 +130,7 @@ def test_a_walk_along_the_decoder_is_drawn_on_the_plane_and_taken_along(page, se
         page.click(".st-key-explore_strip button")
     with Image.open(download.value.path()) as strip:
         assert strip.width > 10 * strip.height
-    scrolled_tab(page, "Grid")
+    open_section(page, "Grid")
     page.wait_for_function(f"() => {path}.length === 0")  # the walk goes with its section
 
 
@@ -175,8 +180,32 @@ def test_two_models_of_many_dimensions_are_whole_above_the_fold(page, server):
 
 
 def bottoms(page) -> list[float]:
-    """Where each pad ends, in pixels from the top of the window."""
-    return page.eval_on_selector_all(PAD, "pads => pads.map(pad => pad.getBoundingClientRect().bottom)")
+    """Where plane and picture of each pad end, in pixels from the top of the window."""
+    parts = f"{PAD} :is(.latent-pad__left, .latent-pad__right)"
+    return page.eval_on_selector_all(parts, "parts => parts.map(part => part.getBoundingClientRect().bottom)")
+
+
+CUT = """() => {
+  const main = document.querySelector('.stMainBlockContainer');
+  const parts = [...main.querySelectorAll('button, input, canvas, table, [data-testid=stMetricValue]')];
+  const isWide = (part) => part.getBoundingClientRect().right > main.getBoundingClientRect().right + 1;
+  const isShort = (part) => part.matches('button, [data-testid=stMetricValue]') && part.scrollWidth > part.clientWidth + 1;
+  const cut = parts.filter((part) => part.checkVisibility() && (isWide(part) || isShort(part)));
+  return cut.map((part) => part.outerHTML.slice(0, 200));
+}"""
+
+
+@pytest.mark.parametrize("width", [660, 800, 1000])
+def test_nothing_is_cut_where_columns_have_little_room(page, server, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    open_pad(page, f"{server.url}/explore?image=7")
+    at_rest(page.locator(PLANE))
+    assert page.evaluate(CUT) == []
+    open_section(page, "Your own digit")
+    at_rest(page.locator(".st-key-explore_draw canvas").last)
+    frame = page.locator(".st-key-explore_draw .dc-scroll")
+    assert frame.evaluate("(node) => node.clientWidth") == 280
+    assert page.evaluate(CUT) == []
 
 
 def url_of(page) -> dict[str, list[str]]:

@@ -160,7 +160,7 @@ def test_no_page_reads_more_than_words_in_a_model(hostile, page, model):
         at.segmented_control(key="map_method").set_value("t-SNE").run() if model == "own/own" else None
         check(at)
     if page == "explore" and model == "own/own":
-        for section in ("Walk", "Traversals", "Grid"):
+        for section in ("walk", "traversals", "grid"):
             at.session_state["explore_section"] = section
             check(at.run())
         at.session_state["explore_layers"] = "density"

@@ -32,6 +32,16 @@ CSS = """
 .st-key-model_about [data-testid="stText"] { font-size: .875rem; opacity: .7; }
 .st-key-explore_class [data-testid="stText"] { font-size: 1.45rem; }
 [data-testid="stMetricValue"] { font-size: 1.45rem; font-variant-numeric: tabular-nums; }
+@media (max-height: 50rem) { .stMainBlockContainer h1 { padding: 0 0 .5rem; font-size: 1.9rem; } }  /* on a projector */
+.st-key-explore_stage { flex-flow: row wrap; align-items: flex-start; }
+.st-key-explore_stage > :has(> .st-key-explore_hand) { flex: 0 0 auto; width: auto; max-width: 100%; }
+.st-key-explore_stage > :has(> .st-key-explore_pads) { flex: 1 1 0; width: auto; min-width: min(100%, 26rem); }
+.st-key-explore_stage:has(.st-key-explore_beside_pad) { flex-flow: column nowrap; align-items: stretch; }  /* two pads */
+.st-key-explore_stage:has(.st-key-explore_beside_pad) > :has(> .st-key-explore_hand) { order: 1; }
+@media (max-width: 52rem) {
+  .st-key-explore_seen { flex-direction: row; }
+  .st-key-explore_seen img { width: 84px !important; }
+}
 .st-key-restore_methods { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: 1rem 0.75rem; }
 .st-key-restore_methods > * { max-width: 16rem; }
 @media (max-width: 40rem) { :has(> .st-key-home_words) { order: 1; } }

@@ -6,7 +6,7 @@ section, and its walk.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import partial
 
 import streamlit as st
@@ -16,6 +16,7 @@ from latentscape.ui.codes import Codes
 from latentscape.ui.explore import plane as explore_plane
 from latentscape.ui.explore.pads import ALONE, LAYERS
 from latentscape.ui.explore.plane import AXES, COMPONENTS, FAR, FIRST, IMAGES, SECOND, Place
+from latentscape.ui.explore.sections import WALK
 from latentscape.ui.explore.walk import DECODER, SPHERICAL, STRAIGHT
 from latentscape.ui.picker import MODEL, choices
 from vae_core.checkpoint import Checkpoint
@@ -25,8 +26,8 @@ PATHS = {"straight": STRAIGHT, "spherical": SPHERICAL, "decoder": DECODER}
 SHORT = 64  # dimensions whose coordinates are written in full
 
 
-def words(model: Checkpoint, codes: Codes | None, sections: Mapping[str, str]) -> list[Word]:
-    """sections: the word for each section -> its name on the page, the one that is open by default first."""
+def words(model: Checkpoint, codes: Codes | None, sections: Iterable[str]) -> list[Word]:
+    """sections: those that there are, the one that is open by default first."""
     count, latent_dim = len(codes.images) if codes else 0, model.model.config.latent_dim
     names = list(choices())
     image = of_widget("image", "explore_image", lambda word: (whole_numbers([word], 0, count - 1, 1) or [None])[0])
@@ -36,9 +37,9 @@ def words(model: Checkpoint, codes: Codes | None, sections: Mapping[str, str]) -
         of_choice("show", "explore_layers", {layer: layer for layer in LAYERS}, "both"),
         Word("image", image.say, partial(_mean_image, image)),
         Word("z", lambda: _spelled(_place(FIRST)), lambda word: _mean_point(word, latent_dim), moves=True),
-        of_choice("section", "explore_section", sections, next(iter(sections.values()))),
-        Word("walk", lambda: _say_walk(sections), lambda word: _mean_walk(word, count)),
-        of_choice("beside", "explore_model", {name: name for name in names}, ALONE),
+        of_choice("section", "explore_section", {section: section for section in sections}, next(iter(sections))),
+        Word("walk", _say_walk, lambda word: _mean_walk(word, count)),
+        _second_model(of_choice("beside", "explore_model", {name: name for name in names}, ALONE)),
         Word("beside_z", lambda: _spelled(_place(SECOND)) if _is_beside() else None, _mean_second, moves=True),
     ]
 
@@ -82,6 +83,16 @@ def _mean_point(word: str, latent_dim: int) -> None:
         st.session_state["explore_subject"] = st.session_state.get("explore_image")
 
 
+def _second_model(word: Word) -> Word:
+    """Whoever links two models means them, whatever the second is."""
+
+    def mean(spelled: str) -> None:
+        st.session_state.pop("explore_beside_what", None)
+        word.mean(spelled)
+
+    return word._replace(mean=mean)
+
+
 def _mean_second(word: str) -> None:
     point = _point(word)
     if word and point is None:
@@ -90,9 +101,9 @@ def _mean_second(word: str) -> None:
     st.session_state.pop("explore_beside_digest", None)
 
 
-def _say_walk(sections: Mapping[str, str]) -> str | None:
+def _say_walk() -> str | None:
     state = st.session_state
-    if state.get("explore_section") != sections.get("walk", ""):
+    if state.get("explore_section") != WALK:
         return None
     path = next(word for word, name in PATHS.items() if name == state["explore_path"])
     return f"{state['explore_from']}-{state['explore_to']}-{path}"

@@ -7,7 +7,7 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from latentscape.ui.canvas import DIGIT, canvas, png_of
+from latentscape.ui.canvas import DIGIT, ZOOM, canvas, png_of
 from latentscape.ui.codes import Codes, decode
 from latentscape.ui.explore.seen import Seen, seen
 from latentscape.ui.pictures import SINGLE, single
@@ -17,6 +17,7 @@ from vae_core.checkpoint import Checkpoint
 from vae_core.errors import BadInput
 from vae_core.evaluate import ELBOTerms
 
+WIDTH = picture.MNIST_SIDE * ZOOM  # of the canvas, pixels
 MNIST_LIKE = ("mnist",)  # sets whose images were made by MNIST's recipe
 DIGITS = (*MNIST_LIKE, "digits")  # sets of digits
 
@@ -33,7 +34,7 @@ def own(model: Checkpoint, codes: Codes | None) -> tuple[Seen | None, bool]:
         try:
             rgb = picture.open_picture(raw)
             memory["photo"] = _thumbnail(rgb) if memory["source"] == "upload" else None
-            if memory["photo"] is not None and _wanted(model) == "digit":
+            if memory["photo"] is not None and wanted(model) == "digit":
                 rgb = photographed.drawing(rgb)
             memory["made"] = (key, seen(model, _prepared(rgb, model, codes)), None)
         except BadInput as problem:
@@ -44,10 +45,11 @@ def own(model: Checkpoint, codes: Codes | None) -> tuple[Seen | None, bool]:
 
 def section(model: Checkpoint) -> str:
     """What the panel is called: to a model of other things a digit would be a strange picture."""
-    return f"Your own {_wanted(model)}"
+    return f"Your own {wanted(model)}"
 
 
-def _wanted(model: Checkpoint) -> str:
+def wanted(model: Checkpoint) -> str:
+    """What the visitor may draw."""
     return "digit" if model.recipe.data.name in DIGITS else "picture"
 
 
@@ -56,28 +58,28 @@ def is_begun() -> bool:
     return bool(png_of("explore_draw") or _uploaded())
 
 
+def hand() -> None:
+    """The canvas and the uploader."""
+    canvas("explore_draw", picture.MNIST_SIDE, **DIGIT)
+    st.file_uploader(
+        "Or a picture of yours", type=picture.SUFFIXES, key="explore_upload",
+        max_upload_size=picture.MAX_FILE // 2**20, help="It stays in this tab: it is not stored.",
+    )
+
+
 def panel(model: Checkpoint, codes: Codes | None, drawn: Seen | None) -> None:
-    """The canvas, the uploader, and what the model makes of the picture."""
-    left, right = st.columns([1, 1.9], gap="large")
-    with left:
-        st.caption("Draw here.")  # the canvas's own buttons appear in this line
-        canvas("explore_draw", picture.MNIST_SIDE, **DIGIT)
-        st.file_uploader(
-            "Or a picture of yours", type=picture.SUFFIXES, key="explore_upload",
-            max_upload_size=picture.MAX_FILE // 2**20, help="It stays in this tab: it is not stored.",
+    """What the model makes of the picture."""
+    problem = st.session_state["explore_own"]["made"][2]
+    if drawn is None and problem:
+        refused("The picture is not on the plane.", problem, st.warning)
+    elif drawn is None:
+        st.markdown(
+            f"Draw a {wanted(model)} with mouse, pen or finger, or upload one. The model encodes it, and it appears on the "
+            f"plane{', with its posterior: one and two sigma, to scale' * model.has_prior}. Drag on from there."
         )
-    with right:
-        problem = st.session_state["explore_own"]["made"][2]
-        if drawn is None and problem:
-            refused("The picture is not on the plane.", problem, st.warning)
-        elif drawn is None:
-            st.markdown(
-                f"Draw a {_wanted(model)} with mouse, pen or finger, or upload one. The model encodes it, and it appears on "
-                f"the plane above{', with its posterior: one and two sigma, to scale' * model.has_prior}. Drag on from there."
-            )
-        else:
-            _results(model, codes, drawn)
-        st.caption(_recipe(model, codes))
+    else:
+        _results(model, codes, drawn)
+    st.caption(_recipe(model, codes))
 
 
 def _results(model: Checkpoint, codes: Codes | None, drawn: Seen) -> None:
@@ -86,12 +88,14 @@ def _results(model: Checkpoint, codes: Codes | None, drawn: Seen) -> None:
     photo = st.session_state["explore_own"]["photo"]
     if photo is not None:
         pictures.insert(0, (photo, "Your picture"))
-    for column, (image, caption) in zip(st.columns(len(pictures)), pictures, strict=True):
-        column.image(image, caption=caption, alt=f"{caption}.")
+    with st.container(horizontal=True):
+        for image, caption in pictures:
+            st.image(image, caption=caption, alt=f"{caption}.", width=SINGLE)
     own_terms = _terms(model, drawn.terms)
     if codes is None:
-        for column, (name, value) in zip(st.columns(3), own_terms.items(), strict=True):
-            column.metric(name, f"{value.item():.1f} nats")
+        with st.grid(3, min_column_width=150):
+            for name, value in own_terms.items():
+                st.metric(name, f"{value.item():.1f} nats")
         return
     typical = _terms(model, codes.terms)
     rows = ["| nats | yours | test images: median | 5 to 95 % of them |", "|---|---:|---:|---:|"]

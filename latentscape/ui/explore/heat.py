@@ -1,5 +1,8 @@
 """Heat-maps of the shown plane: where the decoder stretches it, and where codes lie. What holes a latent space has."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -14,28 +17,37 @@ from vae_core.geometry import code_density, magnification
 MAGNIFICATION, DENSITY = "magnification", "density"
 SIDE = 80  # rows and columns of a heat-map
 REACH = 1.6  # of the window: the pad is wider than it is high
-SAID = {
+SAID = {  # what to look for
     MAGNIFICATION: (
-        "Strong colour: the map is stretched here, a small step changes the picture a lot, and one shape turns into another. "
-        "No colour: the picture hardly changes. Shown is how far it moves (L2 over pixels) for one unit of z; on a plane, the "
-        "square root of the area that a small unit square becomes."
+        "Strong colour: a small step changes the picture a lot, and one shape turns into another. No colour: it hardly changes."
     ),
     DENSITY: (
-        "Strong colour: many test images are encoded around here. No colour: a hole, nothing was ever encoded there, and what "
-        "the decoder paints it has never practised. A Gaussian kernel estimate with half of Scott's bandwidth."
+        "Strong colour: many test images are encoded around here. No colour: a hole, and what the decoder paints there it has "
+        "never practised."
     ),
+}
+PROJECTED = (
+    "Strong colour: many test images lie here once all of them are projected onto this plane; in the other dimensions they may "
+    "be far from it. No colour: a hole, also in the whole space."
+)
+MEASURED = {  # what exactly is shown
+    MAGNIFICATION: (
+        "How far the picture moves (L2 over pixels) for one unit of z; on a plane, the square root of the area that a small "
+        "unit square becomes."
+    ),
+    DENSITY: "A Gaussian kernel estimate with half of Scott's bandwidth.",
 }
 
 
-PROJECTED = (
-    "Strong colour: many test images lie here once all of them are projected onto this plane; in the other dimensions they may "
-    "be far from it. No colour: a hole, also in the whole space. A Gaussian kernel estimate with half of Scott's bandwidth."
-)
-
-
 def said(kind: str, latent_dim: int) -> str:
-    """What the heat-map shows."""
+    """What to look for in the heat-map."""
     return PROJECTED if kind == DENSITY and latent_dim > 2 else SAID[kind]
+
+
+def on_one_scale(heats: Sequence[Heat]) -> list[Heat]:
+    """The same heat-maps, in which a colour means the same number."""
+    highest = max(each.highest or float(np.max(each.values)) for each in heats)
+    return [replace(each, highest=highest or None) for each in heats]
 
 
 def heat(kind: str, model: Checkpoint, codes: Codes | None, here: Place) -> Heat:

@@ -129,9 +129,8 @@ def _choose(model: Checkpoint, codes: Codes | None) -> tuple[str, tuple]:
         choose_axes(model, None)
     kinds = PLANES if codes else PLANES[:1]
     remember("explore_plane", AXES if _has_prior(codes) else COMPONENTS, kinds.__contains__)
-    parameters = {AXES: 2, COMPONENTS: 0, IMAGES: 3}[st.session_state["explore_plane"]]
-    left, *rest = st.columns([2.6] + [1] * parameters)
-    kind = left.segmented_control("Plane", kinds, key="explore_plane", required=True, persist_state="session", wrap=True)
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    kind = row.segmented_control("Plane", kinds, key="explore_plane", required=True, persist_state="session", wrap=True)
     if kind == COMPONENTS:
         return kind, ()
     if kind == IMAGES:
@@ -139,8 +138,8 @@ def _choose(model: Checkpoint, codes: Codes | None) -> tuple[str, tuple]:
         for name, index in zip("ABC", CORNERS, strict=True):
             remember(f"explore_corner_{name}", index, range(count).__contains__)
         chosen = tuple(
-            column.number_input(f"Image {name}", 0, count - 1, key=f"explore_corner_{name}", persist_state="session")
-            for column, name in zip(rest, "ABC", strict=True)
+            row.number_input(f"Image {name}", 0, count - 1, key=f"explore_corner_{name}", persist_state="session", width=130)
+            for name in "ABC"
         )
         try:
             Plane.through(*(codes.mu[index].tolist() for index in chosen))
@@ -151,8 +150,9 @@ def _choose(model: Checkpoint, codes: Codes | None) -> tuple[str, tuple]:
     order = list(range(latent_dim)) if codes is None else codes.order
     label = lambda d: f"z{d + 1}" + (f" · {codes.kl[d]:.2f} nats" if codes and codes.kl is not None else "")  # noqa: E731
     remember("explore_first", order[0], order.__contains__)
-    first = rest[0].selectbox("Across", order, format_func=label, key="explore_first", persist_state="session")
+    axis = {"format_func": label, "persist_state": "session", "width": 170}
+    first = row.selectbox("Across", order, key="explore_first", **axis)
     others = [d for d in order if d != first]
     remember("explore_second", others[0], others.__contains__)
-    second = rest[1].selectbox("Up", others, format_func=label, key="explore_second", persist_state="session")
+    second = row.selectbox("Up", others, key="explore_second", **axis)
     return AXES, (first, second)

@@ -1,4 +1,4 @@
-"""What Explore shows around the pad: coordinates, a test image with its posterior, traversals, the decoded grid."""
+"""What Explore shows around the pad: coordinates, a test image, traversals, the decoded grid."""
 
 import math
 
@@ -9,13 +9,12 @@ import torch
 from latent_pad import Plane
 from latentscape.ui.codes import Codes, decode
 from latentscape.ui.explore import plane as explore_plane
-from latentscape.ui.pictures import png, sheet, single
+from latentscape.ui.pictures import SINGLE, png, sheet, single
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent import prior_quantiles, traversal
 
 STEPS = 11  # pictures of a traversal
 ROWS = 12  # dimensions that are traversed, those with the most KL first
-DRAWS = 10  # of a resampled posterior
 BOXES = 64  # dimensions that get a number box
 
 
@@ -30,49 +29,45 @@ def coordinates(here: explore_plane.Place, codes: Codes | None) -> None:
         explore_plane.move(explore_plane.FIRST, (*boxes, *here.z[len(shown) :]), codes)
 
     limit = max(explore_plane.FAR, math.ceil(max(map(abs, shown))))  # an encoder may put an image farther out
-    columns = st.columns(min(len(shown), 8))
-    for index in range(len(shown)):
-        columns[index % len(columns)].number_input(
-            f"z{index + 1}", -limit, limit, step=0.1, format="%.3f", key=f"explore_z{index + 1}",
-            on_change=moved,
-        )
+    with st.grid(min(len(shown), 8), min_column_width=110):
+        for index in range(len(shown)):
+            st.number_input(
+                f"z{index + 1}", -limit, limit, step=0.1, format="%.3f", key=f"explore_z{index + 1}",
+                on_change=moved,
+            )
 
 
 def image_choice(codes: Codes) -> int | None:
     """The test image whose posterior, if it has one, is shown on the plane; choosing one moves the marker to its code."""
-    posterior = "" if codes.sigma is None else " and its posterior q(z|x), to scale: one and two sigma"
+    posterior = "" if codes.sigma is None else " and its posterior q(z|x), to scale, with ten draws from it"
     return st.number_input(
         "Test image", 0, len(codes.images) - 1, value=None, key="explore_image", placeholder="none", persist_state="session",
         help=f"Shows its code on the plane{posterior}.",
     )
 
 
-def image_panel(model: Checkpoint, codes: Codes, index: int) -> None:
-    """The image, its reconstruction, its two terms of the ELBO, and draws from its posterior; without a prior its error."""
-    mu = torch.tensor(codes.mu[index])
+def image_hand(codes: Codes) -> int | None:
+    """Which test image, what it shows, and its class."""
+    index = image_choice(codes)
+    if index is not None:
+        with st.container(key="explore_seen"):  # side by side where there is little room: latentscape/ui/shell.py
+            st.image(single(codes.images[index].numpy()), alt=f"Test image {index}.", width=SINGLE)
+            if codes.classes:
+                with st.container(key="explore_class", gap=None):  # as a metric looks
+                    st.caption("Class")
+                    st.text(codes.classes[int(codes.labels[index])])
+    return index
+
+
+def image_panel(codes: Codes, index: int) -> None:
+    """The two terms of its ELBO; without a prior its error."""
     recon, kl = codes.terms.recon[index].item(), codes.terms.kl[index].item()
-    left, middle, right = st.columns([1, 1, 3])
-    left.image(single(codes.images[index].numpy()), caption=f"Test image {index}", alt=f"Test image {index}.")
-    middle.image(single(decode(model, mu[None])[0]), caption="Its reconstruction", alt="Its reconstruction.")
-    with right:
-        numbers = st.columns(4)
-        if codes.classes:
-            with numbers[0].container(key="explore_class", gap=None):  # as a metric looks: latentscape/ui/shell.py
-                st.caption("Class")
-                st.text(codes.classes[int(codes.labels[index])])
+    with st.grid(3, min_column_width=150):
         if codes.sigma is None:
-            numbers[1].metric("recon", f"{recon:.1f} nats", help="Half the squared error of pixels in [-1, 1], summed.")
+            st.metric("recon", f"{recon:.1f} nats", help="Half the squared error of pixels in [-1, 1], summed.")
             return
-        for column, name, value in zip(numbers[1:], ("-ELBO", "recon", "KL"), (recon + kl, recon, kl), strict=True):
-            column.metric(name, f"{value:.1f} nats")
-        if st.button(
-            "Resample", key="explore_resample", icon=":material/casino:", help="Other draws of z from q(z|x), decoded."
-        ):
-            st.session_state["explore_draws"] = st.session_state.get("explore_draws", 0) + 1
-        generator = torch.Generator().manual_seed(st.session_state.get("explore_draws", 0))
-        draws = mu + torch.tensor(codes.sigma[index]) * torch.randn(DRAWS, len(mu), generator=generator)
-        st.image(sheet(decode(model, draws), DRAWS, 4), width="stretch", alt=f"{DRAWS} decoded draws from the posterior.")
-        st.caption("Ten draws from the posterior, decoded: what the code leaves open.")
+        for name, value in (("-ELBO", recon + kl), ("recon", recon), ("KL", kl)):
+            st.metric(name, f"{value:.1f} nats")
 
 
 def traversals(model: Checkpoint, z: tuple[float, ...], codes: Codes | None) -> None:
@@ -96,12 +91,12 @@ def traversals(model: Checkpoint, z: tuple[float, ...], codes: Codes | None) -> 
 
 def grid(model: Checkpoint, codes: Codes | None, plane: Plane) -> None:
     """The plane decoded on a grid, to look at and to take along."""
-    left, right = st.columns(2)
-    side = left.slider("Pictures a side", 5, 30, 15, key="explore_side", persist_state="session")
+    asked = st.grid(2, min_column_width=260)
+    side = asked.slider("Pictures a side", 5, 30, 15, key="explore_side", persist_state="session")
     (left_end, right_end), (bottom, top) = _window(model, codes, plane)
     across, up = torch.linspace(left_end, right_end, side), torch.linspace(bottom, top, side)
     if model.has_prior:
-        spread = right.segmented_control(
+        spread = asked.segmented_control(
             "Spacing", ["Uniform", "Prior quantiles"], default="Uniform", key="explore_spacing", required=True,
             persist_state="session",
         )

@@ -13,13 +13,14 @@ from latentscape.ui.address import remember
 from latentscape.ui.codes import Codes, decode, is_own
 from latentscape.ui.explore.plane import Place
 from latentscape.ui.own import remembered
-from latentscape.ui.pictures import png, sheet
+from latentscape.ui.pictures import png, sheet, single
 from vae_core import geometry
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent import spherical_path, straight_path
 
 STRAIGHT, SPHERICAL, DECODER = "Straight", "Spherical", "Along the decoder"
 FRAMES = 16  # pictures of a walk
+END = 84  # screen pixels of the images at its ends
 FINE = 65  # points of the line on the pad
 LARGE = 4096  # numbers a picture: above it the net is coarser, or its pictures fill the memory
 SAID = {
@@ -76,21 +77,27 @@ def kinds(codes: Codes, here: Place) -> tuple[str, ...]:
     return (STRAIGHT, *shell) if here.plane.v is None else (STRAIGHT, *shell, DECODER)
 
 
-def panel(model: Checkpoint, codes: Codes, here: Place, way: Walk | None) -> None:
-    """The section: the strip, its length in pictures, the change of the picture at each step, and what to take along.
-
-    Without a walk (the section is closed) only its widgets, so that they keep their values.
-    """
-    _remember(codes, here)
-    left, middle, right = st.columns([1, 1, 2.2])
-    count = len(codes.images)
-    left.number_input("From image", 0, count - 1, key="explore_from", persist_state="session")
-    middle.number_input("To image", 0, count - 1, key="explore_to", persist_state="session")
-    right.segmented_control("Path", kinds(codes, here), key="explore_path", required=True, persist_state="session", wrap=True)
+def hand(codes: Codes, here: Place) -> None:
+    """From which image to which, and on what path."""
+    with st.grid(2, min_column_width=88, gap="small"):
+        for name, word in (("from", "From"), ("to", "To")):
+            with st.container(key=f"explore_walk_{name}", gap="xsmall"):
+                _end(codes, f"explore_{name}", word)
+    st.segmented_control("Path", kinds(codes, here), key="explore_path", required=True, persist_state="session", wrap=True)
     if here.plane.v is None:
         st.caption("This latent space is a line: there is no way around anything on it.")
-    if way is None:
-        return
+
+
+def _end(codes: Codes, key: str, word: str) -> None:
+    """The image at an end, the name of its class, and its number to change it."""
+    index = st.session_state[key]
+    st.image(single(codes.images[index].numpy()), alt=f"{word} test image {index}.", width=END)
+    st.text(codes.classes[int(codes.labels[index])] if codes.classes else f"image {index}")
+    st.number_input(f"{word} image", 0, len(codes.images) - 1, key=key, persist_state="session")
+
+
+def panel(model: Checkpoint, way: Walk) -> None:
+    """The strip, its length in pictures, the change of the picture at each step, and what to take along."""
     frames = decode(model, way.frames)
     strip = sheet(frames, FRAMES, 4)
     st.image(strip, width="stretch", alt=f"{FRAMES} pictures on the way from image {way.start} to image {way.end}.")
