@@ -25,6 +25,7 @@ if not shipped():
     st.info("No autoencoder is here yet: run `make checkpoints`.")
     st.stop()
 asked = {name: room.asked for name, room in SECTIONS.items()}
+address.reopen("ae_section", SECTIONS)
 address.read(ae_address.words(asked))
 address.write(address.as_they_stand(ae_address.words(asked)))
 for tab, room in zip(st.tabs(list(SECTIONS), key="ae_section", on_change="rerun"), SECTIONS.values(), strict=True):

@@ -8,6 +8,7 @@ from latentscape.ui.shell import begin
 from latentscape.ui.train import address as train_address
 from latentscape.ui.train import replay
 from latentscape.ui.train.form import Press, fill_in, settings_form
+from latentscape.ui.train.trainings import second, trainings
 from latentscape.ui.train.view import run_view
 from latentscape.ui.visitor import session, visitor
 
@@ -27,6 +28,7 @@ shown = run.view_id if run is not None else None  # a copied address looks, and 
 if shown != token:
     st.session_state["run"] = shown
     address.fill_in()
+other = second(jobs().store, run)
 words = address.as_they_stand(train_address.words())
 
 
@@ -47,6 +49,7 @@ def resume() -> None:
 settings, view = st.columns([1, 2.6], gap="medium")
 with settings:
     settings_form(run.status if run is not None and controls else None, start, resume)
+    trainings(jobs().store, run, other)
 address.write(words)
 with view:
-    run_view(jobs(), run, controls)
+    run_view(jobs(), run, controls, other)

@@ -53,6 +53,7 @@ class _Visit:
     said: dict[str, str] | None = None  # what we wrote last
     filling: bool = True  # whether what differs when it is written next was not the visitor's doing
     entry: dict = field(default_factory=lambda: {"change": "", "before": {}})  # the latest that was added
+    tabs: set[str] = field(default_factory=set)  # the keys of those that are reopened
     refused: list[str] = field(default_factory=list)  # what was asked for that is nothing, until the visitor goes on
     complaint: object = None  # where that is said in this run
 
@@ -109,6 +110,15 @@ def remember(key: str, default, fits: Callable[[object], bool]) -> None:
     """Before a widget is drawn: its value stays if it fits what there is to choose from now, else it is the default."""
     if key not in st.session_state or not fits(st.session_state[key]):
         st.session_state[key] = default
+
+
+def reopen(key: str, names: Iterable[str]) -> None:
+    """Before the address is read: of tabs, which Streamlit forgets when their page is left, the one that was open then is open
+    again, where it is one of these. `write` notes it."""
+    visit: _Visit = st.session_state["address"]
+    visit.tabs.add(key)
+    if key not in st.session_state and (left := st.session_state.get(f"{key}_when_left")) in names:
+        st.session_state[key] = left
 
 
 def enter(page: str) -> None:
@@ -185,6 +195,8 @@ def write(words: Sequence[Word]) -> None:
     """Say in the address what the page shows now."""
     visit: _Visit = st.session_state["address"]
     said = {word.name: spelled for word in words if (spelled := word.say()) is not None}
+    for key in visit.tabs:
+        st.session_state[f"{key}_when_left"] = st.session_state.get(key)
     if said != visit.said:
         if not visit.filling and _meant(visit.said, words) != _meant(said, words):
             visit.entry = {"change": secrets.token_hex(8), "before": visit.said}

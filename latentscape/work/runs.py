@@ -201,6 +201,14 @@ class RunStore:
                 self.seen(run, session)
             return run
 
+    def listed(self, owner: str) -> list[Run]:
+        """The owner's runs for the Train page, oldest first. None of them goes of itself while they are listed."""
+        with self.lock:
+            found = [run for run in self._runs.values() if run.owner == owner and not run.purpose]
+            for run in found:
+                run.last_seen = self._within.clock()
+            return found
+
     def seen(self, run: Run, session: str = "") -> None:
         """Somebody looks at it."""
         with self.lock:

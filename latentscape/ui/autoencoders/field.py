@@ -6,7 +6,7 @@ import streamlit as st
 from latentscape.ui.autoencoders.figures import arrows
 from latentscape.ui.autoencoders.models import models, test_images
 from latentscape.ui.computed import Request, computed
-from latentscape.ui.controls import control
+from latentscape.ui.controls import KEEP, control
 from latentscape.ui.figures import PLOT
 from latentscape.work import analysis_worker
 from vae_core import energy
@@ -79,7 +79,7 @@ def _digits() -> None:
 
 def _toy() -> None:
     st.session_state.setdefault("ae_curve", CURVE.default)
-    name = st.segmented_control(CURVE.label, CURVES, key="ae_curve", required=True)
+    name = st.segmented_control(CURVE.label, CURVES, key="ae_curve", required=True, **KEEP)
     request = Request(
         "ae_toy", "Train the denoiser",
         f"A small network learns to undo Gaussian noise (σ = {SIGMA:g}) on points of the curve: some seconds.",

@@ -7,7 +7,7 @@ import streamlit as st
 import torch
 
 from latentscape.ui.autoencoders.models import as_bytes, codes, heading, models, others, shipped, test_images, title
-from latentscape.ui.controls import control
+from latentscape.ui.controls import KEEP, control
 from latentscape.ui.own import remembered
 from latentscape.ui.pictures import embedded, framed, sheet
 from latentscape.ui.words import refused
@@ -57,7 +57,8 @@ def section() -> None:
     shown = shipped()
     if names := others():
         extra = st.selectbox(
-            "Beside them", names, index=None, key="ae_other", format_func=title, placeholder="a model of yours"
+            "Beside them", names, index=None, key="ae_other", format_func=title, placeholder="a model of yours",
+            **KEEP,
         )
         shown |= models((extra,)) if extra else {}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

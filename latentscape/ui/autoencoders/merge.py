@@ -9,7 +9,7 @@ import torch
 from latentscape.ui.autoencoders.figures import energy_histogram
 from latentscape.ui.autoencoders.models import TITLES, as_bytes, models, test_images
 from latentscape.ui.canvas import digit
-from latentscape.ui.controls import control
+from latentscape.ui.controls import KEEP, control
 from latentscape.ui.figures import PLOT
 from latentscape.ui.own import remembered
 from latentscape.ui.pictures import single
@@ -82,7 +82,7 @@ def _answers(found: dict[str, Checkpoint], given: list[tuple[str, torch.Tensor]]
 
 def _histogram(found: dict[str, Checkpoint], blend: torch.Tensor, scribble: torch.Tensor | None) -> None:
     name = st.segmented_control(
-        "Energies by", list(found), format_func=TITLES.get, default=next(iter(found)), key="ae_judge", required=True
+        "Energies by", list(found), format_func=TITLES.get, default=next(iter(found)), key="ae_judge", required=True, **KEEP
     )
     spread = {kind: values.numpy() for kind, values in _energies(found[name]).items()}
     points = {"this merged picture": energy.energies(found[name].model, blend).item()}

@@ -4,6 +4,7 @@ import streamlit as st
 
 from latentscape.ui import figures
 from latentscape.ui.computed import Request, computed
+from latentscape.ui.controls import KEEP
 from latentscape.work import analysis_worker
 from vae_core.checkpoint import Checkpoint
 from vae_core.corruption import KINDS
@@ -24,7 +25,7 @@ def curve(models: dict[str, Checkpoint]) -> None:
     st.header("As the damage grows")
     with st.container(key="restore_curve"):
         kind = st.selectbox(
-            "Damage of the curve", list(AMOUNTS), format_func=lambda k: KINDS[k].title, key="restore_curve_kind"
+            "Damage of the curve", list(AMOUNTS), format_func=lambda k: KINDS[k].title, key="restore_curve_kind", **KEEP
         )
         methods = tuple(asked_for(KINDS[kind].holes, models))
         asked = {method: models[method].model for method in methods if method in models}

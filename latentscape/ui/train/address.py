@@ -1,6 +1,7 @@
-"""Train's address: the training that is shown, by its link to look, and what the form starts from and is set to.
+"""Train's address: the training that is shown and the one beside it, by their links to look, and what the form starts from and
+is set to.
 
-    /train?run=VIEW
+    /train?run=VIEW&beside=VIEW
     /train?preset=textbook&kind=vae&latent=2&beta=4
 
 A setting that the address leaves out is that of the preset, or where the kind of model is another, the plain one.
@@ -14,6 +15,7 @@ from latentscape.ui.address import Word, of_setting, of_widget, unknown
 from latentscape.ui.presets import KIND_OF, PLAIN, PRESETS, form_settings, preset_at_first, values_of
 from latentscape.ui.request import data_titles
 from latentscape.ui.train.form import apply_preset, kind_at_first, kind_chosen
+from latentscape.ui.train.trainings import BESIDE
 from vae_core.checkpoint import safe_name
 from vae_core.models import FAMILIES
 
@@ -23,6 +25,7 @@ BY_WORD = {safe_name(name): name for name in PRESETS}
 def words() -> Iterator[Word]:
     """The training, the preset and the kind of model; then, for it depends on these, each setting of the form."""
     yield Word("run", lambda: st.session_state.get("run"), _mean_run)
+    yield Word("beside", lambda: st.session_state.get(BESIDE), _mean_beside)
     yield Word("preset", _say_preset, _mean_preset)
     yield Word("kind", _say_kind, _mean_kind)
     preset, kind = st.session_state["train_preset"], st.session_state["train_kind"]
@@ -35,6 +38,10 @@ def words() -> Iterator[Word]:
 
 def _mean_run(word: str) -> None:
     st.session_state["run"] = word or None
+
+
+def _mean_beside(word: str) -> None:
+    st.session_state[BESIDE] = word or None
 
 
 def _say_preset() -> str | None:

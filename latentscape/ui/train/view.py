@@ -5,7 +5,6 @@ import zipfile
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import streamlit as st
 
 from latentscape.site_map import PAGES
@@ -14,6 +13,8 @@ from latentscape.ui.picker import ELSEWHERE, called, keep, kept_as
 from latentscape.ui.pictures import embedded, sheet
 from latentscape.ui.spoken import spoken
 from latentscape.ui.train import curves, replay, words
+from latentscape.ui.train.beside import beside
+from latentscape.ui.train.pairs import pairs
 from latentscape.ui.visitor import session, visitor
 from latentscape.ui.words import duration, in_markdown, refused, turn_in_words
 from latentscape.work.jobs import Jobs
@@ -31,8 +32,8 @@ TESTED = "Per test image, at the end of an epoch; a nat is 1.44 bits."
 ON_BATCHES = "Per image of the training batches just before this moment; a nat is 1.44 bits."
 
 
-def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
-    """Draw the run, anew about once a second while it is active. Without one, say what will be seen here.
+def run_view(jobs: Jobs, run: Run | None, controls: bool, other: Run | None = None) -> None:
+    """Draw the run, and the `other` beside it, anew about once a second while it is active. Without one, say what will be seen.
 
     Of a run that waits for another turn only what changes is drawn anew: a class that waits is most of a server's work.
     """
@@ -42,6 +43,10 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
             st.markdown("**Idle** · press Train, and watch it learn here.")
         st.markdown(words.to_see(FAMILIES[st.session_state["train_kind"]]))
         return
+    if other is not None:
+        active = _is_active(run, other)
+        st.fragment(_two, run_every=REFRESH_SECONDS if active else None)(jobs, run, other, controls, active)
+        return
     every, learned = drawn_for = _pace(jobs, run)
     live = st.fragment(_live, run_every=every)
     if learned:
@@ -50,6 +55,20 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool) -> None:
         st.fragment(_body)(jobs, run)
     else:
         live(jobs, run, drawn_for, partial(_whole, jobs, run, controls))
+
+
+def _two(jobs: Jobs, run: Run, other: Run, controls: bool, was_active: bool) -> None:
+    for each in (run, other):
+        jobs.store.seen(each, session())
+    if _is_active(run, other) != was_active:
+        st.rerun()  # the form and this fragment's clock follow
+    _status(jobs, run)
+    _handles(jobs, run, controls)
+    beside((run, other))
+
+
+def _is_active(*runs: Run) -> bool:
+    return any(run.status in ACTIVE for run in runs)
 
 
 def _live(jobs: Jobs, run: Run, drawn_for: tuple[float | None, bool], draw: Callable[[], None]) -> None:
@@ -126,22 +145,13 @@ def _status(jobs: Jobs, run: Run) -> None:
         details.append("pausing …" if run.wanted == "pause" else "stopping …")
     with st.container(key="train_status"):
         st.markdown(f"**{status}** · " + " · ".join(details))
-        st.text(in_words(run))
+        st.text(words.settings(run))
         if run.reason:
             st.text(run.reason)
         st.progress(min(run.progress / run.total_epochs, 1.0))
     after = f"after {len(run.epochs)} of {run.total_epochs} epochs"
     said = f"The training of {run.request['title']} is {run.status.lower()} {after}. {run.reason or ''}"
     spoken(f"training_{run.view_id}", run.status in (*ACTIVE, PAUSED), said.strip())
-
-
-def in_words(run: Run) -> str:
-    """What is trained, and how: the settings of the run, which need not be those of the form."""
-    training = run.request["training"]
-    batch = run.about.get("batch_size") or training.get("batch_size")
-    batches = [f"batches of {batch}"] if batch else []
-    said = [run.request["title"], f"{run.total_epochs} epochs", *batches, f"seed {training.get('seed', 0)}"]
-    return " · ".join([*said, f"loss: {words.loss_name(run.request)}"])
 
 
 def _buttons(jobs: Jobs, run: Run | None) -> None:
@@ -247,7 +257,7 @@ def _pictures(run: Run, frame: Frame) -> None:
                 else "**Test images** and, below each, its **reconstruction**"
             )
             st.image(
-                run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(_pairs(run, frame), 5))),
+                run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(pairs(run, frame), 5))),
                 width="stretch" if left is not None else 600,
                 alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
             )
@@ -269,17 +279,6 @@ def _map(run: Run, frame: Frame, when: str) -> None:
         figure, key="train_map_chart", config=figures.PLOT,
         alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
     )
-
-
-def _pairs(run: Run, frame: Frame) -> np.ndarray:
-    """Rows of five originals, each above a row of their reconstructions, in reading order."""
-    originals, reconstructions = run.about["originals"], frame.reconstructions
-    rows = [
-        part
-        for start in range(0, len(originals), 5)
-        for part in (originals[start : start + 5], reconstructions[start : start + 5])
-    ]
-    return np.concatenate(rows)
 
 
 def _take_away(run: Run, frame: Frame) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from latentscape.work.runs import Run
 from vae_core.family import Family
 from vae_core.models import FAMILIES
 
@@ -24,6 +25,23 @@ def minimised(request: Mapping) -> str:
 def loss_name(request: Mapping) -> str:
     """What the loss of this training is called beside that of another one."""
     return FAMILIES[request["kind"]].config(**request["model"]).loss_name
+
+
+def term_names(request: Mapping) -> dict[str, str]:
+    """Each term -> what it is called beside those of another training. Only the KL is the same whatever the likelihood."""
+    of = loss_name(request).removeprefix("-ELBO, ")
+    terms = FAMILIES[request["kind"]].terms
+    named = {term.name: term.title if term.name == "kl" else f"{term.title}, {of}" for term in terms}
+    return named | {terms[0].name: loss_name(request)}
+
+
+def settings(run: Run) -> str:
+    """What is trained, and how: the settings of the run, which need not be those of the form."""
+    training = run.request["training"]
+    batch = run.about.get("batch_size") or training.get("batch_size")
+    batches = [f"batches of {batch}"] if batch else []
+    said = [run.request["title"], f"{run.total_epochs} epochs", *batches, f"seed {training.get('seed', 0)}"]
+    return " · ".join([*said, f"loss: {loss_name(run.request)}"])
 
 
 def as_a_sum(request: Mapping, values: Mapping[str, float]) -> str:
