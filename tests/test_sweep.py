@@ -11,6 +11,7 @@ from latentscape.ui.sweep.form import betas_of
 from latentscape.work import jobs as jobs_module
 from latentscape.work import runs as runs_module
 from latentscape.work.runs import DONE, RUNNING, STOPPED
+from vae_core import checkpoint
 from vae_core.errors import BadInput
 
 
@@ -90,7 +91,8 @@ def test_what_is_no_beta_is_said(jobs, words, says):
 def test_finished_trainings_are_compared_and_kept(jobs, weights, monkeypatch, tmp_path):
     monkeypatch.setattr(picker, "KEPT", tmp_path)
     monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
-    runs = sweep_of(weights, jobs)
+    runs, opened = sweep_of(weights, jobs), checkpoint.open_bytes(weights, "")
+    runs[1].weights = checkpoint.to_bytes(opened.model, opened.recipe.model_copy(update={"title": "another"}))
     at = open_sweep(runs)
     assert at.markdown.values[1].startswith("**Done** · 2 of 2") or "**Done** · 2 of 2" in texts(at)
     table = at.dataframe[0].value

@@ -206,8 +206,8 @@ def _numbers(run: Run, frame: Frame | None) -> None:
         newest = _is_newest(run, frame)
         over = run.epochs if newest else [record for record in run.epochs if record["epoch"] <= frame.epoch]
         progress = run.progress if newest else frame.epoch
-        if newest and run.status == STOPPED and not over:
-            st.markdown(words.stopped_early(progress))
+        if run.status == STOPPED and not run.epochs and st.session_state.get(replay.SHOWN) is None:
+            st.markdown(words.stopped_early(run.progress))
         else:
             st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE))
         if summed := words.as_a_sum(run.request, values):
