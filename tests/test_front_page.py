@@ -49,7 +49,7 @@ def test_the_pad_is_named_whole_where_a_page_begins_with_it(address):
     pad = {path.removeprefix(BIDI) for path in named(address) if path.startswith(BIDI)}
     assert pad == ({path.name for path in front_page.PAD.glob("*.js")} if address in ("", "explore") else set())
     assert "latent_pad(" in (ROOT / "pages/home.py").read_text()
-    assert "explore_pads.pad(" in (ROOT / "pages/explore.py").read_text()
+    assert "explore_pads.pads(" in (ROOT / "pages/explore.py").read_text()
 
 
 def test_the_first_widgets_of_a_page_are_named_with_all_that_they_import():

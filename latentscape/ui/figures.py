@@ -47,10 +47,10 @@ def looked_at(make: Callable[..., go.Figure]) -> Callable[..., go.Figure]:
 
 def latent_map(
     points: np.ndarray, labels: list[int], classes: list[str], latent_dim: int, explained: tuple[float, float] | None,
-    reach: float = 0.0,
+    reach: float = 0.0, by_webgl: bool = True,
 ) -> go.Figure:
     """Where the encoder puts test images: points (N, 2), a colour and a shape a class, its name at its centre; shown is what
-    lies within `reach` of the origin, at least 1.
+    lies within `reach` of the origin, at least 1. A page draws one chart `by_webgl`.
 
     A 2-D code is its own plane; of more dimensions the first two principal components with their share of the variance.
     """
@@ -63,8 +63,8 @@ def latent_map(
             continue
         colour, symbol = marks.mark(index)
         data.append({
-            "type": "scattergl", "x": own[:, 0], "y": own[:, 1], "name": in_chart(name), "mode": "markers",
-            "hovertemplate": "%{x:.2f}, %{y:.2f}" + NAMED,
+            "type": "scattergl" if by_webgl else "scatter", "x": own[:, 0], "y": own[:, 1], "name": in_chart(name),
+            "mode": "markers", "hovertemplate": "%{x:.2f}, %{y:.2f}" + NAMED,
             "marker": {"color": colour, "symbol": symbol, "size": 6},
         })
         if _fit_on_map(classes):

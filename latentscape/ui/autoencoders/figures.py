@@ -89,6 +89,7 @@ def arrows(data: np.ndarray, tails: np.ndarray, heads: np.ndarray, titles: tuple
     return figure
 
 
+@looked_at
 def drawn_among(codes: np.ndarray, labels: np.ndarray, draws: np.ndarray) -> go.Figure:
     """Codes (N, 2) as dots in the colours of their classes (N,), and draws (M, 2) as rings, to one scale on both axes."""
     figure = go.Figure()
@@ -101,8 +102,8 @@ def drawn_among(codes: np.ndarray, labels: np.ndarray, draws: np.ndarray) -> go.
         marker={"color": RING, "symbol": "circle-open", "size": 9, "line": {"width": 2}},
     )
     side = float(1.05 * max(np.abs(codes).max(), np.abs(draws).max()))
-    axis = {"range": [-side, side], "constrain": "domain", "zeroline": True, "fixedrange": True}
+    axis = {"range": [-side, side], "constrain": "domain", "zeroline": True}
     figure.update_xaxes(title_text="z1", **axis)
     figure.update_yaxes(title_text="z2", scaleanchor="x", **axis)
-    figure.update_layout(height=330, margin=MARGIN, legend=LEGEND, dragmode=False, uirevision="drawn")
+    figure.update_layout(height=330, margin=MARGIN, legend=LEGEND, uirevision="drawn")
     return figure

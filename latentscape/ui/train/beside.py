@@ -46,6 +46,7 @@ def numbers(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, index=list(NAMES)).round(2)
 
 
+@figures.looked_at
 def both_curves(runs: Sequence[Run]) -> go.Figure:
     """A panel for each name of a term; in it the batches of each training (thin) and its epochs on the test set (marks)."""
     titles = list(dict.fromkeys(name for run in runs for name in words.term_names(run.request).values()))
@@ -99,9 +100,10 @@ def _pictures(name: str, run: Run, reach: float) -> None:
         return
     if len(frame.points):
         about = [run.about[each] for each in ("labels", "classes", "latent_dim")]
-        figure = figures.latent_map(frame.points, *about, frame.explained, reach).update_layout(height=MAP_HEIGHT)
+        figure = figures.latent_map(frame.points, *about, frame.explained, reach, by_webgl=False)
+        figure.update_layout(height=MAP_HEIGHT)
         st.plotly_chart(
-            figure, key=f"train_map_{name.lower()}", config={"displaylogo": False},
+            figure, key=f"train_map_{name.lower()}", config=figures.PLOT,
             alt=f"Latent map of {name}: {len(frame.points)} encoded test images, coloured and shaped by class.",
         )
     st.caption("Test images and, below each, what it makes of it")
