@@ -94,4 +94,4 @@ export class Network {
 }
 
 const number = (value, digits) =>
-  Number.isFinite(value) ? value.toFixed(Math.abs(value) >= 100 ? 0 : digits).replace("-", "−") : "–";
+  Number.isFinite(value) ? value.toFixed(Math.abs(value) >= 100 ? 0 : digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−") : "–";
