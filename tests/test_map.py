@@ -436,4 +436,4 @@ def test_unselected_points_stay_in_grey():
         selected=np.array([1, 4]),
     )
     assert [list(trace.selectedpoints) for trace in figure.data] == [[1], [2]]
-    assert all(trace.unselected.marker.color == "#9a9a9a" and trace.unselected.marker.opacity > 0 for trace in figure.data)
+    assert all(trace.unselected.marker.color == figures.GREY and trace.unselected.marker.opacity > 0 for trace in figure.data)
