@@ -46,8 +46,8 @@ export class LatentPad {
     press("draw", () => this.choose(this.posterior.draw()));
     press("near", () => this.look(this.window.around(this.posterior.ellipse)));
     press("all", () => this.look(this.window.home));
-    press("closer", () => this.look({ ...this.window.view, half: Math.max(this.window.half * 0.6, this.window.home.half / 200) }));
-    press("farther", () => this.look({ ...this.window.view, half: Math.min(this.window.half / 0.6, this.window.home.half * 8) }));
+    press("closer", () => this.look({ ...this.window.view, half: this.window.within(this.window.half * 0.6) }));
+    press("farther", () => this.look({ ...this.window.view, half: this.window.within(this.window.half / 0.6) }));
   }
 
   destroy() {

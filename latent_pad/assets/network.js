@@ -1,5 +1,5 @@
-// The picture of the network with one image's values: x, what the encoder says of it, z, and what the decoder makes of z. With a
-// posterior also its draws. Without one the encoder says a code.
+// The picture of the network with one image's values: x, what the encoder says of it, z, and what the decoder makes of z. With
+// a posterior also its draws. Without one the encoder says a code.
 
 import { fromBase64, put, toImageData } from "./pixels.js";
 
@@ -30,15 +30,15 @@ export class Network {
   }
 
   table(dimensions, columns) {
-    const cell = (tag, text, scope) => Object.assign(document.createElement(tag), { textContent: text, ...(scope && { scope }) });
+    const cell = (tag, textContent, more) => Object.assign(document.createElement(tag), { textContent, ...more });
     const row = (...cells) => {
       const made = document.createElement("tr");
       made.append(...cells);
       return made;
     };
-    this.parts.netHead.replaceChildren(row(cell("td", ""), ...columns.map((name) => cell("th", name, "col"))));
+    this.parts.netHead.replaceChildren(row(cell("td", ""), ...columns.map((name) => cell("th", name, { scope: "col" }))));
     this.cells = dimensions.map((i) => ({ i, nodes: columns.map(() => cell("td", "")) }));
-    this.parts.netRows.replaceChildren(...this.cells.map(({ i, nodes }) => row(cell("th", `z${i + 1}`, "row"), ...nodes)));
+    this.parts.netRows.replaceChildren(...this.cells.map(({ i, nodes }) => row(cell("th", `z${i + 1}`, { scope: "row" }), ...nodes)));
   }
 
   // z (L,): what is decoded now.
@@ -94,4 +94,5 @@ export class Network {
 }
 
 const number = (value, digits) =>
-  Number.isFinite(value) ? value.toFixed(Math.abs(value) >= 100 ? 0 : digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−") : "–";
+  Number.isFinite(value) ? plain(value.toFixed(Math.abs(value) >= 100 ? 0 : digits)) : "–";
+const plain = (text) => text.replace(/^-(?=0\.?0*$)/, "").replace("-", "−"); // no minus zero

@@ -101,10 +101,15 @@ export class Window {
     return { left, right, top, bottom };
   }
 
+  // As near and as far as one may zoom.
+  within(half) {
+    return Math.min(this.home.half * 8, Math.max(this.home.half / 200, half));
+  }
+
   // What lies under the pixel stays under it.
   zoom(factor, px = this.width / 2, py = this.height / 2) {
     const [x, y] = this.toPlane(px, py);
-    const half = Math.min(this.home.half * 8, Math.max(this.home.half / 200, this.half * factor));
+    const half = this.within(this.half * factor);
     this.x = x + (this.x - x) * (half / this.half);
     if (!this.isLine) this.y = y + (this.y - y) * (half / this.half);
     this.half = half;
@@ -125,7 +130,7 @@ export class Window {
 
   // The view in which an ellipse (x, y and half axes) is seen to three and a half sigmas: never farther than the first.
   around({ x, y, a }) {
-    return { x, y: this.isLine ? 0 : y, half: Math.min(this.home.half, Math.max(this.home.half / 200, 3.5 * a)) };
+    return { x, y: this.isLine ? 0 : y, half: Math.min(this.home.half, this.within(3.5 * a)) };
   }
 
   // Moves (x, y) to the middle, if it is outside or at the very edge.

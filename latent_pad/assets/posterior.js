@@ -61,5 +61,6 @@ export function normal(seed) {
 
 // FNV-1a of the numbers' bytes
 function seedOf(numbers) {
-  return new Uint8Array(Float64Array.from(numbers).buffer).reduce((hash, byte) => Math.imul(hash ^ byte, 16777619), -2128831035);
+  const bytes = new Uint8Array(Float64Array.from(numbers).buffer);
+  return bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 16777619), -2128831035);
 }

@@ -64,13 +64,15 @@ export class Readout {
     shown.hidden = !posterior;
     if (!posterior) return;
     const isMean = posterior.mu.every((mu, i) => Math.abs(mu - z[i]) < 1e-5);
-    shown.textContent = drawn ? "x̂ from the draw z = μ + σ · ε" : isMean ? "x̂ from the mean μ" : "x̂ from the point on the plane";
+    const source = drawn ? "draw z = μ + σ · ε" : isMean ? "mean μ" : "point on the plane";
+    shown.textContent = `x̂ from the ${source}`;
   }
 
   // The heat-map's value at { x, y }: under the cursor, else at the marker.
   showHeat(heat, { x, y }) {
     const value = heatAt(heat, x, y);
-    this.parts.legend.querySelector("output").value = value === null ? "–" : `${value >= heat.highest ? "≥ " : ""}${brief(value)}`;
+    const text = value === null ? "–" : `${value >= heat.highest ? "≥ " : ""}${brief(value)}`;
+    this.parts.legend.querySelector("output").value = text;
   }
 
   showNearest({ labels, images }, index, classes) {

@@ -1,7 +1,7 @@
-// Two things about streamlit-drawable-canvas. Its tool bar lies unseen on the upper edge of the drawing until a mouse comes, and a
-// finger that draws there wipes all: it gets a place of its own above the drawing, with what a drawing needs. And it waits a fifth
-// of a second after each stroke, for another may follow: where pictures are to follow the hand, the button that sends the drawing
-// at once is pressed as soon as a stroke has ended.
+// Two things about streamlit-drawable-canvas. Its tool bar lies unseen on the upper edge of the drawing until a mouse comes, and
+// a finger that draws there wipes all: it gets a place of its own above the drawing, with what a drawing needs. And it waits a
+// fifth of a second after each stroke, for another may follow: where pictures are to follow the hand, the button that sends the
+// drawing at once is pressed as soon as a stroke has ended.
 
 const SEND = "button[title^='Update the app']";
 const EDITING = "button[title='Edit'][aria-pressed='true']"; // then the hand moves what is there, and nothing may have changed
@@ -15,7 +15,9 @@ TOOLS.replaceSync(`
   .dc-icon-button { min-width: 40px; min-height: 34px; color: var(--st-text-color); }
   .dc-icon-button svg { width: 1.1rem; height: 1.1rem; }
   .dc-icon-button:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: -3px; }
-  .dc-icon-button:is([title^='Update the app'], [title='Edit']), .dc-toolbar-separator, .dc-toolbar-contextual { display: none; }
+  .dc-icon-button:is([title^='Update the app'], [title='Edit']), .dc-toolbar-separator, .dc-toolbar-contextual {
+    display: none;
+  }
 `);
 const listening = new WeakMap(); // parentElement -> AbortController of its listeners
 
