@@ -267,7 +267,8 @@ def test_strangers_take_turns_and_train_what_they_would_have_trained_alone(local
     losses = [r.test["loss"] for r in train.fit(unbroken, digits) if isinstance(r, train.Epoch)]
     for run in runs:
         assert [record["test_loss"] for record in run.epochs] == pytest.approx(losses, rel=1e-5)
-        assert epochs_shown(run) == list(range(41))
+        shown = epochs_shown(run)  # a picture that would keep the next one waiting is left out, on a busy machine
+        assert {0, 40} <= set(shown) <= set(range(41))
         positions = [point[0] for point in run.curve]
         assert positions == sorted(positions)
 
