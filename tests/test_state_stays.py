@@ -6,10 +6,10 @@ from test_pages import open_app
 pytestmark = pytest.mark.usefixtures("no_cluster")
 CHOSEN = {  # page -> what is asked for by its address, and the state that stands for it
     "explore": [
-        ({"checkpoint": "mnist-2d", "section": "traversals"}, {"explore_section": "Traversals"}),
+        ({"checkpoint": "mnist-2d", "section": "traversals"}, {"explore_section": "traversals"}),
         ({"checkpoint": "mnist-2d", "image": "7", "show": "codes"}, {"explore_image": 7, "explore_layers": "codes"}),
         ({"checkpoint": "mnist-2d", "section": "walk", "walk": "3-2-spherical"},
-         {"explore_section": "Walk", "explore_from": 3, "explore_to": 2}),
+         {"explore_section": "walk", "explore_from": 3, "explore_to": 2}),
     ],
     "autoencoders": [
         ({"section": "merged-digits", "one": "3", "two": "8"},

@@ -90,7 +90,7 @@ def _second_model(word: Word) -> Word:
         st.session_state.pop("explore_beside_what", None)
         word.mean(spelled)
 
-    return word._replace(mean=mean)
+    return Word(word.name, word.say, mean, word.moves)
 
 
 def _mean_second(word: str) -> None:
