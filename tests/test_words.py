@@ -35,6 +35,7 @@ NAME = "![evil](y) <b>evil :red[evil] `evil` $evil$"  # what a file may be calle
 AS_TEXT = {  # element and field in which Streamlit shows words as they are (tried in a browser below)
     "Text.body", "Code.code_text", "Selectbox.options", "Selectbox.raw_value", "MultiSelect.options", "MultiSelect.raw_values",
     "ImageList.imgs.alt", "PlotlyChart.alt", "BidiComponent.mixed.json", "BidiComponent.json", "DownloadButton.url",
+    "TextInput.placeholder", "TextInput.default",
 }
 MADE: dict[tuple[str, str], bytes] = {}
 NOT_SHOWN = re.compile(r"\.(id|element_id|key|widget_id)$")
