@@ -58,12 +58,13 @@ CSS = """
 
 def frame() -> streamlit_private.StreamlitPage:
     """Draw what stands around every page (tab title, navigation, style, models in the sidebar) and return the page to run."""
+    st.set_page_config(page_icon=ICON, layout="wide")  # first: navigation would fetch the icon of the page from elsewhere
     pages = [
         st.Page(path, title=title, icon=icon, url_path=address, default=not address)
         for path, (title, icon, address) in PAGES.items()
     ]
     page = st.navigation(pages)
-    st.set_page_config(page_title=tab_title(page.title, page.url_path), page_icon=ICON, layout="wide")
+    st.set_page_config(page_title=tab_title(page.title, page.url_path))
     st.html(CSS)
     st.html(STYLE)
     address.enter(page.url_path)
