@@ -331,8 +331,11 @@ def test_beside_the_plane_there_is_room_for_a_finger_that_scrolls(chromium, pad_
     box, window, z = pad.plane.bounding_box(), pad.window, pad.z
     assert box["x"] + box["width"] <= 390 - 44
     touch = context.new_cdp_session(pad.page)
-    x, y = box["x"] + box["width"] + 20, box["y"] + box["height"] - 20
-    touch.send("Input.synthesizeScrollGesture", {"x": x, "y": y, "yDistance": -150, "gestureSourceType": "touch"})
+    x, y = box["x"] + box["width"] + 20, min(box["y"] + box["height"] - 20, 400)  # within the window
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 12):
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y - 15 * step}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     wait_until(lambda: pad.page.evaluate(SCROLLED) > 50, PATIENCE, "the page scrolls")
     assert (pad.window, pad.z) == (window, z)
     context.close()
