@@ -14,7 +14,8 @@ DRAWN = {
     "train": ".st-key-train_start button", "sweep": ".st-key-sweep_pictures img", "restore": ".st-key-restore_scores",
     "autoencoders": ".st-key-ae_kernels img",
 }
-AT_REST = """() => !document.querySelector('[data-testid=stStatusWidget], .stSpinner, [data-stale=true]')"""
+AT_REST = """() => !document.querySelector('[data-testid=stStatusWidget], .stSpinner, [data-stale=true]')
+  && [...document.querySelectorAll('.stMain [data-testid=stElementContainer]')].every(one => getComputedStyle(one).opacity === '1')"""
 
 # What is Streamlit's own, by rule: a pattern of the elements that it is allowed for, and why it cannot be mended from here.
 THEIRS = {

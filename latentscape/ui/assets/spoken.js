@@ -1,9 +1,9 @@
 // Says once, politely, that what somebody waited for is over (see spoken.py): to those who hear the page, wherever they are on it.
 //
-// data: { subject, active, words }: what it is about, whether it is under way, and what is said when it no longer is. What was
-// over before it was first seen is no news.
+// data: { subject, active, waited, words }: what it is about, whether it is under way, whether this tab has seen it so, and what is
+// said when it no longer is. What was over before it was first seen is no news.
 
-const waitedFor = new Set(); // subjects that were seen under way
+const said = new Set(); // subjects whose end was spoken
 const line = document.createElement("p"); // there before it says anything: else it is not heard
 line.setAttribute("role", "status");
 line.dataset.testid = "spoken";
@@ -12,7 +12,10 @@ Object.assign(line.style, {
 });
 document.body.append(line);
 
-export default function render({ data: { subject, active, words } }) {
-  if (active) waitedFor.add(subject);
-  else if (waitedFor.delete(subject)) line.textContent = words;
+export default function render({ data: { subject, active, waited, words } }) {
+  if (active) said.delete(subject);
+  else if (waited && !said.has(subject)) {
+    said.add(subject);
+    line.textContent = words;
+  }
 }
