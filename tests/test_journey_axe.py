@@ -15,7 +15,8 @@ DRAWN = {
     "autoencoders": ".st-key-ae_kernels img",
 }
 AT_REST = """() => !document.querySelector('[data-testid=stStatusWidget], .stSpinner, [data-stale=true]')
-  && [...document.querySelectorAll('.stMain [data-testid=stElementContainer]')].every(one => getComputedStyle(one).opacity === '1')"""
+  && [...document.querySelectorAll('.stMain [data-testid=stElementContainer]')]
+    .every(element => getComputedStyle(element).opacity === '1')"""
 
 # What is Streamlit's own, by rule: a pattern of the elements that it is allowed for, and why it cannot be mended from here.
 THEIRS = {
