@@ -6,9 +6,10 @@
 // back at once: the collector of garbage would come too late.
 
 const PATIENCE = 10_000; // ms after which a still goes even if nothing was drawn in its place
+const GONE = 500; // ms without a place for the chart after which it is gone for good
 const hooked = new WeakSet(); // the Plotly elements that are listened to
 const drawn = new Map(); // Plotly element -> what it looks like: { key, copy, canvases, box }
-const stills = new Map(); // class of a widget's key -> { element, canvases, timer }
+const stills = new Map(); // class of a widget's key -> { element, canvases, timer, missing }
 let observer = null;
 
 export default function render() {
@@ -68,11 +69,16 @@ function show({ key, copy, canvases, box: { left, top, width, height } }) {
   place(key, stills.get(key));
 }
 
-function place(key, { element }) {
+function place(key, still) {
   const host = hostOf(key);
-  if (!host) return hide(key); // the chart went for good
+  if (!host) {
+    still.missing ??= setTimeout(hide, GONE, key); // one may come with Streamlit's next step
+    return;
+  }
+  clearTimeout(still.missing);
+  still.missing = undefined;
   host.style.position = "relative";
-  host.append(element);
+  host.append(still.element);
 }
 
 function hide(key) {
@@ -80,6 +86,7 @@ function hide(key) {
   if (!still) return;
   stills.delete(key);
   clearTimeout(still.timer);
+  clearTimeout(still.missing);
   still.element.remove();
   giveBack(still.canvases);
 }
