@@ -29,7 +29,8 @@
   function mend() {
     timer = 0;
     const held = document.activeElement?.dataset.holdsFocus;
-    if (!last || !isGone(last) || !(held || isNowhere())) return;
+    if (!last || !(held || isNowhere())) return;
+    if (!isGone(last)) return held && last.focus({ preventScroll: true }); // the same button, which can be pressed again
     const keyed = places.find(({ key }) => key);
     const place = keyed && document.querySelector(`.${CSS.escape(keyed.key)}`);
     const again = place?.querySelector(OPERABLE);
@@ -49,7 +50,7 @@
   }
 
   const look = () => {
-    if (last && !timer && isGone(last)) timer = setTimeout(mend, PATIENCE);
+    if (last && !timer && (isGone(last) || document.activeElement?.dataset.holdsFocus)) timer = setTimeout(mend, PATIENCE);
   };
   document.addEventListener("focusin", remember);
   document.addEventListener("focusout", ({ target, relatedTarget }) => {
