@@ -131,6 +131,14 @@ def at_rest(element) -> dict[str, float]:
     return looks[0]
 
 
+def swipe(hand, x: float, y: float, up: float) -> None:
+    """A finger goes up from (x, y) by so many pixels; `hand` is a CDP session of the page."""
+    hand.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 13):
+        hand.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y - up * step / 12}]})
+    hand.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
 class Server:
     """A Streamlit app in its own process on 127.0.0.1."""
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, ROOT, Server, at_rest, new_context, wait_until
+from conftest import PATIENCE, ROOT, Server, at_rest, new_context, swipe, wait_until
 from playwright.sync_api import expect
 
 from vae_core import checkpoint, data, evaluate
@@ -197,39 +197,6 @@ def test_the_hand_on_the_chart_and_in_the_gallery(page, server, codes):
     expect(page.locator(".st-key-explore_image input")).to_have_value(str(lonely))
 
 
-WATCH = """
-chart => {
-  window.blank = [];
-  window.shown = new Set();
-  const look = () => {
-    const host = document.querySelector('.st-key-map_chart');
-    const plot = host?.querySelector('.js-plotly-plot');
-    const drawn = plot?.querySelector('.gl-canvas') && plot.querySelector('.main-svg .plot');
-    if (drawn) window.shown.add(plot._fullData[0].x[0]);
-    const still = host?.querySelector('.chart-still canvas');
-    if (host && !((drawn || still) && host.getBoundingClientRect().height > 500)) window.blank.push(performance.now());
-    requestAnimationFrame(look);
-  };
-  look();
-}
-"""
-
-
-def test_the_map_does_not_vanish_while_t_sne_is_watched(page, endless):
-    warnings = []
-    page.on("console", lambda message: warnings.append(message.text) if "WebGL contexts" in message.text else None)
-    open_map(page, endless)
-    page.locator(".st-key-map_method").get_by_text("t-SNE").click()
-    page.locator(".st-key-map_status").get_by_text(re.compile(r"iteration \d+ of")).wait_for()
-    page.wait_for_selector(f"{CHART} .gl-canvas")
-    page.evaluate(WATCH)
-    page.wait_for_function("() => window.shown.size > 12")
-    assert page.evaluate("() => window.blank") == []
-    assert warnings == []
-    page.locator(".st-key-map_stop button").click()
-    page.locator(".st-key-map_status").get_by_text(re.compile("stopped at iteration")).wait_for()
-
-
 def test_on_a_phone_nothing_is_cut_off_and_a_swipe_scrolls_the_page(chromium, server):
     phone = new_context(chromium, viewport={"width": 360, "height": 800}, has_touch=True).new_page()
     open_map(phone, server, "?checkpoint=mnist-20d")
@@ -238,7 +205,7 @@ def test_on_a_phone_nothing_is_cut_off_and_a_swipe_scrolls_the_page(chromium, se
     box = at_rest(phone.locator(f"{CHART} .nsewdrag"))
     before, hand = scrolled(phone), phone.context.new_cdp_session(phone)
     middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
-    hand.send("Input.synthesizeScrollGesture", middle | {"yDistance": -200, "gestureSourceType": "touch"})
+    swipe(hand, middle["x"], middle["y"], 200)
     wait_until(lambda: scrolled(phone) > before + 100, PATIENCE, "the page to scroll")
     assert set(selected(phone)) == {None}
     phone.context.close()

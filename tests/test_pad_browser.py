@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from conftest import PATIENCE, ROOT, Server, at_rest, new_context, wait_until
+from conftest import PATIENCE, ROOT, Server, at_rest, new_context, swipe, wait_until
 from playwright.sync_api import expect
 
 from vae_core import checkpoint, data
@@ -332,10 +332,7 @@ def test_beside_the_plane_there_is_room_for_a_finger_that_scrolls(chromium, pad_
     assert box["x"] + box["width"] <= 390 - 44
     touch = context.new_cdp_session(pad.page)
     x, y = box["x"] + box["width"] + 20, min(box["y"] + box["height"] - 20, 400)  # within the window
-    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
-    for step in range(1, 12):
-        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y - 15 * step}]})
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    swipe(touch, x, y, 150)
     wait_until(lambda: pad.page.evaluate(SCROLLED) > 50, PATIENCE, "the page scrolls")
     assert (pad.window, pad.z) == (window, z)
     context.close()
