@@ -104,7 +104,7 @@ def test_draw_a_digit_with_the_mouse_and_see_its_ellipse_and_terms(page, server)
         arg=[x, y],
     )  # the marker glides to its code
     page.get_by_role("cell", name="-ELBO").wait_for()
-    expect(page.locator(f"{PAD} figcaption")).to_have_text("1")  # the nearest test image
+    expect(page.locator(f"{PAD} [data-part=nearestName]")).to_have_text("1")  # of the nearest test image
 
 
 def test_a_walk_along_the_decoder_is_drawn_on_the_plane_and_taken_along(page, server):
