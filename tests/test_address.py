@@ -40,7 +40,7 @@ address.write(words)
 def told(monkeypatch) -> list[dict]:
     """What the browser is told, the latest last."""
     sent = []
-    monkeypatch.setattr(address, "_component", lambda: lambda key, data: sent.append(data))
+    monkeypatch.setattr(address, "_component", lambda key, data: sent.append(data))
     return sent
 
 

@@ -18,14 +18,16 @@ from typing import NamedTuple, TypeVar
 
 import streamlit as st
 
-from latentscape.once import once
 from latentscape.server import streamlit_private
+from latentscape.ui.component import component
 from vae_core.errors import BadInput
 from vae_core.settings import Setting
 
 RECENT = 20  # addresses of a page that the browser may still send with a press, although a newer one is on its way to it
 OWN = "own"  # the word of a setting whose field was left empty: what that means differs from family to family
 T = TypeVar("T")
+
+_component = component("address", "address.js")
 
 
 class Word(NamedTuple):
@@ -207,19 +209,14 @@ def write(words: Sequence[Word]) -> None:
     visit.filling = False
     if st.query_params.to_dict() != said:
         st.query_params.from_dict(said)
-    _component()(key="address_entry", data={"page": visit.page, "asked": visit.asked, **visit.entry, "after": said})
+    _component(key="address_entry", data={"page": visit.page, "asked": visit.asked, **visit.entry, "after": said})
 
 
 def say_nothing() -> None:
     """On a page that has nothing to say in its address, which can be copied all the same."""
     visit: _Visit = st.session_state["address"]
-    _component()(key="address_entry", data={"page": visit.page, "asked": visit.asked, **visit.entry, "after": {}})
+    _component(key="address_entry", data={"page": visit.page, "asked": visit.asked, **visit.entry, "after": {}})
 
 
 def _meant(said: Mapping[str, str], words: Iterable[Word]) -> dict[str, str | None]:
     return {word.name: said.get(word.name) for word in words if not word.moves}
-
-
-@once
-def _component() -> Callable:
-    return st.components.v2.component("latentscape.address", js="address.js", isolate_styles=False)

@@ -2,18 +2,19 @@
 
 import base64
 import binascii
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 import streamlit as st
 import torch
 
-from latentscape.once import once
+from latentscape.ui.component import component
 from vae_core import picture
 
 ZOOM = 10
 DIGIT = {"stroke_width": 22, "stroke_color": "#ffffff", "background_color": "#000000"}  # MNIST's strokes: a tenth of a digit
+
+_swift = component("swift_canvas", "swift_canvas.js")  # no face: the canvas sends each stroke as soon as it ends
 
 
 def canvas(key: str, side: int, **options) -> np.ndarray | None:
@@ -25,14 +26,8 @@ def canvas(key: str, side: int, **options) -> np.ndarray | None:
 
     with st.container(gap=None):
         drawn = st_canvas(height=side * ZOOM, width=side * ZOOM, return_image_data=True, key=key, **options).image_data
-        _swift()(key=f"{key}--swift", data=key)
+        _swift(key=f"{key}--swift", data=key)
     return drawn
-
-
-@once
-def _swift() -> Callable:
-    """Without a face: it has the canvas send each stroke as soon as it ends (see assets/swift_canvas.js)."""
-    return st.components.v2.component("latentscape.swift_canvas", js="swift_canvas.js", isolate_styles=False)
 
 
 def digit(key: str) -> torch.Tensor:

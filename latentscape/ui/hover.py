@@ -4,17 +4,17 @@ import functools
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 from PIL import Image
 
-from latentscape.once import once
+from latentscape.ui.component import component
 
 MAX_TILE = 32  # pixels a side in the sprite; larger pictures are made smaller
 MAX_SIDE = 8192  # pixels a side of a sprite: some browsers draw no larger one
+
+_component = component("hover_pictures", "hover.js")
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,4 @@ def hover_pictures(sprite: Sprite, chart: str, first: int = 0, *, key: str) -> N
     header = json.dumps(
         {"chart": chart, "first": first, "count": sprite.count, "tile": sprite.tile, "columns": sprite.columns}
     ).encode()
-    _component()(key=key, data=len(header).to_bytes(4, "little") + header + sprite.payload)
-
-
-@once
-def _component() -> Callable:
-    return st.components.v2.component("latentscape.hover_pictures", js="hover.js", isolate_styles=False)
+    _component(key=key, data=len(header).to_bytes(4, "little") + header + sprite.payload)

@@ -1,10 +1,10 @@
 """One line that is spoken to those who hear the page, when what they waited for is over."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
-from latentscape.once import once
+from latentscape.ui.component import component
+
+_component = component("spoken", "spoken.js")
 
 
 def spoken(subject: str, active: bool, words: str) -> None:
@@ -14,9 +14,4 @@ def spoken(subject: str, active: bool, words: str) -> None:
     if active:
         seen.add(subject)
     data = {"subject": subject, "active": active, "waited": subject in seen, "words": words}
-    _component()(key=f"spoken_{subject}", data=data)
-
-
-@once
-def _component() -> Callable:
-    return st.components.v2.component("latentscape.spoken", js="spoken.js", isolate_styles=False)
+    _component(key=f"spoken_{subject}", data=data)

@@ -9,15 +9,17 @@ from functools import partial
 
 import streamlit as st
 
-from latentscape.once import once
+from latentscape.ui.component import component
 
 HAND = "map_hand"
+
+_component = component("map_hand", "map_hand.js")
 
 
 def hand(chart: str, gallery: str, count: int, done: Mapping[str, Callable]) -> None:
     """Listen to the chart and the gallery with these keys, of `count` images. `done`: what to call for `selected` (with the
     numbers), `cleared` and `opened` (with the number)."""
-    _component()(
+    _component(
         key=HAND, data={"chart": chart, "gallery": gallery}, default={"said": None}, on_said_change=partial(_said, count, done)
     )
 
@@ -38,8 +40,3 @@ def _said(count: int, done: Mapping[str, Callable]) -> None:
 
 def _is_image(number: object, count: int) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < count
-
-
-@once
-def _component() -> Callable:
-    return st.components.v2.component("latentscape.map_hand", js="map_hand.js", isolate_styles=False)

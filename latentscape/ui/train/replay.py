@@ -5,15 +5,15 @@ bar is our own component: a slider of Streamlit's whose options grow can stay be
 moved it.
 """
 
-from collections.abc import Callable
-
 import streamlit as st
 
-from latentscape.once import once
+from latentscape.ui.component import component
 from latentscape.work.runs import ACTIVE, Frame, Run
 
 BAR = "train_replay"
 SHOWN = "train_moment"  # in the session's state: the moment that a person chose, in epochs; None follows
+
+_component = component("replay", "replay.js", css="replay.css")
 
 
 def follow() -> None:
@@ -30,7 +30,7 @@ def moment(run: Run, frames: list[Frame], live: Frame) -> Frame:
         told = [*frames[:-1], live] if follows else frames  # the newest picture may lie between two moments that are kept
         data = {"moments": [in_words(frame.epoch) for frame in told], "at": at, "following": chosen is None}
         moved = lambda: _moved([frame.epoch for frame in frames])  # noqa: E731
-        _component()(key=BAR, data=data, default={"moved": None}, on_moved_change=moved)
+        _component(key=BAR, data=data, default={"moved": None}, on_moved_change=moved)
     return live if follows else frames[at]
 
 
@@ -51,8 +51,3 @@ def _moved(moments: list[float]) -> None:
         st.session_state[SHOWN] = moments[index]
     else:
         follow()
-
-
-@once
-def _component() -> Callable:
-    return st.components.v2.component("latentscape.replay", js="replay.js", css="replay.css", isolate_styles=False)
