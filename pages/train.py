@@ -3,6 +3,7 @@
 import streamlit as st
 
 from latentscape.ui import address
+from latentscape.ui.arrive import arrive, pressed
 from latentscape.ui.running import jobs
 from latentscape.ui.shell import begin
 from latentscape.ui.train import address as train_address
@@ -37,6 +38,7 @@ def start(press: Press) -> None:
     submitted = jobs().submit(press.request, visitor(), press.step, press.pictures)
     st.session_state["run"] = submitted.view_id
     replay.follow()
+    pressed("train_view")
     st.rerun()
 
 
@@ -51,5 +53,6 @@ with settings:
     settings_form(run.status if run is not None and controls else None, start, resume)
     trainings(jobs().store, run, other)
 address.write(words)
-with view:
+with view, st.container(key="train_view"):
     run_view(jobs(), run, controls, other)
+arrive("train_view")

@@ -38,10 +38,12 @@ def test_a_restorer_has_no_cloud():
 
 def test_the_loss_is_said_as_the_sum_that_it_is():
     request = {"kind": "vae", "model": {}, "training": {}}
-    said = words.as_a_sum(request, {"loss": 141.14, "recon": 134.55, "kl": 6.59})
-    assert said == "loss (-ELBO, grey BCE) **141.1** = recon **134.6** + KL **6.6** nats per image"
-    assert words.as_a_sum({**request, "kind": "ae"}, {"loss": 3.0}) == ""
-    assert words.as_a_sum(request, {}) == ""
+    said = "loss (-ELBO, grey BCE) **141.1** = recon **134.6** + KL **6.6** nats per image"
+    values = {"loss": 141.14, "recon": 134.55, "kl": 6.59}
+    assert [words.in_numbers(request, values, tested) for tested in (True, False)] == [f"Test {said}", f"Training {said}"]
+    alone = words.in_numbers({**request, "kind": "ae"}, {"loss": 3.0}, True)
+    assert alone == f"Test error ({FAMILIES['ae'].config().loss_name}) **3.0** nats per image"
+    assert words.in_numbers(request, {}, True) == ""
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_the_loss_is_said_as_the_sum_that_it_is():
 def test_what_is_minimised_is_said_where_it_is_not_the_loss(model, training, said):
     request = {"kind": "vae", "model": model, "training": training}
     assert words.minimised(request) == said
-    sums = words.as_a_sum(request, {"loss": 3.0, "recon": 2.0, "kl": 1.0})
+    sums = words.in_numbers(request, {"loss": 3.0, "recon": 2.0, "kl": 1.0}, True)
     assert sums.endswith(said) == bool(model)
 
 

@@ -22,6 +22,8 @@ LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor":
 TRAIN, TEST = "#7f7ad4", "#d56e12"
 GREY = "#7d7d88"  # of what stands back: neither a class's nor a line's
 LONGEST_NAME = 24  # letters of a class beside an axis
+BESIDE = {"itemwidth": 30, "font": {"size": 10}, "maxheight": 1.2}  # where a legend stands
+ABOVE = {"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center"}
 MOST_NAMED = 20  # classes that a map names; of more, only the point under the cursor says its own
 LONGEST_ON_MAP = 12  # letters of a class that is named where its points are: longer names hide them and each other
 NO_CLASS = "test images"
@@ -75,13 +77,12 @@ def latent_map(
     else:
         titles = ["z1", "z2" if latent_dim == 2 else ""]
     axis = {"range": [-extent, extent], "constrain": "domain", "zeroline": True} | FIXED
+    title = lambda text: {"title": {"text": text, "standoff": 4}}  # noqa: E731
     return go.Figure({"data": data, "layout": {
-        "xaxis": axis | {"title": {"text": titles[0]}}, "yaxis": axis | {"title": {"text": titles[1]}, "scaleanchor": "x"},
-        "height": 480, "margin": {"l": 10, "r": 10, "t": 10, "b": 10}, "uirevision": f"map{extent}", "annotations": names,
+        "xaxis": axis | title(titles[0]), "yaxis": axis | title(titles[1]) | {"scaleanchor": "x"},
+        "height": 480, "margin": {"l": 5, "r": 5, "t": 5, "b": 5}, "uirevision": f"map{extent}", "annotations": names,
         "showlegend": 0 < len(classes) <= MOST_NAMED,
-        "legend": {
-            "itemsizing": "constant", "orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center"
-        },
+        "legend": {"itemsizing": "constant"} | (BESIDE if _fit_on_map(classes) else ABOVE),
     } | NO_DRAG})
 
 

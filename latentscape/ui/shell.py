@@ -32,7 +32,15 @@ CSS = """
 .st-key-model_about [data-testid="stText"] { font-size: .875rem; opacity: .7; }
 .st-key-explore_class [data-testid="stText"] { font-size: 1.45rem; }
 [data-testid="stMetricValue"] { font-size: 1.45rem; font-variant-numeric: tabular-nums; }
-@media (max-height: 50rem) { .stMainBlockContainer h1 { padding: 0 0 .5rem; font-size: 1.9rem; } }  /* on a projector */
+@media (max-height: 50rem) and (min-width: 64rem) {  /* on a projector: the title stands beside the header's buttons */
+  .stMainBlockContainer h1 { padding: 0; font-size: 1.7rem; }
+  .stApp:has([data-testid="stSidebar"][data-collapsed="false"]) {
+    .stMainBlockContainer { padding-top: 1rem; }
+    [data-testid="stHeader"] { background: none; pointer-events: none; }
+    [data-testid="stHeader"] :is(button, a) { pointer-events: auto; }
+    .copy-link { background: var(--st-background-color); }
+  }
+}
 .st-key-explore_stage { flex-flow: row wrap; align-items: flex-start; }
 .st-key-explore_stage > :has(> .st-key-explore_hand) { flex: 0 0 auto; width: auto; max-width: 100%; }
 .st-key-explore_stage > :has(> .st-key-explore_pads) { flex: 1 1 0; width: auto; min-width: min(100%, 26rem); }

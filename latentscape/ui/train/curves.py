@@ -44,7 +44,7 @@ def loss_curves(
         levels = [] if panel.reference is None else [panel.reference]
         shapes += [_line(axis, y=level, colour=TRAIN, dash="dash") for level in levels]
         shapes += [] if moment is None else [_line(axis, x=moment, colour=TEST, dash="dot")]
-        layout[f"xaxis{axis}"] |= {"title": {"text": "epoch"}, "range": [0, total_epochs], "nticks": 6} | FIXED
+        layout[f"xaxis{axis}"] |= {"title": {"text": "epoch", "standoff": 4}, "range": [0, total_epochs], "nticks": 6} | FIXED
         layout[f"yaxis{axis}"] |= FIXED
         if number == 1 or panel.unit != panels[number - 2].unit:
             layout[f"yaxis{axis}"]["title"] = {"text": f"{panel.unit} per image"}
@@ -54,8 +54,10 @@ def loss_curves(
             pad = max(0.06 * (high - low), 0.01)
             layout[f"yaxis{axis}"]["range"] = [low - pad if low < 0 else max(0.0, low - pad), high + pad]
     layout |= {
-        "height": 260, "margin": {"l": 10, "r": 10, "t": 60, "b": 10}, "uirevision": "loss", "shapes": shapes,
-        "legend": {"orientation": "h", "y": 1.4, "x": 0, "xanchor": "left"},
+        "height": 240, "margin": {"l": 10, "r": 10, "t": 40 if any("<br>" in panel.title for panel in panels) else 24, "b": 10},
+        "uirevision": "loss", "shapes": shapes,
+        "legend": {"xref": "paper", "x": layout["xaxis"]["domain"][1], "xanchor": "right", "y": 1, "yanchor": "top",
+                   "bgcolor": "rgba(0,0,0,0)", "font": {"size": 11}},
     } | NO_DRAG
     return go.Figure({"data": data, "layout": layout})
 

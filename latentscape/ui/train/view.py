@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from latentscape.site_map import PAGES
 from latentscape.ui import figures
@@ -28,6 +29,7 @@ from vae_core.watch import grids
 
 REFRESH_SECONDS, WAITING_SECONDS = 1.0, 5.0  # between two looks at a run, and at one that waits behind others
 SOON = 2  # the place of a run that is looked at as often as one that trains: its turn may come at any moment
+MAP_HEIGHT, LOSS_HEIGHT = 480, 240  # pixels, where there is room: ui/assets/page.css
 TESTED = "Per test image, at the end of an epoch; a nat is 1.44 bits."
 ON_BATCHES = "Per image of the training batches just before this moment; a nat is 1.44 bits."
 
@@ -50,8 +52,10 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool, other: Run | None = No
     every, learned = drawn_for = _pace(jobs, run)
     live = st.fragment(_live, run_every=every)
     if learned:
-        live(jobs, run, drawn_for, partial(_status, jobs, run))
-        _handles(jobs, run, controls)
+        with _head():
+            live(jobs, run, drawn_for, partial(_status, jobs, run))
+            _handles(jobs, run, controls)
+        _trained(run)
         st.fragment(_body)(jobs, run)
     else:
         live(jobs, run, drawn_for, partial(_whole, jobs, run, controls))
@@ -62,8 +66,10 @@ def _two(jobs: Jobs, run: Run, other: Run, controls: bool, was_active: bool) -> 
         jobs.store.seen(each, session())
     if _is_active(run, other) != was_active:
         st.rerun()  # the form and this fragment's clock follow
-    _status(jobs, run)
-    _handles(jobs, run, controls)
+    with _head():
+        _status(jobs, run)
+        _handles(jobs, run, controls)
+    _trained(run)
     beside((run, other))
 
 
@@ -89,9 +95,16 @@ def _pace(jobs: Jobs, run: Run) -> tuple[float | None, bool]:
 
 
 def _whole(jobs: Jobs, run: Run, controls: bool) -> None:
-    _status(jobs, run)
-    _handles(jobs, run, controls)
+    with _head():
+        _status(jobs, run)
+        _handles(jobs, run, controls)
+    _trained(run)
     _body(jobs, run)
+
+
+def _head() -> DeltaGenerator:
+    """A row for what the run does, and the buttons."""
+    return st.container(key="train_head", horizontal=True, vertical_alignment="center")
 
 
 def _handles(jobs: Jobs, run: Run, controls: bool) -> None:
@@ -119,7 +132,8 @@ def _body(jobs: Jobs, run: Run) -> None:
             run.curve, run.epochs, run.total_epochs, _family(run), words.minimised(run.request), past
         )
         figure = run.drawings.get("losses", len(run.curve), run.progress, len(run.epochs), past, make=make)
-        st.plotly_chart(figure, key="train_loss_chart", config=figures.PLOT, alt=_loss_in_words(run))
+        room = st.container(key="train_loss_figure", height=LOSS_HEIGHT, border=False)
+        room.plotly_chart(figure, key="train_loss_chart", height="stretch", config=figures.PLOT, alt=_loss_in_words(run))
     if run.owner != visitor():
         st.caption("The model stays its owner's: only they can keep or download it.")
     elif run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
@@ -138,25 +152,30 @@ def _status(jobs: Jobs, run: Run) -> None:
     elif run.status == RUNNING:
         details.append(f"epoch {min(int(run.progress) + 1, run.total_epochs)} of {run.total_epochs}")
         if run.rate:
-            details.append(f"about {duration(run.left)} left")
+            details += [f"about {duration(run.left)} left", f"{run.rate:,.0f} images a second"]
     else:
         details.append(f"{len(run.epochs)} of {run.total_epochs} epochs")
     if run.wanted:
         details.append("pausing …" if run.wanted == "pause" else "stopping …")
     with st.container(key="train_status"):
         st.markdown(f"**{status}** · " + " · ".join(details))
-        st.text(words.settings(run))
         if run.reason:
             st.text(run.reason)
-        st.progress(min(run.progress / run.total_epochs, 1.0))
     after = f"after {len(run.epochs)} of {run.total_epochs} epochs"
     said = f"The training of {run.request['title']} is {run.status.lower()} {after}. {run.reason or ''}"
     spoken(f"training_{run.view_id}", run.status in (*ACTIVE, PAUSED), said.strip())
 
 
+def _trained(run: Run) -> None:
+    """What is trained, and how far it is."""
+    with st.container(key="train_trained", gap="xsmall"):
+        st.text(words.settings(run))
+        st.progress(min(run.progress / run.total_epochs, 1.0))
+
+
 def _buttons(jobs: Jobs, run: Run | None) -> None:
     status, wanted = (run.status, run.wanted) if run else ("Idle", "")
-    with st.container(horizontal=True):
+    with st.container(key="train_buttons", horizontal=True, width="content"):
         if status == PAUSED:
             st.button("Resume", key="train_pause", icon=":material/play_arrow:", on_click=jobs.resume, args=(run,))
         else:
@@ -199,8 +218,7 @@ def _share(run: Run) -> None:
 
 
 def _numbers(run: Run, frame: Frame | None) -> None:
-    """What is happening at the moment that is shown, its terms, and the pace of a training that goes on."""
-    terms = _family(run).terms
+    """What is happening at the moment that is shown, and its terms."""
     values, where = terms_at(run, frame)
     with st.container(key="train_words", gap="xsmall"):
         newest = _is_newest(run, frame)
@@ -210,17 +228,9 @@ def _numbers(run: Run, frame: Frame | None) -> None:
             st.markdown(words.stopped_early(run.progress))
         else:
             st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE))
-        if summed := words.as_a_sum(run.request, values):
-            st.markdown(summed)
-    columns = st.columns(len(terms) + 2)  # as wide when it is over
-    for column, term in zip(columns, terms, strict=False):
-        value = f"{values[term.name]:.1f} {term.unit}" if values else "–"
-        label = term.label if where == TESTED else term.label.replace("Test", "Training")
-        column.metric(label, value, help=f"{term.about} {where}")
-    if run.status not in ACTIVE:
-        return
-    columns[-2].metric("Speed", f"{run.rate:,.0f} img/s" if run.rate else "–", help="Training images per second.")
-    columns[-1].metric("Time left", duration(run.left) if run.rate else "–", help="Of training, at the present pace.")
+        with st.container(key="train_numbers"):
+            numbers = words.in_numbers(run.request, values, where == TESTED)
+            st.markdown(numbers or "Nothing is measured yet.", help=f"{words.explained(_family(run))}\n\n{where}")
 
 
 def terms_at(run: Run, frame: Frame | None) -> tuple[dict[str, float], str]:
@@ -244,29 +254,16 @@ def _family(run: Run) -> Family:
 
 def _pictures(run: Run, frame: Frame) -> None:
     when = "after " * bool(frame.epoch) + replay.in_words(frame.epoch)
-    left, right = st.columns([1.5, 1]) if len(frame.points) else (None, st.container())
-    if left is not None:
-        with left, st.container(key="train_map"):
-            _map(run, frame, when)
-    damaged = _family(run).has("corruption")
+    if not len(frame.points):
+        _reconstructions(run, frame, when)
+        return
+    left, right = st.columns([1.5, 1])
+    with left, st.container(key="train_map", gap="xsmall"):
+        _map(run, frame, when)
     with right:
-        with st.container(key="train_reconstructions"):
-            st.markdown(
-                "**Damaged test images** and, below each, what the model **makes of it**"
-                if damaged
-                else "**Test images** and, below each, its **reconstruction**"
-            )
-            st.image(
-                run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(pairs(run, frame), 5))),
-                width="stretch" if left is not None else 600,
-                alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
-            )
-        if not _family(run).has_prior:
-            return
-        with st.container(key="train_samples"):
-            st.markdown("**Samples**: the same 21 draws from the prior")
-            samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
-            st.image(samples, width="stretch", alt=f"Twenty-one samples from the model {when}.")
+        _reconstructions(run, frame, when)
+        if _family(run).has_prior:
+            _samples(run, frame, when)
 
 
 def _map(run: Run, frame: Frame, when: str) -> None:
@@ -275,10 +272,28 @@ def _map(run: Run, frame: Frame, when: str) -> None:
     reach = run.reach
     make = lambda: figures.latent_map(frame.points, *about, frame.explained, reach)  # noqa: E731
     figure = run.drawings.get("map", frame, reach, make=make)
-    st.plotly_chart(
-        figure, key="train_map_chart", config=figures.PLOT,
+    st.container(key="train_map_figure", height=MAP_HEIGHT, border=False).plotly_chart(
+        figure, key="train_map_chart", height="stretch", config=figures.PLOT,
         alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
     )
+
+
+def _reconstructions(run: Run, frame: Frame, when: str) -> None:
+    damaged = _family(run).has("corruption")
+    with st.container(key="train_reconstructions", gap="xsmall"):
+        st.markdown("**Damaged test images**, **repaired** below" if damaged else "**Test images**, **reconstructed** below")
+        st.image(
+            run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(pairs(run, frame), 5))),
+            width="stretch" if len(frame.points) else 600,
+            alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
+        )
+
+
+def _samples(run: Run, frame: Frame, when: str) -> None:
+    with st.container(key="train_samples", gap="xsmall"):
+        st.markdown("**Samples**: the same 21 draws")
+        samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
+        st.image(samples, width="stretch", alt=f"Twenty-one samples from the model {when}: the same draws from the prior.")
 
 
 def _take_away(run: Run, frame: Frame) -> None:

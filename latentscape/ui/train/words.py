@@ -44,17 +44,25 @@ def settings(run: Run) -> str:
     return " · ".join([*said, f"loss: {loss_name(run.request)}"])
 
 
-def as_a_sum(request: Mapping, values: Mapping[str, float]) -> str:
-    """The loss and what it is the sum of, in numbers, and what is minimised where that is something else: loss (-ELBO, grey
-    BCE) 141.1 = recon 134.6 + KL 6.6 nats per image. Empty where it has no parts, or nothing is measured yet."""
-    first, *others = FAMILIES[request["kind"]].terms
-    parts = [term for term in others if term.name in first.of]
-    if not parts or not values:
+def in_numbers(request: Mapping, values: Mapping[str, float], tested: bool) -> str:
+    """The loss, what it is the sum of, and what is minimised where that is something else: Test loss (-ELBO, grey BCE) 141.1 =
+    recon 134.6 + KL 6.6 nats per image. `tested`: of test images, else of training batches. Empty where nothing is measured."""
+    if not values:
         return ""
-    summed = " + ".join(f"{term.title} **{values[term.name]:.1f}**" for term in parts)
+    first, *others = FAMILIES[request["kind"]].terms
+    label = first.label if tested else first.label.replace("Test", "Training")
+    number = lambda term: f"{term.title} **{values[term.name]:.1f}**"  # noqa: E731
+    parts = " + ".join(number(term) for term in others if term.name in first.of)
+    loss = f"{label} ({loss_name(request)}) **{values[first.name]:.1f}**" + f" = {parts}" * bool(parts)
+    said = f"{loss} {first.unit} per image"
+    said = " · ".join([said, *(f"{number(term)} {term.unit}" for term in others if term.name not in first.of)])
     plain = minimised(request) == minimised({"kind": request["kind"], "model": {}, "training": {}})
-    said = f"loss ({loss_name(request)}) **{values[first.name]:.1f}** = {summed} {first.unit} per image"
     return said if plain else f"{said}; {minimised(request)}"
+
+
+def explained(family: Family) -> str:
+    """Each of its terms in a sentence."""
+    return "\n\n".join(f"**{term.label}**: {term.about}" for term in family.terms)
 
 
 def to_see(family: Family) -> str:
