@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 STATUS = ".st-key-train_status"
-LOSS_IS_SHOWN = "() => /Test loss[^]*\\d nats/.test(document.querySelector('[data-testid=stMetric]')?.innerText)"
+LOSS_IS_SHOWN = "() => /Test loss.*\\d nats/.test(document.querySelector('.st-key-train_numbers')?.innerText)"
 HAS_STATUS = "word => document.querySelector('.st-key-train_status')?.innerText.startsWith(word)"
 
 
@@ -18,8 +18,7 @@ def wait_for_status(page, word: str) -> None:
 
 def shown_loss(page) -> float | None:
     """The number of nats that the page shows as the test loss; None before the first epoch ends."""
-    text = page.locator("[data-testid=stMetric]", has_text="Test loss").inner_text()
-    found = re.search(r"([\d.]+) nats", text)
+    found = re.search(r"Test loss .*? ([\d.]+) = .* nats", page.locator(".st-key-train_numbers").inner_text())
     return float(found[1]) if found else None
 
 
@@ -57,6 +56,39 @@ def test_a_newcomer_presses_train_and_stops_before_an_epoch_is_over(page, server
     wait_for_status(page, "Stopped")
 
 
+IN_VIEW = """keys => keys.every(key => {
+    const box = document.querySelector(`.st-key-${key}`)?.getBoundingClientRect();
+    return box && box.height > 50 && box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
+})"""
+
+
+def test_on_a_projector_what_is_learned_is_in_view_together(page, server):
+    page.set_viewport_size({"width": 1280, "height": 720})
+    train_without_end(page, server)
+    shown = ["train_map_figure", "train_reconstructions", "train_samples", "train_loss_figure"]
+    page.wait_for_function(IN_VIEW, arg=shown)  # while it runs
+    assert page.evaluate("() => document.querySelector('.stMain').scrollTop") == 0, "without scrolling"
+    page.click(".st-key-train_stop button")
+    wait_for_status(page, "Stopped")
+    page.wait_for_function(IN_VIEW, arg=shown)
+
+
+def test_on_a_telephone_the_training_comes_first_and_into_sight(chromium, server):
+    context = new_context(chromium, viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    open_train(page, server)
+    before = [page.locator(f".st-key-{key}").bounding_box()["y"] for key in ("train_start", "train_status")]
+    assert before[0] < before[1], "one presses before one watches"
+    page.tap(".st-key-train_start button")
+    page.locator(".st-key-train_samples img").wait_for()
+    page.wait_for_function(
+        "() => { const at = key => document.querySelector(`.st-key-${key}`).getBoundingClientRect();"
+        " return at('train_status').top >= 0 && at('train_words').bottom < innerHeight && at('train_start').top > innerHeight }"
+    )
+    page.click(".st-key-train_stop button")
+    context.close()
+
+
 def test_a_stopped_run_is_found_again_after_a_reload_and_taken_away(page, server):
     train_without_end(page, server)
     page.wait_for_function(LOSS_IS_SHOWN)
@@ -77,7 +109,7 @@ def test_the_loss_falls_and_pause_then_step_trains_exactly_one_epoch_and_a_guest
     train_without_end(page, server)
     page.wait_for_function(LOSS_IS_SHOWN)
     page.wait_for_function(
-        "first => parseFloat(document.querySelector('[data-testid=stMetricValue]').innerText) < first",
+        "first => parseFloat(document.querySelector('.st-key-train_numbers strong').innerText) < first",
         arg=shown_loss(page),
     )
     page.click(".st-key-train_pause button")
@@ -136,9 +168,9 @@ def test_what_is_shown_follows_until_a_person_moves_it_and_all_of_it_is_of_one_m
     for key in ("train_map", "train_reconstructions"):
         expect(page.locator(f".st-key-{key} [role=figure], .st-key-{key} img").first).to_be_visible()
     expect(page.locator(".st-key-train_map")).to_contain_text("before training")
-    expect(page.locator("[data-testid=stMetric]").first).to_contain_text("–")
+    expect(page.locator(".st-key-train_numbers")).to_contain_text("Nothing is measured yet")
     bar.press("ArrowRight")
-    expect(page.locator("[data-testid=stMetric]").first).to_contain_text("Training loss")
+    expect(page.locator(".st-key-train_numbers")).to_contain_text("Training loss")
     assert re.fullmatch(r"0\.\d\d epochs", shown_moment(page))
     expect(page.locator(".st-key-train_map")).to_contain_text(f"after {shown_moment(page)}")
     page.wait_for_selector(".st-key-train_loss path[style*='stroke-dasharray']", state="attached")  # the moment in the curves
