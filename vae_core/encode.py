@@ -24,7 +24,7 @@ from vae_core.commands import (
     told_of,
     write,
 )
-from vae_core.data import ImageSet, own_name, to_float
+from vae_core.data import ImageSet, own_name
 from vae_core.errors import BadInput, in_range, shortly
 from vae_core.models import Model, family_of
 from vae_core.picture import luminance
@@ -115,14 +115,11 @@ def encode(model: Model, images: Tensor, quiet: bool = True) -> tuple[Tensor, Te
     codes, logvars = [], []
     with tqdm(total=len(images), unit="picture", disable=quiet) as bar:
         for some in images.split(evaluate.BATCH):
-            if family_of(model).has_posterior:
-                mu, logvar = evaluate.encode(model, some)
-                logvars.append(logvar)
-            else:
-                mu = model.codes(to_float(some))
+            mu, logvar = evaluate.encode(model, some)
             codes.append(mu)
+            logvars.append(logvar)
             bar.update(len(some))
-    found, spread = torch.cat(codes), torch.cat(logvars) if logvars else None
+    found, spread = torch.cat(codes), None if logvars[0] is None else torch.cat(logvars)
     if not (found.isfinite().all() and (spread is None or spread.isfinite().all())):
         raise BadInput("Some pictures have codes that are no finite numbers: the model's training has diverged; take another.")
     return found, spread

@@ -118,11 +118,15 @@ def _multiplications(config) -> int:
 
 
 @torch.no_grad()
-def encode(model: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
-    """mu and logvar of uint8 images (N, C, H, W), each (N, L), on the CPU. Grey pixels are not binarised: no draw."""
+def encode(model: Model, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The codes of uint8 images (N, C, H, W), (N, L), of a VAE mu, and logvar of the same shape, None without posteriors;
+    on the CPU. Nothing is drawn: grey pixels are not binarised."""
     model.eval()
-    codes = [model.encode(to_float(images[s : s + BATCH]).to(_device(model))) for s in range(0, len(images), BATCH)]
-    return torch.cat([mu for mu, _ in codes]).cpu(), torch.cat([logvar for _, logvar in codes]).cpu()
+    parts = (to_float(part).to(_device(model)) for part in images.split(BATCH))
+    if not family_of(model).has_posterior:
+        return torch.cat([model.codes(part) for part in parts]).cpu(), None
+    mu, logvar = zip(*(model.encode(part) for part in parts), strict=True)
+    return torch.cat(mu).cpu(), torch.cat(logvar).cpu()
 
 
 def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:

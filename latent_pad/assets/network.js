@@ -38,7 +38,8 @@ export class Network {
     };
     this.parts.netHead.replaceChildren(row(cell("td", ""), ...columns.map((name) => cell("th", name, { scope: "col" }))));
     this.cells = dimensions.map((i) => ({ i, nodes: columns.map(() => cell("td", "")) }));
-    this.parts.netRows.replaceChildren(...this.cells.map(({ i, nodes }) => row(cell("th", `z${i + 1}`, { scope: "row" }), ...nodes)));
+    const rows = this.cells.map(({ i, nodes }) => row(cell("th", `z${i + 1}`, { scope: "row" }), ...nodes));
+    this.parts.netRows.replaceChildren(...rows);
   }
 
   // z (L,): what is decoded now.

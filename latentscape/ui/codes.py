@@ -155,7 +155,7 @@ def is_own(model: Checkpoint) -> bool:
 
 def encoded(model: Checkpoint, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, ELBOTerms]:
     """mu and logvar (N, L) of uint8 images (N, C, H, W), no logvar without a prior, and their terms. May not be finite."""
-    return *_encode(model.model, images), _terms(model.model, images)
+    return *evaluate.encode(model.model, images), _terms(model.model, images)
 
 
 def decode(model: Checkpoint, z: torch.Tensor) -> np.ndarray:
@@ -167,7 +167,7 @@ def _codes(model: Checkpoint, image_set: ImageSet, own: bool) -> Codes:
     images, labels = image_set.test_images[:MOST], image_set.test_labels[:MOST].numpy()
     if own:
         images = images.clone()  # a view would keep all of them
-    mu, logvar = _encode(model.model, images)
+    mu, logvar = evaluate.encode(model.model, images)
     if not torch.isfinite(mu if logvar is None else torch.stack([mu, logvar])).all():
         raise BadInput(f"{model.name} encodes some test images as no finite number: its training has diverged.")
     sigma = kl = None
@@ -178,12 +178,6 @@ def _codes(model: Checkpoint, image_set: ImageSet, own: bool) -> Codes:
         model.model, image_set.name, image_set.digest, own, images, labels, image_set.classes, mu, sigma, kl,
         _meanings(mu, image_set),
     )
-
-
-def _encode(model: Model, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-    if family_of(model).has_posterior:
-        return evaluate.encode(model, images)
-    return energy.codes(model, data.to_float(images)), None
 
 
 def _terms(model: Model, images: torch.Tensor) -> ELBOTerms:

@@ -251,7 +251,7 @@ def rate_distortion(points: dict[str, list[tuple[str, float, float]]]) -> go.Fig
 
 @looked_at
 def maps_beside(
-    maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str], columns: int = 3, webgl: bool = True
+    maps: list[tuple[str, np.ndarray, list[int]]], classes: list[str], columns: int = 3, by_webgl: bool = True
 ) -> go.Figure:
     """Several maps of the same classes in one picture: (title, points (N, 2), labels) of each, to the same scale."""
     rows = -(-len(maps) // columns)
@@ -266,7 +266,7 @@ def maps_beside(
         for index, name in enumerate(classes or [NO_CLASS]):
             own = points[np.asarray(labels) == index]
             colour, symbol = marks.mark(index)
-            (figure.add_scattergl if webgl else figure.add_scatter)(
+            (figure.add_scattergl if by_webgl else figure.add_scatter)(
                 x=own[:, 0], y=own[:, 1], name=in_chart(name), mode="markers", legendgroup=str(index), showlegend=number == 0,
                 hovertemplate="%{x:.2f}, %{y:.2f}" + NAMED,
                 marker={"color": colour, "symbol": symbol, "size": 4}, row=row, col=column,

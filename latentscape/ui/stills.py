@@ -1,4 +1,4 @@
-"""A chart that changes does not vanish meanwhile: on every page, its drawing stays in sight until the next one is ready."""
+"""A chart that changes hardly vanishes: on every page its last drawing stands in its place until the next one is ready."""
 
 from latentscape.ui.component import component
 

@@ -1,7 +1,7 @@
 // In the first page of the server. Streamlit disables a button while it works, or draws another thing in its place: the browser
 // then drops the focus, and who uses a keyboard starts again at the top of the page. Here the focus stays where it was: on the
-// place of the button, and on the button itself as soon as it can be pressed again. One place for all pages: it knows no widget,
-// only that Streamlit names the place of each by its key.
+// place of the button, and on the button itself as soon as it can be pressed again. One place for all pages: it knows no
+// widget, only that Streamlit names the place of each by its key.
 {
   const KEYED = "[class*=st-key-]";
   const OPERABLE = ":is(button, input, select, textarea, a[href], [tabindex='0']):not(:disabled)";

@@ -5,8 +5,8 @@
 //   cleared: true, for a double click that ends a selection
 //   opened: the number of the point or of the picture that was clicked
 //
-// The chart takes the wheel with Ctrl, or when it has the focus, and a finger's swipe when it has the focus: a click or a tap gives
-// it. Else both scroll the page.
+// The chart takes the wheel with Ctrl, or when it has the focus, and a finger's swipe when it has the focus: a click or a tap
+// gives it. Else both scroll the page.
 
 const DOUBLE = 300; // ms in which a second press makes a double click: as told to Plotly
 const WAIT = DOUBLE + 50; // ms after a click on a point before it is opened

@@ -1,7 +1,8 @@
-// Says once, politely, that what somebody waited for is over (see spoken.py): to those who hear the page, wherever they are on it.
+// Says once, politely, that what somebody waited for is over (see spoken.py): to those who hear the page, wherever they
+// are on it.
 //
-// data: { subject, active, waited, words }: what it is about, whether it is under way, whether this tab has seen it so, and what is
-// said when it no longer is. What was over before it was first seen is no news.
+// data: { subject, active, waited, words }: what it is about, whether it is under way, whether this tab has seen it so, and
+// what is said when it no longer is. What was over before it was first seen is no news.
 
 const said = new Set(); // subjects whose end was spoken
 const line = document.createElement("p"); // there before it says anything: else it is not heard

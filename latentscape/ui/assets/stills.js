@@ -36,7 +36,8 @@ function look() {
 
 const hostOf = (key) => document.querySelector(`[data-testid=stElementContainer].${CSS.escape(key)}`);
 
-// Plotly empties a chart before its element goes: what it looks like is copied while it is there. Its canvases keep their pixels.
+// Plotly empties a chart before its element goes: what it looks like is copied while it is there. Its canvases keep
+// their pixels.
 function keep(chart) {
   const host = chart.closest("[data-testid=stElementContainer]");
   const drawing = chart.querySelector(".plot-container");

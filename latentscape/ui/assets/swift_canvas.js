@@ -1,7 +1,7 @@
-// Two things about streamlit-drawable-canvas. Its tool bar lies unseen on the upper edge of the drawing until a mouse comes, and
-// a finger that draws there wipes all: it gets a place of its own above the drawing, with what a drawing needs. And it waits a
-// fifth of a second after each stroke, for another may follow: where pictures are to follow the hand, the button that sends the
-// drawing at once is pressed as soon as a stroke has ended.
+// Two things about streamlit-drawable-canvas. Its tool bar lies unseen on the upper edge of the drawing until a mouse comes,
+// and a finger that draws there wipes all: it gets a place of its own above the drawing, with what a drawing needs. And it
+// waits a fifth of a second after each stroke, for another may follow: where pictures are to follow the hand, the button that
+// sends the drawing at once is pressed as soon as a stroke has ended.
 
 const SEND = "button[title^='Update the app']";
 const EDITING = "button[title='Edit'][aria-pressed='true']"; // then the hand moves what is there, and nothing may have changed
@@ -38,7 +38,8 @@ export default function render({ parentElement, data: key }) {
   const ended = () => {
     const drawn = root;
     root = null;
-    if (drawn && !drawn.querySelector(EDITING)) setTimeout(() => drawn.querySelector(SEND)?.click(), 0); // after the canvas knows
+    // After the canvas knows.
+    if (drawn && !drawn.querySelector(EDITING)) setTimeout(() => drawn.querySelector(SEND)?.click(), 0);
   };
   listen("pointerup", ended);
   listen("pointercancel", ended);

@@ -164,7 +164,7 @@ def _maps(entries: list[Entry]) -> None:
             st.markdown("**Maps of the test images, to one scale** · the plane itself, or two principal components of mu")
             figure = figures.maps_beside(
                 [(e.label, e.points, e.labels) for e in own], list(own[0].classes), 2 if len(own) in (2, 4) else 3,
-                webgl=number == 0,
+                by_webgl=number == 0,
             )
             st.plotly_chart(
                 figure, key=f"sweep_map_{data}", config=figures.PLOT,
