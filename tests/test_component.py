@@ -2,6 +2,7 @@
 
 import itertools
 
+from conftest import PATIENCE
 from streamlit.testing.v1 import AppTest
 
 
@@ -15,6 +16,6 @@ def drawn_under(keys: list[str]) -> None:
 
 def test_a_key_is_made_of_any_words():
     words = ["".join(word) for length in range(1, 6) for word in itertools.product("a_", repeat=length)]
-    page = AppTest.from_function(drawn_under, args=(["my__model <b> é", *words],), default_timeout=60).run()
+    page = AppTest.from_function(drawn_under, args=(["my__model <b> é", *words],), default_timeout=PATIENCE).run()
     assert not page.exception
     assert len([element for element in page.main if element.type == "bidi_component"]) == len(words) + 1
