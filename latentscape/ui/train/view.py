@@ -23,10 +23,11 @@ from vae_core import checkpoint
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
 from vae_core.family import Family
-from vae_core.models import FAMILIES
+from vae_core.models import FAMILIES, Config
 from vae_core.watch import grids
 
 REFRESH_SECONDS, WAITING_SECONDS = 1.0, 5.0  # between two looks at a run, and at one that waits behind others
+ALONE = 600  # pixels of pictures that have no map beside them
 SOON = 2  # the place of a run that is looked at as often as one that trains: its turn may come at any moment
 TESTED = "Per test image, at the end of an epoch; a nat is 1.44 bits."
 ON_BATCHES = "Per image of the training batches just before this moment; a nat is 1.44 bits."
@@ -116,7 +117,7 @@ def _body(jobs: Jobs, run: Run) -> None:
     with st.container(key="train_loss"):
         past = None if frame is live else frame.epoch
         make = lambda: curves.loss_curves(  # noqa: E731
-            run.curve, run.epochs, run.total_epochs, _family(run), words.minimised(run.request), past
+            run.curve, run.epochs, run.total_epochs, _family(run), words.minimised(run.request), past, _config(run)
         )
         figure = run.drawings.get("losses", len(run.curve), run.progress, len(run.epochs), past, make=make)
         st.plotly_chart(figure, key="train_loss_chart", config=figures.PLOT, alt=_loss_in_words(run))
@@ -209,12 +210,12 @@ def _numbers(run: Run, frame: Frame | None) -> None:
         if run.status == STOPPED and not run.epochs and st.session_state.get(replay.SHOWN) is None:
             st.markdown(words.stopped_early(run.progress))
         else:
-            st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE))
+            st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE, _config(run)))
         if summed := words.as_a_sum(run.request, values):
             st.markdown(summed)
     columns = st.columns(len(terms) + 2)  # as wide when it is over
     for column, term in zip(columns, terms, strict=False):
-        value = f"{values[term.name]:.1f} {term.unit}" if values else "–"
+        value = term.said(values[term.name]) if values else "–"
         label = term.label if where == TESTED else term.label.replace("Test", "Training")
         column.metric(label, value, help=f"{term.about} {where}")
     if run.status not in ACTIVE:
@@ -242,31 +243,40 @@ def _family(run: Run) -> Family:
     return FAMILIES[run.request["kind"]]
 
 
+def _config(run: Run) -> Config:
+    return _family(run).config(**run.request["model"])
+
+
 def _pictures(run: Run, frame: Frame) -> None:
     when = "after " * bool(frame.epoch) + replay.in_words(frame.epoch)
     left, right = st.columns([1.5, 1]) if len(frame.points) else (None, st.container())
     if left is not None:
         with left, st.container(key="train_map"):
             _map(run, frame, when)
-    damaged = _family(run).has("corruption")
+    width = "stretch" if left is not None else ALONE
     with right:
-        with st.container(key="train_reconstructions"):
-            st.markdown(
-                "**Damaged test images** and, below each, what the model **makes of it**"
-                if damaged
-                else "**Test images** and, below each, its **reconstruction**"
-            )
-            st.image(
-                run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(pairs(run, frame), 5))),
-                width="stretch" if left is not None else 600,
-                alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
-            )
+        if len(frame.reconstructions):
+            _reconstructions(run, frame, when, width)
         if not _family(run).has_prior:
             return
         with st.container(key="train_samples"):
             st.markdown("**Samples**: the same 21 draws from the prior")
             samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
-            st.image(samples, width="stretch", alt=f"Twenty-one samples from the model {when}.")
+            st.image(samples, width=width, alt=f"Twenty-one samples from the model {when}.")
+
+
+def _reconstructions(run: Run, frame: Frame, when: str, width: str | int) -> None:
+    damaged = _family(run).has("corruption")
+    with st.container(key="train_reconstructions"):
+        st.markdown(
+            "**Damaged test images** and, below each, what the model **makes of it**"
+            if damaged
+            else "**Test images** and, below each, its **reconstruction**"
+        )
+        st.image(
+            run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(pairs(run, frame), 5))), width=width,
+            alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
+        )
 
 
 def _map(run: Run, frame: Frame, when: str) -> None:
@@ -353,8 +363,8 @@ def replay_zip(run: Run) -> bytes:
 def _loss_in_words(run: Run) -> str:
     if not run.epochs:
         return "Training losses; no epoch is finished yet."
-    first, last = run.epochs[0], run.epochs[-1]
+    first, last, term = run.epochs[0], run.epochs[-1], _family(run).terms[0]
     return (
-        f"Losses in nats per image: the test loss went from {first['test_loss']:.1f} after the first epoch to "
-        f"{last['test_loss']:.1f} after epoch {last['epoch']}."
+        f"Losses{f' in {term.unit}' * bool(term.unit)} per image: the test loss went from {first['test_loss']:.{term.digits}f} "
+        f"after the first epoch to {last['test_loss']:.{term.digits}f} after epoch {last['epoch']}."
     )
