@@ -38,18 +38,18 @@ def small(network="linear", **settings):
 # The losses.
 
 
-def test_the_energy_is_the_squared_error_of_each_picture():
+def test_the_energy_is_the_squared_error_of_each_picture_in_pixels_from_zero_to_one():
     x, rebuilt = draws(3, 2, 4, 5), draws(3, 2, 4, 5, seed=1)
     for image, got in enumerate(energy(rebuilt, x)):
         pixels = zip(x[image].flatten().tolist(), rebuilt[image].flatten().tolist(), strict=True)
-        assert got.item() == pytest.approx(sum((a - b) ** 2 for a, b in pixels), rel=1e-5)
+        assert got.item() == pytest.approx(sum(((a - b) / 2) ** 2 for a, b in pixels), rel=1e-5)
 
 
 def test_the_energy_of_a_drawn_picture_teaches_by_both_its_sides():
     """The best-known program takes the picture out of the gradient."""
     x = draws(2, 1, 3, 3).requires_grad_()
     energy(torch.zeros(2, 1, 3, 3), x).sum().backward()
-    torch.testing.assert_close(x.grad, 2 * x.detach())
+    torch.testing.assert_close(x.grad, x.detach() / 2)
 
 
 @pytest.mark.parametrize("margin", [1.0, 10.0, 80.0])
@@ -95,7 +95,7 @@ def test_each_turn_minimises_its_own_loss(network):
     rebuild = nn.Sequential(model.discriminator.encoder, model.discriminator.decoder)
     real, made = 2 * x - 1, model.paint(drawn[1])
     loss = model.loss(x, drawn, model(*drawn))
-    errors = [(rebuild(pictures) - pictures).square().flatten(1).sum(1) for pictures in (real, made)]
+    errors = [((rebuild(pictures) - pictures) / 2).square().flatten(1).sum(1) for pictures in (real, made)]
     torch.testing.assert_close(loss.objective, errors[0].mean() + (300 - errors[1]).clamp(min=0).mean())
     loss = model.loss(x, drawn, model(*drawn, part="generator"), part="generator")
     codes = model.discriminator.encoder(made).flatten(1)
@@ -225,4 +225,4 @@ def test_it_learns_to_draw_and_to_rebuild(network):
     before = off()
     records = [record for record in fit(state, tiny_set()) if isinstance(record, Epoch)]
     assert off() < before / 2
-    assert records[-1].train["real"] < records[0].train["real"] / 2
+    assert records[-1].train["real"] < 0.7 * records[0].train["real"]

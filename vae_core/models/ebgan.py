@@ -26,9 +26,9 @@ HALVED = 3  # times at most that the convolutional discriminator halves a pictur
 
 
 def energy(rebuilt: Tensor, x: Tensor) -> Tensor:
-    """The squared error summed over pixels in [-1, 1], (B, C, H, W) twice -> (B,): how little a picture is like those that were
-    learned (Zhao et al., section 2.3). Gradients flow through both."""
-    return (rebuilt - x).square().flatten(1).sum(1)
+    """The squared error summed over pixels, as they are in [0, 1], of pictures in [-1, 1], (B, C, H, W) twice -> (B,): how
+    little a picture is like those that were learned (Zhao et al., section 2.3). Gradients flow through both."""
+    return (0.5 * (rebuilt - x)).square().flatten(1).sum(1)
 
 
 def hinge(energies: Tensor, margin: float) -> Tensor:
@@ -180,7 +180,8 @@ class Discriminator(nn.Module):
 
 
 class EBGAN(GAN):
-    """x = G(z), z ~ N(0, I), and an energy D(x) = |decode(encode(x)) - x|^2. In the equations: m = config.margin."""
+    """x = G(z), z ~ N(0, I), and an energy D(x) = |decode(encode(x)) - x|^2. In the equations: m = config.margin. It is to be
+    larger than the error with which real pictures come to be rebuilt: MNIST's by the plain network about 6."""
 
     def __init__(self, config: EBGANConfig):
         nn.Module.__init__(self)
@@ -244,8 +245,8 @@ FAMILY = Family(
             of=("real", "lacks"), unit="", reference=lambda config: config.margin,
         ),
         Term(
-            "real", "energy of real", "Test energy", "The squared error with which the discriminator rebuilds real pictures.",
-            unit="",
+            "real", "energy of real", "Test energy",
+            "The squared error, summed over pixels, with which it rebuilds real pictures.", unit="",
         ),
         Term("lacks", "lacks of the margin", "Test hinge", "By how much drawn pictures stay below the margin.", unit=""),
         Term(
