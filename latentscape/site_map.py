@@ -12,6 +12,7 @@ PAGES = {  # file -> title, icon, address; the first is the start page
 }
 NAME = "Latentscape"
 FIRST_MODEL = "mnist-2d"  # what a visitor meets
+NEED_AN_ENCODER = ("map",)  # addresses of the pages whose model says where an image lies
 WITH_A_PAD = ("", "explore")  # addresses of the pages that begin with one
 
 

@@ -31,7 +31,7 @@ if model is None:
     st.stop()
 
 codes, notice = known_codes(model), st.empty()
-if codes is None:
+if codes is None and model.family.encodes:
     notice.info("The images that this model was trained on are not on this machine: the plane is shown without them.")
 sections = explore_sections.names(model, codes)
 words = explore_address.words(model, codes, sections)
@@ -41,7 +41,7 @@ with st.sidebar:
     explore_pads.second_model(model)
 with st.container(horizontal=True, horizontal_alignment="distribute", key="explore_controls"):
     section = explore_sections.choose(sections)
-    explore_pads.layers()
+    explore_pads.layers(model)
 with st.container():  # also where it has nothing to ask: else what is below it is drawn anew
     here = explore_plane.place(model, codes, FIRST, explore_plane.start(FIRST, model.model.config.latent_dim))
 way = explore_walk.walk(model, codes, here) if section == WALK else None

@@ -10,7 +10,7 @@ from test_pages import finished_run, open_app
 from latentscape.server import streamlit_private
 from latentscape.ui import address
 from latentscape.ui.explore.plane import COMPONENTS
-from latentscape.ui.presets import KIND_OF, PLAIN, PRESETS, form_settings, values_of
+from latentscape.ui.presets import KIND_OF, PRESETS, form_settings, plain, values_of
 from vae_core.models import FAMILIES
 from vae_core.settings import Setting
 
@@ -321,7 +321,7 @@ def otherwise(each: Setting, usual):
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_every_setting_of_a_training_is_in_its_address(jobs, monkeypatch, kind):
     monkeypatch.setenv("LATENTSCAPE_SHARED", "0")
-    usual = values_of("Watch a map form") if kind == "vae" else PLAIN
+    usual = values_of("Watch a map form") if kind == "vae" else plain(kind)
     values = {name: otherwise(each, usual[name]) for name, each in form_settings(kind).items()}
     state = {each.word: each.spell(values[name]) for name, each in form_settings(kind).items()} | {"data": "digits"}
     state |= {} if kind == "vae" else {"kind": kind}

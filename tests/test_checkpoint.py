@@ -646,7 +646,7 @@ def drop(key):
 
 FAULTY_RECIPES = {
     **{f"no {key}": drop(key) for key in ("schema_version", "kind", "title", "config", "data", "training", "metrics")},
-    "unknown kind": change("kind", "gan"),
+    "unknown kind": change("kind", "nonsense"),
     "kind is a list": change("kind", ["vae"]),
     "version is text": change("schema_version", "1"),
     "version is true": change("schema_version", True),

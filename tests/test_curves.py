@@ -31,12 +31,22 @@ def curves(family, values, objective=None):
 def test_every_term_has_its_panel_in_its_unit(family):
     figure = curves(family, np.linspace([9] * len(family.measured), [5] * len(family.measured), 30).T)
     assert [note.text for note in figure.layout.annotations] == [term.title for term in family.terms]
-    assert figure.layout.yaxis.title.text == f"{family.terms[0].unit} per image"
-    assert not figure.layout.shapes
+    assert figure.layout.yaxis.title.text == f"{family.terms[0].unit} per image".strip()
+    lines = [term.line(family.config()) for term in family.terms]
+    assert [shape.y0 for shape in figure.layout.shapes] == [line for line in lines if line is not None]
     for number, term in enumerate(family.terms):
         trained, tested = figure.data[2 * number : 2 * number + 2]
         np.testing.assert_allclose(tested.y, family.told(np.full(len(family.measured), 5.0))[term.name])
         assert f" {term.unit}<" in trained.hovertemplate
+
+
+def test_the_line_of_theory_is_that_of_the_settings():
+    gan, curve = FAMILIES["gan"], [[0.5, 2.0, 1.2, 0.8, 0.6, 0.4], [1.5, 2.1, 1.3, 0.8, 0.6, 0.4]]
+    heights = {
+        loss: [shape.y0 for shape in loss_curves(curve, [], 2, gan, config=gan.config(loss=loss)).layout.shapes]
+        for loss in ("non-saturating", "least-squares", "wgan-gp")
+    }
+    assert heights == {"non-saturating": [2 * np.log(2)], "least-squares": [0.25], "wgan-gp": []}
 
 
 def test_a_term_in_another_unit_says_so_and_a_line_of_theory_is_in_sight():

@@ -151,7 +151,8 @@ def test_every_kind_of_model_can_be_watched(kind):
     digits, family = data.load("digits"), FAMILIES[kind]
     watch = Watch(FAMILIES[kind].config(image_shape=(1, 8, 8), hidden=8).build(), digits)
     frame = watch.frame()
-    assert frame["reconstructions"].shape == watch.originals.shape == (10, 1, 8, 8)
+    assert watch.originals.shape == (10, 1, 8, 8)
+    assert frame["reconstructions"].shape == (10 if family.encodes or family.repairs else 0, 1, 8, 8)
     assert len(frame["points"]) == (360 if family.encodes else 0)
     assert len(frame["samples"]) == (21 if family.has_prior else 0)
     first = [int((digits.test_labels == c).nonzero()[0]) for c in range(10)]

@@ -15,6 +15,7 @@ from latentscape.ui import own, picker
 from latentscape.ui.presets import KIND_OF, PRESETS, form_settings
 from latentscape.ui.train import replay as train_replay
 from latentscape.ui.train import view as train_view
+from latentscape.ui.train.words import loss_name
 from latentscape.ui.words import ordinal
 from latentscape.work.belongings import Model
 from latentscape.work.runs import DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED, Frame, Run
@@ -220,7 +221,7 @@ def test_a_finished_run_shows_numbers_pictures_and_what_can_be_taken_away(jobs, 
     at.run()
     assert not at.exception
     assert status(at).startswith("**Done** · 3 of 3 epochs")
-    assert {m.label: m.value for m in at.metric}["Test loss"] == "27.0 nats"
+    assert "Test loss (-ELBO, grey BCE) **27.0** = recon **8.0** + KL **2.0** nats per image" in texts(at)
     assert at.button(key="train_keep")
     look_at(at, 1)
     assert "after 1 epoch" in texts(at)
@@ -248,10 +249,12 @@ def test_a_model_without_a_prior_shows_what_it_has(jobs, weights, kind):
     jobs.store.add(run)
     at = open_app("train", run=run.view_id)
     assert not at.exception
-    assert [metric.label for metric in at.metric] == [term.label for term in family.terms]  # the pace went with the training
+    (term,) = family.terms
+    assert f"{term.label} ({loss_name(run.request)}) **27.0** nats per image" in texts(at)
+    assert "images a second" not in status(at), "the pace goes with the training"
     run.status = RUNNING
     at.run()
-    assert [metric.label for metric in at.metric] == [*(term.label for term in family.terms), "Speed", "Time left"]
+    assert "left · 1,000 images a second" in status(at)
     assert ("Latent map" in texts(at)) == family.encodes
     assert ("Damaged test images" in texts(at)) == family.has("corruption")
     assert "Samples" not in texts(at)

@@ -21,6 +21,7 @@ from vae_core.corruption import KINDS as CORRUPTIONS
 from vae_core.data import ImageSet, image_set
 from vae_core.errors import BadInput
 from vae_core.models import FAMILIES
+from vae_core.models.gan import GAMES
 from vae_core.models.vae import VAEConfig
 from vae_core.networks import ARCHITECTURES
 from vae_core.settings import settings_of
@@ -44,9 +45,12 @@ vaes = st.fixed_dictionaries({
     "latent_dim": st.integers(1, 2), "hidden": st.just(8), "depth": st.just(1),
 })
 damaged = st.fixed_dictionaries({"hidden": st.just(8), "corruption": st.sampled_from(list(CORRUPTIONS))})
+players = st.fixed_dictionaries({
+    "latent_dim": st.integers(1, 2), "hidden": st.just(4), "loss": st.sampled_from(list(GAMES)),
+})
 models = st.one_of(
     st.tuples(st.just("vae"), vaes), st.tuples(st.just("ae"), st.fixed_dictionaries({"hidden": st.integers(1, 3)})),
-    st.tuples(st.sampled_from(["dae", "restorer"]), damaged),
+    st.tuples(st.sampled_from(["dae", "restorer"]), damaged), st.tuples(st.just("gan"), players),
 )
 
 
@@ -58,12 +62,14 @@ models = st.one_of(
 def test_every_model_trains_on_every_shape_and_batch(shape, model, training, batch, test, flip, shift):
     kind, options = model
     images = small_set(shape, training, test)
+    built = FAMILIES[kind].config(image_shape=shape, **options)
     config = train.TrainConfig(
-        epochs=1, batch_size=min(batch, training), device="cpu", precision="fp32", flip=flip, shift=shift
+        epochs=1, batch_size=max(min(batch, training), built.defaults.fewest), device="cpu", precision="fp32", flip=flip,
+        shift=shift,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        state = train.start(FAMILIES[kind].config(image_shape=shape, **options), images, config)
+        state = train.start(built, images, config)
         steps = list(train.fit(state, images))
         Watch(state.model, images).frame()
         _, recipe = train.finish(state, images, "small", "train")

@@ -410,7 +410,7 @@ BAD = [
     "--beta inf", "--epochs 0", "--epochs -3", "--epochs 2.5", "--epochs 10000000", "--batch-size 0", "--batch-size 1438",
     "--batch-size 100000", "--batch-size x", "--latent-dim 0", "--latent-dim 1000000000", "--latent-dim -1", "--hidden -400",
     "--hidden 1000000", "--depth 0", "--depth 99", "--seed -1", "--seed 99999999999", "--kl-warmup -1", "--kl-warmup nan",
-    "--kind gan", "--kind ae", "--kind restorer", "--corruption dropout:0.5",
+    "--kind nonsense", "--kind ae", "--kind restorer", "--corruption dropout:0.5",
     "--unknown", "--epochs", "surplus", "--title " + "x" * 201,
 ]
 

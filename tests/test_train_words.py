@@ -32,6 +32,15 @@ def test_it_says_what_is_happening(family, epochs, progress, is_over, said):
     assert said in words.happening(family, epochs, progress, is_over)
 
 
+def test_of_a_game_it_says_that_no_curve_need_fall_and_who_has_won():
+    gan, even = FAMILIES["gan"], {"epoch": 2, "test_loss": 1.3, "test_fooled": 0.8, "test_real": 0.6, "test_drawn": 0.4}
+    assert "every draw" in words.happening(gan, [], 0.0, False)
+    assert "no curve need fall" in words.happening(gan, [even, even], 2.4, False)
+    won = even | {"test_real": 0.999, "test_drawn": 0.001}
+    assert "discriminator wins" in words.happening(gan, [even, won], 2.4, False)
+    assert "no curve need fall" in words.happening(gan, [even, won], 2.4, False, gan.config(loss="wgan-gp"))
+
+
 def test_a_restorer_has_no_cloud():
     assert "cloud" not in words.happening(FAMILIES["restorer"], [], 0.5, False)
 
@@ -70,7 +79,8 @@ def test_losses_of_different_likelihoods_have_different_names_and_only_these():
     assert len(set(names)) == len(names)
     assert vae(beta=4.0, latent_dim=2, architecture="conv").loss_name == vae().loss_name
     assert FAMILIES["linear"].config().loss_name == FAMILIES["ae"].config().loss_name  # the same error of the same pixels
-    assert all(("ELBO" in config.loss_name) == FAMILIES[config.kind].has_prior for config in (*likelihoods, *others))
+    for config in (*likelihoods, *others):
+        assert ("ELBO" in config.loss_name) == (FAMILIES[config.kind].likelihood == "bound")
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
@@ -80,4 +90,6 @@ def test_what_will_be_seen_is_said_of_what_this_family_has(family):
     assert ("samples" in said) == family.has_prior
     assert ("ELBO" in said) == ("KL" in said) == (family.likelihood == "bound")
     assert ("Damaged" in said) == family.has("corruption")
+    assert ("each picture with the one above" in said) == (family.encodes or family.repairs)
+    assert ("falls" in said or "losses fall" in said) != bool(family.parts)  # what one player wins the other loses
     assert family.terms[0].unit in said

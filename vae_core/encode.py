@@ -129,9 +129,8 @@ def _pictures(model: Model, arguments: argparse.Namespace, said: dict) -> Pictur
     """What the model is to encode, in its channels. Raises BadInput where that cannot be."""
     family = family_of(model)
     if not family.encodes:
-        raise BadInput(
-            f"A model of the kind {family.name} has no code; take another, or repair with python -m vae_core.inpainting."
-        )
+        instead = "repair with python -m vae_core.inpainting" if family.repairs else "draw with python -m vae_core.sample"
+        raise BadInput(f"A model of the kind {family.name} has no code for a picture; take another, or {instead}.")
     channels, height, width = model.config.image_shape
     if arguments.data.startswith("folder:") and height != width:
         raise BadInput(f"This model reads pictures of {width} x {height}, and those of a folder become square; give file:PATH.")

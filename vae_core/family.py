@@ -1,6 +1,6 @@
 """What a family of models is: plain data. Whoever handles models asks what a family can, and never its name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -26,8 +26,17 @@ class Term(NamedTuple):
     label: str  # beside its value on the test set
     about: str
     of: tuple[str, ...] = ()  # it is the sum of these terms; else it is measured
-    unit: str = "nats"
-    reference: float | None = None  # where theory says that it goes: a line in its panel
+    unit: str = "nats"  # empty of a number without one
+    digits: int = 1  # after the point, where it is told
+    reference: float | Callable[[Any], float | None] | None = None  # where theory says that it goes: that, or it of a config
+
+    def said(self, value: float) -> str:
+        """For people, with its unit."""
+        return f"{value:.{self.digits}f} {self.unit}".rstrip()
+
+    def line(self, config: Any) -> float | None:
+        """Where theory says that it goes in a training of this config: a line in its panel."""
+        return self.reference(config) if callable(self.reference) else self.reference
 
 
 class Preset(NamedTuple):
@@ -64,6 +73,7 @@ class Family:
     terms: tuple[Term, ...]  # the first is the one to go by
     presets: tuple[Preset, ...]
     parts: tuple[str, ...] = ()  # of a model: within a step each has its turn, and an optimiser of its own; none: all at once
+    noticed: Callable[[Any, Mapping[str, float]], str] = lambda config, test: ""  # what is to be said of a judgement
     repairs: bool = False
     needs_mask: bool = False  # whether repairing takes the mask of the damage
     page: str = "Explore"  # where its models are looked at

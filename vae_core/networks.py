@@ -7,7 +7,8 @@ browser's runtime reads any of them layer by layer (latent_pad/decoder_plan.py).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -29,8 +30,10 @@ class Architecture:
     lr: float
     batch_size: int
     clip: float | None = None  # gradient norm above which a step is shortened
-    beta2: float = 0.999  # Adam's
+    beta1: float = 0.9  # Adam's
+    beta2: float = 0.999
     peak: float = 0.3  # of one cycle
+    fewest: int = 1  # images that a batch must have: batch normalisation learns nothing of one
 
 
 ARCHITECTURES = {
@@ -84,15 +87,15 @@ def _residuals(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tuple[
     return _residual(pixels, hidden, depth, 2 * latent_dim), _residual(latent_dim, hidden, depth, pixels)
 
 
-def halvings(shape: Shape) -> list[tuple[int, int]]:
-    """Height and width from the whole image down to at most SMALLEST a side, halved and rounded up: 28, 14, 7."""
+def halvings(shape: Shape, smallest: int = SMALLEST) -> list[tuple[int, int]]:
+    """Height and width from the whole image down to at most `smallest` a side, halved and rounded up: 28, 14, 7."""
     sizes = [shape[1:], (-(-shape[1] // 2), -(-shape[2] // 2))]
-    while max(sizes[-1]) > SMALLEST:
+    while max(sizes[-1]) > smallest:
         sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
     return sizes
 
 
-def _kernel(larger: tuple[int, int]) -> tuple[int, int]:
+def kernel_between(larger: tuple[int, int]) -> tuple[int, int]:
     """With stride 2 and padding 1, a kernel of 4 goes between n and n/2 where n is even, one of 3 where it is odd."""
     return 4 - larger[0] % 2, 4 - larger[1] % 2
 
@@ -106,8 +109,8 @@ def _convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tuple[nn.S
     stages = list(zip(sizes, pairwise(channels), strict=False))  # from the whole image down
     down, up = [], []
     for size, (outer, inner) in stages:
-        down += [nn.Conv2d(outer, inner, _kernel(size), 2, 1), nn.ReLU()]
-        up = [nn.ReLU(), nn.ConvTranspose2d(inner, outer, _kernel(size), 2, 1), *up]
+        down += [nn.Conv2d(outer, inner, kernel_between(size), 2, 1), nn.ReLU()]
+        up = [nn.ReLU(), nn.ConvTranspose2d(inner, outer, kernel_between(size), 2, 1), *up]
     encoder = nn.Sequential(
         nn.Unflatten(1, shape), *down, nn.Flatten(), *_residual(math.prod(small), 16 * hidden, depth, 2 * latent_dim)
     )
@@ -117,14 +120,37 @@ def _convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tuple[nn.S
     return encoder, decoder
 
 
+class BatchNorm1d(nn.BatchNorm1d):
+    """torch's, but for a batch that has less than two values a channel (one image, or a process's empty share), which has no
+    spread to divide by: it is normalised by the running statistics, as in evaluation, and leaves them alone."""
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C) -> (B, C)
+        return _by_what_ran(self, x) if self.training and x.numel() < 2 * self.num_features else super().forward(x)
+
+
 class BatchNorm2d(nn.BatchNorm2d):
-    """torch's, but for a batch that has less than two values a channel (one image of one pixel, or a process's empty share),
-    which has no spread to divide by: it is normalised by the running statistics, as in evaluation, and leaves them alone."""
+    """The same of feature maps: one image has less than two values a channel where it is one pixel there."""
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
-        if self.training and x.numel() < 2 * self.num_features:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        return super().forward(x)
+        return _by_what_ran(self, x) if self.training and x.numel() < 2 * self.num_features else super().forward(x)
+
+
+def _by_what_ran(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+
+
+@contextmanager
+def left_alone(network: nn.Module) -> Iterator[None]:
+    """Within this, batch normalisation in `network` goes by each batch as ever, and its running statistics stay what they were:
+    in the half-step of another player of a game nothing of this one changes."""
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 def _course_convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tuple[nn.Sequential, nn.Sequential]:
@@ -138,9 +164,10 @@ def _course_convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tup
     wide = [shape[0], *(max(1, round(share * hidden)) for share in (0.3, 0.6, 1))]
     down, up = [], []
     for size, (outer, inner), (painted, painting) in zip(sizes, pairwise(narrow), pairwise(wide), strict=False):
-        down += [nn.Conv2d(outer, inner, _kernel(size), 2, 1, bias=False), BatchNorm2d(inner), nn.ReLU()]
+        down += [nn.Conv2d(outer, inner, kernel_between(size), 2, 1, bias=False), BatchNorm2d(inner), nn.ReLU()]
         last = size == sizes[0] and not up
-        up = [BatchNorm2d(painting), nn.ReLU(), nn.ConvTranspose2d(painting, painted, _kernel(size), 2, 1, bias=last), *up]
+        widened = nn.ConvTranspose2d(painting, painted, kernel_between(size), 2, 1, bias=last)
+        up = [BatchNorm2d(painting), nn.ReLU(), widened, *up]
     encoder = nn.Sequential(
         nn.Unflatten(1, shape), *down, nn.Flatten(), nn.Linear(narrow[-1] * math.prod(sizes[-1]), 2 * latent_dim)
     )

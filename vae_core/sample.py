@@ -13,7 +13,7 @@ from vae_core.commands import Parser, add_out, answered, check_out, is_picture, 
 from vae_core.errors import BadInput, in_range
 from vae_core.evaluate import BATCH
 from vae_core.latent import prior_draws
-from vae_core.models import Model, family_of
+from vae_core.models import FAMILIES, Model, family_of
 from vae_core.sheet import picture_of
 
 MOST = 10_000  # draws
@@ -57,13 +57,17 @@ def _sample(arguments: argparse.Namespace) -> int:
 
 @torch.no_grad()
 def sample(model: Model, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """`count` seeded draws z ~ N(0, I), float32 (count, L), and their means of p(x|z) as uint8 (count, C, H, W).
+    """`count` seeded draws z ~ N(0, I), float32 (count, L), and what they are decoded to, uint8 (count, C, H, W): of a VAE the
+    means of p(x|z).
 
     Raises BadInput where the model has no prior.
     """
     family = family_of(model)
     if not family.has_prior:
-        raise BadInput(f"A model of the kind {family.name} has no prior to draw from; take one of the kind vae.")
+        others = [name for name, each in FAMILIES.items() if each.has_prior]
+        raise BadInput(
+            f"A model of the kind {family.name} has no prior to draw from; take one of the kind {' or '.join(others)}."
+        )
     z = prior_draws(count, model.config.latent_dim, seed)
     images = torch.cat([model.decode(some) for some in z.split(BATCH)])
     return z.numpy(), images.mul(255).round().byte().numpy()

@@ -175,7 +175,7 @@ def _train(arguments: argparse.Namespace, said: dict, command: str) -> int:
             if not isinstance(record, Tested):
                 bar.update()
             if isinstance(record, Epoch):
-                bar.set_postfix_str(f"epoch {record.epoch}, test {record.test[first.name]:.2f} {first.unit}")
+                bar.set_postfix_str(f"epoch {record.epoch}, test {record.test[first.name]:.2f} {first.unit}".rstrip())
                 if main_process:
                     if arguments.json:
                         print(json.dumps({name: value for name, value in record.flat().items() if name in printed}), flush=True)

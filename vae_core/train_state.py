@@ -112,6 +112,11 @@ def start(model_config: Config, data: ImageSet, config: TrainConfig, weights: di
             f"The batch size {config.batch_size:,} is larger than the data set ({len(data.train_images):,} images); "
             "choose a smaller one."
         )
+    if config.batch_size < defaults.fewest:
+        raise BadInput(
+            f"A model of the kind {model_config.kind} is trained on at least {defaults.fewest} images at once, for its batch "
+            f"normalisation learns nothing of fewer; choose a batch size larger than {config.batch_size}."
+        )
     for each in settings_of(TrainConfig).values():
         if each.needs and getattr(config, each.field) != each.default and not FAMILIES[model_config.kind].has(each.needs):
             raise BadInput(f"A model of the kind {model_config.kind} has no {each.needs}; leave the {each.name} out.")
@@ -191,7 +196,7 @@ def from_bytes(raw: bytes, data: ImageSet) -> TrainState:
 def _optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
     """Adam (Kingma & Ba 2015) in one fused kernel a step, for all of the model or for each part that has its turn."""
     parts = {part: getattr(model, part) for part in family_of(model).parts} or {"model": model}
-    betas = 0.9, config.beta2
+    betas = model.config.defaults.beta1, config.beta2
     return {part: torch.optim.Adam(module.parameters(), config.lr, betas, fused=True) for part, module in parts.items()}
 
 

@@ -29,13 +29,13 @@ class Watch:
     """The same test images and the same prior draws, as the model makes them now.
 
     A model that repairs damage is shown the images damaged. What a model does not have is empty: the map where it has no codes,
-    the samples where it has no prior.
+    the samples where it has no prior, the reconstructions where it is given no images.
     """
 
     def __init__(self, model: Model, data: ImageSet, like: np.ndarray | None = None):
         """`like` is the directions of the map of an earlier Watch of the same model: it does not turn over."""
         self.model, self.family, self.plane, self.directions = model, family_of(model), None, like
-        self.latent_dim = model.config.latent_dim if self.family.encodes else 0
+        self.latent_dim = model.config.latent_dim if self.family.decodes else 0
         first = [int((data.test_labels == c).nonzero()[0]) for c in range(len(data.classes)) if (data.test_labels == c).any()]
         some = [index % len(data.test_images) for index in range(SHOWN)]
         self.shown, self.mask = to_float(data.test_images[(first + some)[:SHOWN]]), None
@@ -74,8 +74,11 @@ class Watch:
         self.model.eval()  # the next batch trains again
         device = next(self.model.parameters()).device
         x = self.shown.to(device)
-        painted = self.model.decode(self.model.codes(x)) if self.family.decodes else self.model.restore(x, self.mask.to(device))
-        return _bytes(painted), _bytes(painted[:0] if self.prior is None else self.model.decode(self.prior.to(device)))
+        if self.family.encodes:
+            painted = self.model.decode(self.model.codes(x))
+        else:
+            painted = self.model.restore(x, self.mask.to(device)) if self.family.repairs else x[:0]
+        return _bytes(painted), _bytes(x[:0] if self.prior is None else self.model.decode(self.prior.to(device)))
 
     def _codes(self, images: Tensor, stopped: Callable[[], bool]) -> np.ndarray | None:
         """(N, L) of uint8 images for the map; none of a model that does not encode."""

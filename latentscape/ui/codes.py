@@ -110,8 +110,11 @@ class Codes:
 def codes_of(model: Checkpoint, of: ImageSet | None = None) -> Codes:
     """The encoded test images of the set that the model was trained on, or of another, which has a name.
 
-    Raises BadInput where the data set cannot be had here, is another one, or is encoded as no finite numbers.
+    Raises BadInput where the model has no encoder, and where the data set cannot be had here, is another one, or is encoded as
+    no finite numbers.
     """
+    if not model.family.encodes:
+        raise BadInput(f"{model.name} draws pictures and encodes none: it has no codes of test images.")
     own = of is None and is_own(model)
     if own:
         data_set(model)  # what is gone is gone, whatever is remembered

@@ -26,6 +26,7 @@ from vae_core.models import FAMILIES
 
 KEPT = SHIPPED / "kept"
 ZIPPED = b"PK\3\4"  # how a zip file begins
+ENCODERS = tuple(name for name, family in FAMILIES.items() if family.encodes)  # those that say where an image lies
 EXPLORED = tuple(name for name, family in FAMILIES.items() if family.decodes)  # those with a code: what the sidebar offers
 ELSEWHERE = {name: family.page for name, family in FAMILIES.items() if name not in EXPLORED}  # where the others are offered
 
@@ -143,11 +144,11 @@ def _weights_beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}.safetensors")
 
 
-def checkpoint_picker() -> None:
-    """Draw the picker. The chosen model is what `chosen()` returns."""
+def checkpoint_picker(kinds: tuple[str, ...] = EXPLORED) -> None:
+    """Draw the picker, with models of these kinds. The chosen model is what `chosen()` returns."""
     with st.sidebar:
         address.read_one(MODEL)
-        available = choices()
+        available = choices(kinds)
         wanted = st.session_state.pop("checkpoint_wanted", None)
         if wanted in available:
             st.session_state["checkpoint"] = wanted
@@ -156,6 +157,8 @@ def checkpoint_picker() -> None:
         elif (gone := st.session_state.get("checkpoint")) not in available:
             if str(gone).startswith("link/"):
                 st.info("The model that a link had opened to you was taken back, or its owner has left; another one is shown.")
+            if gone in choices():
+                st.info("The model that was shown draws pictures and encodes none; here another one is shown.")
             st.session_state["checkpoint"] = FIRST_MODEL if FIRST_MODEL in available else next(iter(available))
         if available:
             st.selectbox(
@@ -237,7 +240,7 @@ def _describe(choice: Choice) -> None:
         family, loss = FAMILIES[recipe["kind"]], recipe["metrics"].get("test_loss")
         about = f"{recipe['data']['name']} · {family.network.format(**recipe['config'])}"
         if isinstance(loss, float):
-            about += f" · test loss ({family.config(**recipe['config']).loss_name}) {loss:.1f} {family.terms[0].unit}"
+            about += f" · test loss ({family.config(**recipe['config']).loss_name}) {family.terms[0].said(loss)}"
         with st.container(key="model_about", gap=None):  # as small as a caption: latentscape/ui/shell.py
             if choice.path is not None and choice.path.parent == SHIPPED:
                 st.text(recipe["title"])

@@ -11,7 +11,7 @@ from vae_core.train import TrainConfig
 from vae_core.train_config import epochs_for
 
 TRAINING = {name: each for name, each in settings_of(TrainConfig).items() if each.place != "command"}
-FIRST = {"data": "mnist", "kind": "vae", "architecture": "residual", "latent_dim": 2}  # otherwise than a family by itself
+FIRST = {"data": "mnist", "kind": "vae", "architecture": "residual", "latent_dim": 2}  # of the first form
 PRESETS: dict[str, Preset] = {preset.name: preset for family in FAMILIES.values() for preset in family.presets}
 KIND_OF = {preset.name: family.name for family in FAMILIES.values() for preset in family.presets}
 FOR_A_CLASS = next(name for name, preset in PRESETS.items() if preset.suits == "a class")
@@ -25,23 +25,25 @@ def form_settings(kind: str) -> dict[str, Setting]:
     return own | {name: each for name, each in TRAINING.items() if not each.needs or each.needs in own}
 
 
-def _plain() -> dict:
-    """The first value of each field of the form: a family's own; None where families differ, which stands for their own."""
+def plain(kind: str) -> dict:
+    """The first value of each field of the form for this kind of model: a family's own; None where families differ, which
+    stands for their own."""
     defaults: dict[str, set] = {}
-    for kind in FAMILIES:
-        for name, each in form_settings(kind).items():
+    for each_kind in FAMILIES:
+        for name, each in form_settings(each_kind).items():
             defaults.setdefault(name, set()).add(each.default)
-    return {name: values.pop() if len(values) == 1 else None for name, values in defaults.items()} | FIRST
+    found = {name: values.pop() if len(values) == 1 else None for name, values in defaults.items()}
+    return found | (FIRST if kind == FIRST["kind"] else {"data": FIRST["data"], "kind": kind})
 
 
-PLAIN = _plain()
+PLAIN = plain(FIRST["kind"])
 
 
 def values_of(preset: str) -> dict:
     """All values of the form that starts from this preset; from none, the plain ones."""
     if preset not in PRESETS:
         return dict(PLAIN)
-    return PLAIN | {"kind": KIND_OF[preset]} | PRESETS[preset].changes
+    return plain(KIND_OF[preset]) | PRESETS[preset].changes
 
 
 def preset_at_first() -> str:

@@ -8,11 +8,11 @@ import torch
 
 from latentscape.server import streamlit_private
 from latentscape.server.front_page import ICON
-from latentscape.site_map import PAGES, tab_title
+from latentscape.site_map import NEED_AN_ENCODER, PAGES, tab_title
 from latentscape.ui import address
 from latentscape.ui.own import store
 from latentscape.ui.own_models import own_models
-from latentscape.ui.picker import checkpoint_picker
+from latentscape.ui.picker import ENCODERS, EXPLORED, checkpoint_picker
 from latentscape.ui.stills import stills
 from latentscape.ui.visitor import has_outlived_a_server, visitor
 
@@ -76,7 +76,7 @@ def frame() -> streamlit_private.StreamlitPage:
     st.html(CSS)
     st.html(STYLE)
     address.enter(page.url_path)
-    checkpoint_picker()
+    checkpoint_picker(ENCODERS if page.url_path in NEED_AN_ENCODER else EXPLORED)
     own_models()
     stills()
     with st.container():  # always there: where it comes and goes, what is below it is drawn anew

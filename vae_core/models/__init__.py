@@ -1,13 +1,16 @@
 """The families of models, one a file."""
 
 from vae_core.family import Family
-from vae_core.models import autoencoder, denoising, linear, restorer, vae
+from vae_core.models import autoencoder, denoising, ebgan, gan, linear, restorer, vae
 
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in (vae.FAMILY, autoencoder.FAMILY, linear.FAMILY, denoising.FAMILY, restorer.FAMILY)
+    family.name: family
+    for family in (
+        vae.FAMILY, autoencoder.FAMILY, linear.FAMILY, denoising.FAMILY, restorer.FAMILY, gan.FAMILY, ebgan.FAMILY,
+    )
 }
-Config = vae.VAEConfig | autoencoder.AutoencoderConfig | restorer.RestorerConfig
-Model = vae.VAE | autoencoder.Autoencoder | restorer.Restorer
+Config = vae.VAEConfig | autoencoder.AutoencoderConfig | restorer.RestorerConfig | gan.GANConfig | ebgan.EBGANConfig
+Model = vae.VAE | autoencoder.Autoencoder | restorer.Restorer | gan.GAN | ebgan.EBGAN
 
 
 def family_of(model: Model) -> Family:

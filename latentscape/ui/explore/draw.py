@@ -25,8 +25,11 @@ DIGITS = (*MNIST_LIKE, "digits")  # sets of digits
 def own(model: Checkpoint, codes: Codes | None) -> tuple[Seen | None, bool]:
     """What was drawn or uploaded last, as the model sees it, and whether it is new in this run of the page.
 
-    Read before the widgets are drawn, so that the pad above them shows it in the same run.
+    Read before the widgets are drawn, so that the pad above them shows it in the same run. A model that encodes nothing sees
+    none.
     """
+    if not model.family.encodes:
+        return None, False
     raw, digest, is_new = _latest()
     memory = st.session_state["explore_own"]
     key = (digest, model.digest)

@@ -25,6 +25,7 @@ LAYERS = {
     explore_heat.MAGNIFICATION: "Stretch",
     explore_heat.DENSITY: "Density",
 }
+WITHOUT_CODES = {"both": LAYERS["images"], explore_heat.MAGNIFICATION: LAYERS[explore_heat.MAGNIFICATION]}
 ALONE = ""
 NARROWEST = 380  # pixels of a pad beside another
 
@@ -40,11 +41,12 @@ class Pad:
     image: Seen | None  # the chosen image as its model sees it
 
 
-def layers() -> None:
-    """What the pads show."""
-    remember("explore_layers", "both", LAYERS.__contains__)
+def layers(model: Checkpoint) -> None:
+    """What the pads show; where the first model has no encoder, there are no codes to show."""
+    offered = LAYERS if model.family.encodes else WITHOUT_CODES
+    remember("explore_layers", "both", offered.__contains__)
     st.segmented_control(
-        "Show", list(LAYERS), key="explore_layers", required=True, label_visibility="collapsed", format_func=LAYERS.get,
+        "Show", list(offered), key="explore_layers", required=True, label_visibility="collapsed", format_func=offered.get,
         persist_state="session", wrap=True,
     )
 
@@ -149,4 +151,5 @@ def _pad(pad: Pad, image: torch.Tensor | None, heat: Heat | None, why: str | Non
     if why:
         st.text(why)
     if image is not None and found is None:
-        st.caption("This model reads images of another shape: the chosen image is not on its plane.")
+        why = "reads images of another shape" if pad.model.family.encodes else "draws pictures and encodes none"
+        st.caption(f"This model {why}: the chosen image is not on its plane.")

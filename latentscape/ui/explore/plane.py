@@ -15,6 +15,7 @@ from latent_pad import Plane, place_anew
 from latentscape.ui.address import remember
 from latentscape.ui.codes import Codes
 from vae_core.checkpoint import Checkpoint
+from vae_core.latent import prior_draws
 
 AXES, COMPONENTS, IMAGES = "Two dimensions", "Principal components", "Three test images"
 PLANES = (AXES, COMPONENTS, IMAGES)
@@ -47,9 +48,16 @@ def place(model: Checkpoint, codes: Codes | None, slot: str, start: tuple[float,
     here: Place | None = st.session_state.get(f"{slot}_place")
     if here is None or here.signature != signature:
         same_model = here is not None and here.signature[0] == model.digest
-        z = here.z if same_model else start or (0.0,) * latent_dim
+        z = here.z if same_model else start or _first_point(model)
         here = st.session_state[f"{slot}_place"] = _place(signature, codes, z)
     return here
+
+
+def _first_point(model: Checkpoint) -> tuple[float, ...]:
+    """Where a pad begins: in the middle; of a model that has no codes of images at a draw of the prior, for in many dimensions
+    the middle is far from all draws, and painting there was never practised."""
+    latent_dim = model.model.config.latent_dim
+    return (0.0,) * latent_dim if model.family.encodes else tuple(prior_draws(1, latent_dim, seed=1)[0].tolist())
 
 
 def arrive(slot: str, z: tuple[float, ...] | None) -> None:

@@ -20,6 +20,8 @@ def names(model: Checkpoint, codes: Codes | None) -> dict[str, str]:
     }
     if not codes:  # no test images to look at or to walk between
         del found[IMAGE], found[WALK]
+    if not model.family.encodes:
+        del found[DRAW]
     return found
 
 

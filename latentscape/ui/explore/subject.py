@@ -30,8 +30,8 @@ def subject(model: Checkpoint, codes: Codes | None) -> tuple[torch.Tensor | None
 
 
 def seen_by(model: Checkpoint, image: torch.Tensor | None) -> Seen | None:
-    """The image as another model sees it; None where it reads images of another shape."""
-    if image is None or tuple(image.shape) != tuple(model.model.config.image_shape):
+    """The image as another model sees it; None where it has no encoder, or reads images of another shape."""
+    if image is None or not model.family.encodes or tuple(image.shape) != tuple(model.model.config.image_shape):
         return None
     try:
         return seen(model, image)

@@ -75,10 +75,8 @@ def traversals(model: Checkpoint, z: tuple[float, ...], codes: Codes | None) -> 
     latent_dim = len(z)
     order = list(range(latent_dim)) if codes is None else codes.order
     reach, first = (3, "Most KL") if model.has_prior else (1, "Most variance")  # the codes of a tanh end at 1
-    st.caption(
-        f"Each row moves one dimension from {-reach} to {reach} and keeps the others at the marker. {first} first, at most "
-        f"{ROWS} rows."
-    )
+    sorted_by = f" {first} first, at most {ROWS} rows." if codes else f" The first {ROWS} at most."
+    st.caption(f"Each row moves one dimension from {-reach} to {reach} and keeps the others at the marker.{sorted_by}")
     values = torch.linspace(-reach, reach, STEPS)
     for dimension in order[:ROWS]:
         name, row = st.columns([1, 9], vertical_alignment="center")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import streamlit as st
 
 from latentscape.ui.address import Word, of_setting, of_widget, unknown
-from latentscape.ui.presets import KIND_OF, PLAIN, PRESETS, form_settings, preset_at_first, values_of
+from latentscape.ui.presets import KIND_OF, PRESETS, form_settings, plain, preset_at_first, values_of
 from latentscape.ui.request import data_titles
 from latentscape.ui.train.form import apply_preset, kind_at_first, kind_chosen
 from latentscape.ui.train.trainings import BESIDE
@@ -29,7 +29,7 @@ def words() -> Iterator[Word]:
     yield Word("preset", _say_preset, _mean_preset)
     yield Word("kind", _say_kind, _mean_kind)
     preset, kind = st.session_state["train_preset"], st.session_state["train_kind"]
-    usual = values_of(preset) if kind == KIND_OF[preset] else PLAIN
+    usual = values_of(preset) if kind == KIND_OF[preset] else plain(kind)
     titles = data_titles()
     yield of_widget("data", "train_data", lambda word: word if word in titles else None, str, usual["data"])
     for name, each in form_settings(kind).items():

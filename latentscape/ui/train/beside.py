@@ -106,9 +106,10 @@ def _pictures(name: str, run: Run, reach: float) -> None:
             figure, key=f"train_map_{name.lower()}", config=figures.PLOT,
             alt=f"Latent map of {name}: {len(frame.points)} encoded test images, coloured and shaped by class.",
         )
-    st.caption("Test images and, below each, what it makes of it")
-    made = embedded(sheet(pairs(run, frame), 5))
-    st.image(made, width="stretch", alt=f"Ten test images and their reconstructions by {name}.")
+    if len(frame.reconstructions):
+        st.caption("Test images and, below each, what it makes of it")
+        made = embedded(sheet(pairs(run, frame), 5))
+        st.image(made, width="stretch", alt=f"Ten test images and their reconstructions by {name}.")
     if len(frame.samples):
         st.caption("Samples: the same draws from the prior")
         st.image(embedded(sheet(frame.samples, 7)), width="stretch", alt=f"Twenty-one samples from {name}.")

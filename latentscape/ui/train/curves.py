@@ -1,4 +1,5 @@
-"""The curves of a training: a panel for each term of the family, and one for what is minimised where that is something else."""
+"""The curves of a training: a panel for each term of the family, and one for what is minimised where that is something else;
+where two play against each other there is no such thing."""
 
 import copy
 import functools
@@ -11,6 +12,7 @@ from plotly.subplots import make_subplots
 
 from latentscape.ui.figures import FIXED, NO_DRAG, TEST, TRAIN
 from vae_core.family import Family
+from vae_core.models import Config
 
 SAME = 1e-3  # of its size: an objective that differs less from the first term is that term
 
@@ -27,16 +29,16 @@ class Panel(NamedTuple):
 
 def loss_curves(
     curve: list[list[float]], epochs: list[dict], total_epochs: int, family: Family, minimised: str = "minimised",
-    moment: float | None = None,
+    moment: float | None = None, config: Config | None = None,
 ) -> go.Figure:
     """As trained (lines) and on the test set (lines with markers); a dotted line at `moment`, in epochs. `minimised` says in
     a few words what the objective is.
 
     `curve` holds (position in epochs, objective, each measured term) of training batches; `epochs` the records of train.Epoch,
-    flat.
+    flat. Where theory says that a term goes is a line, of a model with these settings, else with the plain ones.
     """
     points = np.array(curve, dtype=float).reshape(-1, 2 + len(family.measured))
-    panels = _panels(points, epochs, family, minimised)
+    panels = _panels(points, epochs, family, config or family.config(), minimised)
     data, layout, shapes = [], copy.deepcopy(_layout(tuple(panel.title for panel in panels))), []
     for number, panel in enumerate(panels, start=1):
         axis = str(number) if number > 1 else ""
@@ -47,7 +49,7 @@ def loss_curves(
         layout[f"xaxis{axis}"] |= {"title": {"text": "epoch", "standoff": 4}, "range": [0, total_epochs], "nticks": 6} | FIXED
         layout[f"yaxis{axis}"] |= FIXED
         if number == 1 or panel.unit != panels[number - 2].unit:
-            layout[f"yaxis{axis}"]["title"] = {"text": f"{panel.unit} per image"}
+            layout[f"yaxis{axis}"]["title"] = {"text": f"{panel.unit} per image".strip()}
         shown = np.concatenate([panel.trained[len(points) // 20 :], panel.tested])
         if len(shown):  # the first batches are so high that the rest would look flat
             low, high = min([float(shown.min()), *levels]), max([float(np.percentile(shown, 98)), *levels])
@@ -62,14 +64,14 @@ def loss_curves(
     return go.Figure({"data": data, "layout": layout})
 
 
-def _panels(points: np.ndarray, epochs: list[dict], family: Family, minimised: str) -> list[Panel]:
+def _panels(points: np.ndarray, epochs: list[dict], family: Family, config: Config, minimised: str) -> list[Panel]:
     objective, terms = points[:, 1], family.told(points[:, 2:].T)
     panels = [
-        Panel(term.title, term.unit, terms[term.name], [record[f"test_{term.name}"] for record in epochs], term.reference)
+        Panel(term.title, term.unit, terms[term.name], [record[f"test_{term.name}"] for record in epochs], term.line(config))
         for term in family.terms
     ]
     first = panels[0].trained
-    if (np.abs(objective - first) > SAME * (1 + np.abs(first))).any():
+    if not family.parts and (np.abs(objective - first) > SAME * (1 + np.abs(first))).any():
         what, _, formula = minimised.partition(": ")
         panels.append(Panel(what + f"<br><sub>{formula}</sub>" * bool(formula), panels[0].unit, objective))
     return panels

@@ -7,7 +7,16 @@ import streamlit as st
 
 from latentscape.ui.controls import KEEP, control
 from latentscape.ui.own import picture_sets
-from latentscape.ui.presets import OWN, PLAIN, PRESETS, choose_pictures, form_settings, preset_at_first, values_of
+from latentscape.ui.presets import (
+    OWN,
+    PLAIN,
+    PRESETS,
+    choose_pictures,
+    form_settings,
+    plain,
+    preset_at_first,
+    values_of,
+)
 from latentscape.ui.request import data_titles, own_pictures, request_of
 from latentscape.ui.words import refused
 from latentscape.work.belongings import Pictures
@@ -47,9 +56,10 @@ def kind_at_first() -> str:
 
 
 def kind_chosen() -> None:
-    """Another kind of model starts from the plain settings: those of the last one would mean something else."""
-    for field in set(PLAIN) - {"kind", "data", "seed"}:
-        st.session_state[_key(field)] = PLAIN[field]
+    """Another kind of model starts from its plain settings: those of the last one would mean something else."""
+    usual = plain(st.session_state[_key("kind")])
+    for field in set(usual) - {"kind", "data", "seed"}:
+        st.session_state[_key(field)] = usual[field]
 
 
 class Press(NamedTuple):
@@ -74,7 +84,8 @@ def settings_form(status: str | None, start: Callable[[Press], None], resume: Ca
     st.caption(PRESETS[preset].about)
     kind = st.selectbox(
         "Model", list(FAMILIES), format_func=lambda name: FAMILIES[name].title, key=_key("kind"), on_change=kind_chosen, **KEEP,
-        help="Only the variational one has a prior to draw new pictures from.",
+        help="New pictures are drawn by those that have a prior: "
+        + ", ".join(family.title for family in FAMILIES.values() if family.has_prior) + ".",
     )
     settings = form_settings(kind).values()
     answer = st.container()

@@ -53,5 +53,5 @@ def _show() -> None:
 def _in_words(number: int, run: Run) -> str:
     """Its number, what it is, how far it came, and the loss of its last epoch."""
     first = FAMILIES[run.request["kind"]].terms[0]
-    loss = [f"{words.loss_name(run.request)} {run.epochs[-1][f'test_{first.name}']:.1f}"] if run.epochs else []
+    loss = [f"{words.loss_name(run.request)} {run.epochs[-1][f'test_{first.name}']:.{first.digits}f}"] if run.epochs else []
     return " · ".join([f"{number}. {run.request['title']}", f"{run.total_epochs} epochs", run.status, *loss])

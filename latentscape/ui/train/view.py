@@ -24,10 +24,11 @@ from vae_core import checkpoint
 from vae_core.checkpoint import safe_name
 from vae_core.errors import BadInput
 from vae_core.family import Family
-from vae_core.models import FAMILIES
+from vae_core.models import FAMILIES, Config
 from vae_core.watch import grids
 
 REFRESH_SECONDS, WAITING_SECONDS = 1.0, 5.0  # between two looks at a run, and at one that waits behind others
+ALONE = 600  # pixels of pictures that have no map beside them
 SOON = 2  # the place of a run that is looked at as often as one that trains: its turn may come at any moment
 MAP_HEIGHT, LOSS_HEIGHT = 480, 240  # pixels, where there is room: ui/assets/page.css
 TESTED = "Per test image, at the end of an epoch; a nat is 1.44 bits."
@@ -129,7 +130,7 @@ def _body(jobs: Jobs, run: Run) -> None:
     with st.container(key="train_loss"):
         past = None if frame is live else frame.epoch
         make = lambda: curves.loss_curves(  # noqa: E731
-            run.curve, run.epochs, run.total_epochs, _family(run), words.minimised(run.request), past
+            run.curve, run.epochs, run.total_epochs, _family(run), words.minimised(run.request), past, _config(run)
         )
         figure = run.drawings.get("losses", len(run.curve), run.progress, len(run.epochs), past, make=make)
         room = st.container(key="train_loss_figure", height=LOSS_HEIGHT, border=False)
@@ -227,7 +228,7 @@ def _numbers(run: Run, frame: Frame | None) -> None:
         if run.status == STOPPED and not run.epochs and st.session_state.get(replay.SHOWN) is None:
             st.markdown(words.stopped_early(run.progress))
         else:
-            st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE))
+            st.markdown(words.happening(_family(run), over, progress, newest and run.status == DONE, _config(run)))
         with st.container(key="train_numbers"):
             numbers = words.in_numbers(run.request, values, where == TESTED)
             st.markdown(numbers or "Nothing is measured yet.", help=f"{words.explained(_family(run))}\n\n{where}")
@@ -252,18 +253,28 @@ def _family(run: Run) -> Family:
     return FAMILIES[run.request["kind"]]
 
 
+def _config(run: Run) -> Config:
+    return _family(run).config(**run.request["model"])
+
+
 def _pictures(run: Run, frame: Frame) -> None:
     when = "after " * bool(frame.epoch) + replay.in_words(frame.epoch)
     if not len(frame.points):
-        _reconstructions(run, frame, when)
+        _made(run, frame, when, ALONE)
         return
     left, right = st.columns([1.5, 1])
     with left, st.container(key="train_map", gap="xsmall"):
         _map(run, frame, when)
     with right:
-        _reconstructions(run, frame, when)
-        if _family(run).has_prior:
-            _samples(run, frame, when)
+        _made(run, frame, when, "stretch")
+
+
+def _made(run: Run, frame: Frame, when: str, width: str | int) -> None:
+    """The pictures that it makes of others, and those that it draws."""
+    if len(frame.reconstructions):
+        _reconstructions(run, frame, when, width)
+    if _family(run).has_prior:
+        _samples(run, frame, when, width)
 
 
 def _map(run: Run, frame: Frame, when: str) -> None:
@@ -278,22 +289,21 @@ def _map(run: Run, frame: Frame, when: str) -> None:
     )
 
 
-def _reconstructions(run: Run, frame: Frame, when: str) -> None:
+def _reconstructions(run: Run, frame: Frame, when: str, width: str | int) -> None:
     damaged = _family(run).has("corruption")
     with st.container(key="train_reconstructions", gap="xsmall"):
         st.markdown("**Damaged test images**, **repaired** below" if damaged else "**Test images**, **reconstructed** below")
         st.image(
-            run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(pairs(run, frame), 5))),
-            width="stretch" if len(frame.points) else 600,
+            run.drawings.get("reconstructions", frame, make=lambda: embedded(sheet(pairs(run, frame), 5))), width=width,
             alt=f"Ten {'damaged ' if damaged else ''}test images of different classes and their reconstructions {when}.",
         )
 
 
-def _samples(run: Run, frame: Frame, when: str) -> None:
+def _samples(run: Run, frame: Frame, when: str, width: str | int) -> None:
     with st.container(key="train_samples", gap="xsmall"):
         st.markdown("**Samples**: the same 21 draws")
         samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
-        st.image(samples, width="stretch", alt=f"Twenty-one samples from the model {when}: the same draws from the prior.")
+        st.image(samples, width=width, alt=f"Twenty-one samples from the model {when}: the same draws from the prior.")
 
 
 def _take_away(run: Run, frame: Frame) -> None:
@@ -368,8 +378,8 @@ def replay_zip(run: Run) -> bytes:
 def _loss_in_words(run: Run) -> str:
     if not run.epochs:
         return "Training losses; no epoch is finished yet."
-    first, last = run.epochs[0], run.epochs[-1]
+    first, last, term = run.epochs[0], run.epochs[-1], _family(run).terms[0]
     return (
-        f"Losses in nats per image: the test loss went from {first['test_loss']:.1f} after the first epoch to "
-        f"{last['test_loss']:.1f} after epoch {last['epoch']}."
+        f"Losses{f' in {term.unit}' * bool(term.unit)} per image: the test loss went from {first['test_loss']:.{term.digits}f} "
+        f"after the first epoch to {last['test_loss']:.{term.digits}f} after epoch {last['epoch']}."
     )

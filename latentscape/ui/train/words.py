@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from latentscape.work.runs import Run
 from vae_core.family import Family
-from vae_core.models import FAMILIES
+from vae_core.models import FAMILIES, Config
 
 COLLAPSED = 0.1  # nats of KL below which the code says nothing
 STILL = 0.002  # of the loss: an epoch that lowers it by less hardly teaches any more
 RISES = 0.02  # of the KL
+PLAYERS = "**Two networks play**: the {} learns to tell drawn pictures from real ones, the {} to draw what it takes for real."
 
 
 def minimised(request: Mapping) -> str:
@@ -51,11 +52,11 @@ def in_numbers(request: Mapping, values: Mapping[str, float], tested: bool) -> s
         return ""
     first, *others = FAMILIES[request["kind"]].terms
     label = first.label if tested else first.label.replace("Test", "Training")
-    number = lambda term: f"{term.title} **{values[term.name]:.1f}**"  # noqa: E731
-    parts = " + ".join(number(term) for term in others if term.name in first.of)
-    loss = f"{label} ({loss_name(request)}) **{values[first.name]:.1f}**" + f" = {parts}" * bool(parts)
-    said = f"{loss} {first.unit} per image"
-    said = " · ".join([said, *(f"{number(term)} {term.unit}" for term in others if term.name not in first.of)])
+    number = lambda term: f"**{values[term.name]:.{term.digits}f}**"  # noqa: E731
+    parts = " + ".join(f"{term.title} {number(term)}" for term in others if term.name in first.of)
+    loss = f"{label} ({loss_name(request)}) {number(first)}" + f" = {parts}" * bool(parts)
+    rest = (f"{term.title} {number(term)} {term.unit}".rstrip() for term in others if term.name not in first.of)
+    said = " · ".join([loss + f" {first.unit} per image" * bool(first.unit), *rest])
     plain = minimised(request) == minimised({"kind": request["kind"], "model": {}, "training": {}})
     return said if plain else f"{said}; {minimised(request)}"
 
@@ -70,7 +71,8 @@ def to_see(family: Family) -> str:
     first, *others = family.terms
     parts = [term.title for term in others if term.name in first.of]
     loss = f"The loss is the sum of {' and '.join(f'*{part}*' for part in parts)}." if parts else first.about
-    lines = [f"**The {'losses fall' if parts else f'{first.title} falls'}**, in {first.unit} per image. {loss}"]
+    falls = "losses fall" if parts else f"{first.title} falls"
+    lines = [PLAYERS.format(*family.parts) if family.parts else f"**The {falls}**, in {first.unit} per image. {loss}"]
     if "kl" in first.of:
         lines[0] += " The sum is the negative ELBO. The KL usually *rises*: the code begins to say something."
     if family.encodes:
@@ -78,8 +80,9 @@ def to_see(family: Family) -> str:
             "**The latent map** starts as one cloud. Each mark is a test image that the model never trains on. The cloud pulls "
             "itself apart into classes, though no label is ever shown to it."
         )
-    given = "**Damaged test images** are repaired" if family.has("corruption") else "**The reconstructions** sharpen"
-    lines.append(f"{given}: compare each picture with the one above it.")
+    if family.encodes or family.repairs:
+        given = "**Damaged test images** are repaired" if family.has("corruption") else "**The reconstructions** sharpen"
+        lines.append(f"{given}: compare each picture with the one above it.")
     if family.has_prior:
         lines.append("**The samples**, always the same draws from the prior, turn into pictures like those of the data.")
     shown = "\n".join(f"- {line}" for line in lines)
@@ -100,11 +103,13 @@ def stopped_early(progress: float) -> str:
     )
 
 
-def happening(family: Family, epochs: list[dict], progress: float, is_over: bool) -> str:
-    """What is to be seen now, in one or two sentences: from the records of the epochs that are over, and how far it is."""
+def happening(family: Family, epochs: list[dict], progress: float, is_over: bool, config: Config | None = None) -> str:
+    """What is to be seen now, in one or two sentences: from the records of the epochs that are over, and how far it is, of a
+    model with these settings, else with the plain ones."""
     if not epochs:
         if not progress:
-            return "**Before training** the weights are drawn at random: it paints nearly the same for every image."
+            given = "image" if family.encodes or family.repairs else "draw"
+            return f"**Before training** the weights are drawn at random: it paints nearly the same for every {given}."
         return (
             "**The first epoch.** Nearly everything happens here: from one picture for all to pictures that differ."
             + " Watch one cloud come apart, though no label is ever shown to it." * family.encodes
@@ -115,8 +120,13 @@ def happening(family: Family, epochs: list[dict], progress: float, is_over: bool
             "**Posterior collapse.** The KL is almost zero: the encoder says the same of every image, and the decoder answers "
             "with one average picture. Sum the reconstruction over pixels, or lower beta."
         )
+    tested = {name.removeprefix("test_"): value for name, value in last.items() if name.startswith("test_")}
+    if noticed := family.noticed(config or family.config(), tested):
+        return noticed
     if is_over:
         return "**It is over.** Press *Play* to see it happen again, and keep the model to explore it."
+    if family.parts:
+        return "**They play on.** What one wins the other loses, so that no curve need fall: look at the samples."
     if before is None:
         return "**The second epoch.** From now on the loss falls slowly; details sharpen, and what looks alike moves together."
     if before["test_loss"] - last["test_loss"] < STILL * abs(before["test_loss"]):
