@@ -18,7 +18,7 @@ from vae_core.networks import Architecture
 from vae_core.pixels import FACTS, PixelModel, check_grey, logits_of_mean
 from vae_core.settings import check
 
-REGRESSIONS = Architecture("Logistic regressions, one a pixel", hidden=0, depth=0, lr=3e-3, batch_size=128)
+REGRESSIONS = Architecture("Logistic regressions, one a pixel", hidden=0, depth=0, lr=1e-2, batch_size=128, beta2=0.99)
 
 
 @dataclass(frozen=True)
