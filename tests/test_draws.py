@@ -11,6 +11,12 @@ from vae_core.errors import BadInput
 GENERATOR = torch.Generator().manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def own_draws():
+    """Each test has its own draws, whichever ran before."""
+    GENERATOR.manual_seed(0)
+
+
 def normal(count: int, width: int, spread: float = 1.0, at: float = 0.0) -> torch.Tensor:
     return at + spread * torch.randn(count, width, generator=GENERATOR)
 
