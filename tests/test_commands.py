@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import vae_core
-from vae_core import checkpoint, encode, inpainting_cli, sample, train, train_cli
+from vae_core import checkpoint, encode, inpainting_cli, judge, sample, train, train_cli
 from vae_core.array_file import read_arrays
 from vae_core.data import load, to_float
 from vae_core.errors import BadInput
@@ -20,7 +20,7 @@ from vae_core.train_config import epochs_for
 
 torch.set_num_threads(1)
 
-COMMANDS = {"train": train_cli, "sample": sample, "encode": encode, "inpainting": inpainting_cli}
+COMMANDS = {"train": train_cli, "sample": sample, "encode": encode, "inpainting": inpainting_cli, "judge": judge}
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 

@@ -15,7 +15,7 @@ APP = ROOT / "latentscape"
 ROOMS = {path.parent.name for path in (APP / "ui").glob("*/__init__.py")}
 CORE = sorted((ROOT / "vae_core").rglob("*.py"))
 SCREEN_AND_CLUSTER = {"streamlit", "plotly", "dask", "distributed"}
-COMMAND_LINES = {"commands.py", "train_cli.py", "inpainting_cli.py", "sample.py", "encode.py"}
+COMMAND_LINES = {"commands.py", "train_cli.py", "inpainting_cli.py", "sample.py", "encode.py", "judge.py"}
 
 
 def imported(path: Path) -> set[str]:
