@@ -28,8 +28,8 @@ from vae_core.models import Model, family_of
 from vae_core.settings import check, setting
 
 KIND = "prior"
-BATCH = 1024  # codes a step of the training of a flow
-RATE = 2e-3  # Adam's, falling to 0 along a cosine
+BATCH = 512  # codes a step of the training of a flow
+RATE = 5e-3  # Adam's, falling to 0 along a cosine
 AVERAGED = 1 / 20  # of all steps: over so many weights are averaged
 HEUN_STEPS = 40
 WAVES = 4  # of the time, that the flow's network is given
@@ -52,8 +52,8 @@ class PriorConfig:
         },
     )
     components: int = setting(10, "number of components", "Components", "Gaussians of a mixture.", low=1, high=200)
-    hidden: int = setting(256, "hidden width", "Width", "Units of a layer of a flow.", low=8, high=1024, unit="units")
-    depth: int = setting(3, "depth", "Depth", "Hidden layers of a flow.", low=1, high=6)
+    hidden: int = setting(384, "hidden width", "Width", "Units of a layer of a flow.", low=8, high=1024, unit="units")
+    depth: int = setting(2, "depth", "Depth", "Hidden layers of a flow.", low=1, high=6)
 
     def __post_init__(self):
         check(self)
@@ -187,7 +187,7 @@ def sampled_codes(model: Model, images: Tensor, seed: int = 0) -> Tensor:
     return mu + torch.exp(0.5 * logvar) * torch.randn(mu.shape, generator=generator)
 
 
-def learn(config: PriorConfig, codes: Tensor, steps: int = 3000, seed: int = 0) -> Iterator[Learning]:
+def learn(config: PriorConfig, codes: Tensor, steps: int = 2500, seed: int = 0) -> Iterator[Learning]:
     """Fit a prior to codes (N, L), yielding after each step of a flow, and once of the other kinds. `steps` are of a flow.
 
     Same seed, same machine: same prior. Raises BadInput where the codes are not finite, too few, or of another length.
