@@ -143,7 +143,7 @@ def _by_what_ran(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
 def left_alone(network: nn.Module) -> Iterator[None]:
     """Within this, batch normalisation in `network` goes by each batch as ever, and its running statistics stay what they were:
     in the half-step of another player of a game nothing of this one changes."""
-    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    norms = _batch_norms(network)
     for norm in norms:
         norm.track_running_stats = False
     try:
@@ -151,6 +151,25 @@ def left_alone(network: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.track_running_stats = True
+
+
+@contextmanager
+def by_batch(network: nn.Module) -> Iterator[None]:
+    """Within this, batch normalisation in `network` goes by each batch although it is evaluated, and nothing in it changes: the
+    running statistics of one that is trained on two kinds of batches fit neither."""
+    modes = [(norm, norm.training) for norm in _batch_norms(network)]
+    with left_alone(network):
+        for norm, _ in modes:
+            norm.train()
+        try:
+            yield
+        finally:
+            for norm, mode in modes:
+                norm.train(mode)
+
+
+def _batch_norms(network: nn.Module) -> list[nn.Module]:
+    return [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
 
 
 def _course_convs(shape: Shape, latent_dim: int, hidden: int, depth: int) -> tuple[nn.Sequential, nn.Sequential]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vae_core.family import Family, Loss, Preset, Term
 from vae_core.limits import check_image_shape, check_weights
-from vae_core.networks import Architecture, BatchNorm2d, Shape, halvings, kernel_between, left_alone
+from vae_core.networks import Architecture, BatchNorm2d, Shape, by_batch, halvings, kernel_between, left_alone
 from vae_core.settings import check, setting
 from vae_core.without_prior import signed, unsigned
 
@@ -216,8 +216,10 @@ class GAN(nn.Module):
         return self.discriminator(real), self.discriminator(made), *steep
 
     def terms(self, clean: Tensor, drawn: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Both losses of each image and of the picture drawn beside it, and what the discriminator says of these, (B,) each."""
-        real, made = self.discriminator(signed(drawn[0])), self.discriminator(self.paint(drawn[1]))
+        """Both losses of each image and of the picture drawn beside it, and what the discriminator says of these, (B,) each. As
+        when it learns, it sees real and drawn pictures in batches of their own."""
+        with by_batch(self.discriminator):
+            real, made = self.discriminator(signed(drawn[0])), self.discriminator(self.paint(drawn[1]))
         game = GAMES[self.config.loss]
         return {"loss": game.told(real, made), "fooled": game.fooled(made), "real": game.said(real), "drawn": game.said(made)}
 
