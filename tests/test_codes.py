@@ -20,7 +20,7 @@ from vae_core.watch import Watch
 
 SHIPPED = [
     name for name in sorted(path.stem for path in picker.SHIPPED.glob("*.json"))
-    if checkpoint.open_file(picker.SHIPPED / name).recipe.kind in picker.EXPLORED
+    if checkpoint.open_file(picker.SHIPPED / name).recipe.kind in picker.ENCODERS
 ]
 models = pytest.mark.parametrize("name", SHIPPED)
 
