@@ -43,7 +43,7 @@ def test_every_term_has_its_panel_in_its_unit(family):
 def test_the_line_of_theory_is_that_of_the_settings():
     gan, curve = FAMILIES["gan"], [[0.5, 2.0, 1.2, 0.8, 0.6, 0.4], [1.5, 2.1, 1.3, 0.8, 0.6, 0.4]]
     heights = {
-        loss: [shape.y0 for shape in loss_curves(curve, [], 2, gan, config=gan.config(loss=loss)).layout.shapes]
+        loss: [shape.y0 for shape in loss_curves(curve, [], 2, gan, config=gan.config(game=loss)).layout.shapes]
         for loss in ("non-saturating", "least-squares", "wgan-gp")
     }
     assert heights == {"non-saturating": [2 * np.log(2)], "least-squares": [0.25], "wgan-gp": []}

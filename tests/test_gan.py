@@ -35,7 +35,7 @@ def digits(count=6, side=8):
 def a_model(loss="non-saturating", shape=(1, 8, 8), **settings):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return GANConfig(shape, latent_dim=5, hidden=8, loss=loss, **settings).build()
+        return GANConfig(shape, latent_dim=5, hidden=8, game=loss, **settings).build()
 
 
 # The losses.
@@ -65,7 +65,7 @@ def test_the_best_discriminator_of_equal_distributions_says_one_half_and_loses_w
 def test_the_line_in_the_plot_is_that_of_the_loss():
     loss, *others = FAMILIES["gan"].terms
     assert loss.line(GANConfig()) == pytest.approx(2 * math.log(2))
-    assert loss.line(GANConfig(loss="wgan-gp")) is None
+    assert loss.line(GANConfig(game="wgan-gp")) is None
     assert all(term.line(GANConfig()) is None for term in others)
 
 
@@ -161,7 +161,7 @@ def test_inside_pixels_are_between_minus_one_and_one(monkeypatch):
     assert seen[1].min() < -1e-4  # a drawn one, which a sigmoid's would not be
 
 
-@pytest.mark.parametrize("settings", [{"latent_dim": 0}, {"hidden": 3}, {"ndf": 0}, {"loss": "hinge"}, {"hidden": 256}])
+@pytest.mark.parametrize("settings", [{"latent_dim": 0}, {"hidden": 3}, {"ndf": 0}, {"game": "hinge"}, {"hidden": 256}])
 def test_settings_that_cannot_be_are_refused_in_a_sentence(settings):
     with pytest.raises(BadInput, match=r"[.;]"):
         GANConfig((3, 64, 64), **settings)
@@ -178,7 +178,7 @@ def test_the_largest_that_can_be_set_up_can_be_opened():
 
 @GAME
 def test_a_half_step_changes_neither_weights_nor_buffers_of_the_other_network(monkeypatch, loss):
-    state, changed = a_run(kind="gan", model={"loss": loss, "image_shape": (1, 8, 8)}, epochs=1), []
+    state, changed = a_run(kind="gan", model={"game": loss, "image_shape": (1, 8, 8)}, epochs=1), []
     last = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
     for part, optimizer in state.optimizers.items():
 
@@ -243,8 +243,8 @@ def test_it_is_the_loop_of_the_tutorial():
 @GAME
 def test_it_goes_on_from_where_it_was_saved(loss):
     data, cut = tiny_set(), []
-    whole = [told(record) for record in fit(a_run(kind="gan", model={"loss": loss}, epochs=2), data)]
-    state = a_run(kind="gan", model={"loss": loss}, epochs=2)
+    whole = [told(record) for record in fit(a_run(kind="gan", model={"game": loss}, epochs=2), data)]
+    state = a_run(kind="gan", model={"game": loss}, epochs=2)
     while not state.finished:
         cut.append(told(next(fit(state, data))))
         state = from_bytes(state.to_bytes(), data)
@@ -327,11 +327,11 @@ def test_a_discriminator_that_wins_at_once_is_said_and_its_losses_stay_numbers()
     sure = {"loss": 0.01, "fooled": 9.0, "real": 0.999, "drawn": 0.001}
     assert "wins" in noticed(GANConfig(), sure)
     assert noticed(GANConfig(), sure | {"drawn": 0.4}) == ""
-    assert noticed(GANConfig(loss="wgan-gp"), sure | {"real": 40.0}) == ""  # no probabilities
+    assert noticed(GANConfig(game="wgan-gp"), sure | {"real": 40.0}) == ""  # no probabilities
 
 
 def test_settings_are_what_a_recipe_holds():
-    config = GANConfig((3, 32, 32), loss="least-squares")
+    config = GANConfig((3, 32, 32), game="least-squares")
     assert GANConfig(**asdict(config)) == config == replace(config, ndf=64)
 
 

@@ -13,7 +13,7 @@ from latentscape.ui.codes import codes_of, known_codes
 from latentscape.ui.explore.pads import WITHOUT_CODES
 from latentscape.ui.train.view import replay_zip
 from latentscape.work.analyses import Analyses
-from latentscape.work.runs import RUNNING
+from latentscape.work.runs import DONE, RUNNING, STOPPED
 from vae_core import checkpoint, data
 from vae_core.errors import BadInput
 from vae_core.latent import prior_draws
@@ -144,3 +144,15 @@ def test_it_is_compared_with_another_training(jobs, weights, kind):
     at = open_app("train", run=run.view_id, beside=other.view_id)
     assert not at.exception
     assert "Samples: the same draws from the prior" in texts(at)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_the_form_of_a_family_stands_beside_a_run_of_it(jobs, weights, kind):
+    """No field of the form has the key of a part of the page."""
+    run = a_run(kind, weights)
+    jobs.store.add(run)
+    at = open_app("train", run=run.view_id, kind=kind)
+    assert at.selectbox(key="train_kind").value == kind
+    for status in (RUNNING, STOPPED, DONE):
+        run.status = status
+        assert not at.run().exception

@@ -38,7 +38,7 @@ def test_of_a_game_it_says_that_no_curve_need_fall_and_who_has_won():
     assert "no curve need fall" in words.happening(gan, [even, even], 2.4, False)
     won = even | {"test_real": 0.999, "test_drawn": 0.001}
     assert "discriminator wins" in words.happening(gan, [even, won], 2.4, False)
-    assert "no curve need fall" in words.happening(gan, [even, won], 2.4, False, gan.config(loss="wgan-gp"))
+    assert "no curve need fall" in words.happening(gan, [even, won], 2.4, False, gan.config(game="wgan-gp"))
 
 
 def test_a_restorer_has_no_cloud():

@@ -107,8 +107,8 @@ class GANConfig:
         "The width of the discriminator, by itself that of the generator. One that is too strong tells everything at once.",
         low=4, high=1024, unit="maps",
     )
-    loss: str = setting(
-        "non-saturating", "loss", "Loss", "What the two networks minimise. With WGAN-GP the critic has no batch normalisation.",
+    game: str = setting(
+        "non-saturating", "game", "Loss", "What the two networks minimise. With WGAN-GP the critic has no batch normalisation.",
         choices={name: game.title for name, game in GAMES.items()}, place="first",
     )
 
@@ -128,7 +128,7 @@ class GANConfig:
     @property
     def loss_name(self) -> str:
         """What its loss is called beside others."""
-        return f"discriminator's loss, {GAMES[self.loss].title}"
+        return f"discriminator's loss, {GAMES[self.game].title}"
 
     def build(self) -> "GAN":
         """The model, with its first weights drawn from torch's global random state."""
@@ -179,7 +179,7 @@ class GAN(nn.Module):
         super().__init__()
         self.config = config
         self.generator = generator(config.image_shape, config.latent_dim, config.hidden)
-        self.discriminator = discriminator(config.image_shape, config.ndf, config.loss != "wgan-gp")
+        self.discriminator = discriminator(config.image_shape, config.ndf, config.game != "wgan-gp")
         self.apply(first_weights)
 
     @property
@@ -199,7 +199,7 @@ class GAN(nn.Module):
         """What `forward` is called with in training: images (B, C, H, W), z (B, L) ~ N(0, I), and for WGAN-GP where between a
         real and a drawn picture the slope is looked at, (B, 1, 1, 1) in [0, 1]."""
         drawn = x, torch.randn(len(x), self.config.latent_dim, generator=generator).to(x.device)
-        if self.config.loss == "wgan-gp":
+        if self.config.game == "wgan-gp":
             drawn += (torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device),)
         return drawn
 
@@ -220,7 +220,7 @@ class GAN(nn.Module):
         when it learns, it sees real and drawn pictures in batches of their own."""
         with by_batch(self.discriminator):
             real, made = self.discriminator(signed(drawn[0])), self.discriminator(self.paint(drawn[1]))
-        game = GAMES[self.config.loss]
+        game = GAMES[self.config.game]
         return {"loss": game.told(real, made), "fooled": game.fooled(made), "real": game.said(real), "drawn": game.said(made)}
 
     def loss(
@@ -228,7 +228,7 @@ class GAN(nn.Module):
         part: str = "discriminator",
     ) -> Loss:
         """The objective of `part`, from what `draw` and `forward` returned; the penalty of WGAN-GP is in it and in no term."""
-        game, outputs = GAMES[self.config.loss], [output.float() for output in outputs]
+        game, outputs = GAMES[self.config.game], [output.float() for output in outputs]
         if part == "generator":
             fooled = mean(game.fooled(*outputs))
             return Loss(fooled, {"fooled": fooled})
@@ -245,7 +245,7 @@ def mean(values: Tensor) -> Tensor:
 
 def noticed(config: GANConfig, test: Mapping[str, float]) -> str:
     """What is to be said of its terms on the test set; empty where that is nothing."""
-    if config.loss != "wgan-gp" and test["real"] - test["drawn"] > WON:
+    if config.game != "wgan-gp" and test["real"] - test["drawn"] > WON:
         return (
             "**The discriminator wins**: it tells every drawn picture from a real one, and the generator learns little from so "
             "sure a judge. Make it smaller (ndf), or its learning rate."
@@ -272,7 +272,7 @@ FAMILY = Family(
             "loss", "discriminator", "Test loss of D",
             "What the discriminator minimises. Low: it tells drawn pictures from real ones. At the dashed line, 2 ln 2 = 1.39 "
             "for the loss that does not saturate, it can only guess: that is no failure, it is where the game ends.",
-            unit="", digits=2, reference=lambda config: GAMES[config.loss].balance,
+            unit="", digits=2, reference=lambda config: GAMES[config.game].balance,
         ),
         Term(
             "fooled", "generator", "Test loss of G",

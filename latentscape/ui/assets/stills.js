@@ -7,6 +7,7 @@
 
 const PATIENCE = 10_000; // ms after which a still goes even if nothing was drawn in its place
 const GONE = 500; // ms without a place for the chart after which it is gone for good
+const LAID_OUT = 100; // ms after a chart has got a size in which it is drawn in that size
 const hooked = new WeakSet(); // the Plotly elements that are listened to
 const drawn = new Map(); // Plotly element -> what it looks like: { key, copy, canvases, box }
 const stills = new Map(); // class of a widget's key -> { element, canvases, timer, missing }
@@ -34,11 +35,18 @@ function look() {
   for (const [key, still] of stills) if (!still.element.isConnected) place(key, still); // replaced before it was drawn
 }
 
+const isSeen = (chart) => chart.checkVisibility({ visibilityProperty: true }) && chart.clientHeight > 1;
+const sizes = new ResizeObserver((changes) => {
+  for (const { target } of changes) if (isSeen(target)) setTimeout(keep, LAID_OUT, target);
+});
+
 const hostOf = (key) => document.querySelector(`[data-testid=stElementContainer].${CSS.escape(key)}`);
 
 // Plotly empties a chart before its element goes: what it looks like is copied while it is there. Its canvases keep
 // their pixels.
 function keep(chart) {
+  if (!isSeen(chart)) return sizes.observe(chart); // drawn before Streamlit has measured its place: nobody sees it yet
+  sizes.unobserve(chart);
   const host = chart.closest("[data-testid=stElementContainer]");
   const drawing = chart.querySelector(".plot-container");
   const key = [...(host?.classList ?? [])].find((name) => name.startsWith("st-key-"));

@@ -25,7 +25,7 @@ from vae_core.errors import BadInput
 from vae_core.models import FAMILIES
 from vae_core.settings import Setting
 
-NARROW, SWITCH = 14, 8  # letters that half a form's width has room for, and beside a switch
+NARROW, SWITCH = 13, 8  # letters that half a form's width has room for, and beside a switch
 
 
 def _key(field: str) -> str:
