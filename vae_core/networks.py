@@ -141,16 +141,20 @@ def _by_what_ran(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
 
 @contextmanager
 def left_alone(network: nn.Module) -> Iterator[None]:
-    """Within this, batch normalisation in `network` goes by each batch as ever, and its running statistics stay what they were:
-    in the half-step of another player of a game nothing of this one changes."""
-    norms = _batch_norms(network)
+    """Within this, batch normalisation in `network` goes by each batch as ever, its running statistics stay what they were, and
+    no gradients are asked for its weights: in the half-step of another player of a game nothing of this one changes."""
+    norms, weights = _batch_norms(network), [weight for weight in network.parameters() if weight.requires_grad]
     for norm in norms:
         norm.track_running_stats = False
+    for weight in weights:
+        weight.requires_grad_(False)
     try:
         yield
     finally:
         for norm in norms:
             norm.track_running_stats = True
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 @contextmanager
