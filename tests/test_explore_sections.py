@@ -207,7 +207,7 @@ def test_the_ends_of_a_walk_are_shown_with_their_classes():
     at = show(open_explore(), "Walk")
     labels = data.load("mnist").test_labels
     at.number_input(key="explore_from").set_value(7).run()
-    assert [text.value for text in at.text][:2] == [str(int(labels[7])), str(int(labels[2]))]
+    assert [text.value for text in at.text][:2] == [f"class {labels[7]}", f"class {labels[2]}"]
     assert [alt for alt in alts(at) if "test image" in alt] == ["From test image 7.", "To test image 2."]
 
 

@@ -124,6 +124,10 @@ export class Window {
     Object.assign(this, this.home);
   }
 
+  get isHome() {
+    return this.x === this.home.x && this.y === this.home.y && this.half === this.home.half;
+  }
+
   get view() {
     return { x: this.x, y: this.y, half: this.half };
   }
@@ -133,12 +137,14 @@ export class Window {
     return { x, y: this.isLine ? 0 : y, half: Math.min(this.home.half, this.within(3.5 * a)) };
   }
 
-  // Moves (x, y) to the middle, if it is outside or at the very edge.
+  // Moves (x, y) to the middle, if it is outside or at the very edge; in the first view just so far that it is well inside: the
+  // codes around it stay in sight.
   find(x, y, margin = 0.04) {
     const { left, right, top, bottom } = this.bounds;
     const [across, up] = [(right - left) * margin, (top - bottom) * margin];
     const inside = x > left + across && x < right - across && (this.isLine || (y > bottom + up && y < top - up));
     if (inside) return;
+    if (this.isHome) return this.follow(x, y, 3 * margin);
     this.x = x;
     if (!this.isLine) this.y = y;
   }

@@ -33,7 +33,7 @@ CSS = """
 .st-key-explore_class [data-testid="stText"] { font-size: 1.45rem; }
 [data-testid="stMetricValue"] { font-size: 1.45rem; font-variant-numeric: tabular-nums; }
 @media (max-height: 60rem) and (min-width: 64rem) {  /* a projector, a laptop: the title stands beside the header's buttons */
-  .stMainBlockContainer h1 { padding: 0; font-size: 1.7rem; }
+  .stMainBlockContainer h1 { padding: 0 0 .4rem; font-size: 1.7rem; }
   .stApp:has([data-testid="stSidebar"][data-collapsed="false"]) {
     .stMainBlockContainer { padding-top: 1rem; }
     [data-testid="stHeader"] { background: none; pointer-events: none; }

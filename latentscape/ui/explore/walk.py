@@ -92,7 +92,7 @@ def _end(codes: Codes, key: str, word: str) -> None:
     """The image at an end, the name of its class, and its number to change it."""
     index = st.session_state[key]
     st.image(single(codes.images[index].numpy()), alt=f"{word} test image {index}.", width=END)
-    st.text(codes.classes[int(codes.labels[index])] if codes.classes else f"image {index}")
+    st.text(f"class {codes.classes[int(codes.labels[index])]}" if codes.classes else f"image {index}")
     st.number_input(f"{word} image", 0, len(codes.images) - 1, key=key, persist_state="session")
 
 

@@ -99,7 +99,7 @@ def stopped_early(progress: float) -> str:
         return "**It was stopped before it began.** Nothing went wrong; press *Train* to begin anew."
     return (
         "**It was stopped within the first epoch.** Nothing went wrong: what it had learned by then is shown, and the model "
-        "can be kept. It was not measured on the test images yet."
+        "can be kept, below. It was not measured on the test images yet."
     )
 
 
@@ -124,7 +124,7 @@ def happening(family: Family, epochs: list[dict], progress: float, is_over: bool
     if noticed := family.noticed(config or family.config(), tested):
         return noticed
     if is_over:
-        return "**It is over.** Press *Play* to see it happen again, and keep the model to explore it."
+        return "**It is over.** Press *Play* to see it happen again, and keep the model, below, to explore it."
     if family.parts:
         return "**They play on.** What one wins the other loses, so that no curve need fall: look at the samples."
     if before is None:
