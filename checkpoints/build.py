@@ -5,7 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vae_core import checkpoint, data, evaluate
+from vae_core import checkpoint, data, evaluate, judge
+from vae_core.judge import main as train_judge
 from vae_core.models import family_of
 from vae_core.train_cli import main as train
 
@@ -57,6 +58,17 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a seco
 SINCE = ("mnist-dcgan", "mnist-ebgan")  # trained with the defaults of today
 
 
+JUDGES = ("mnist", "fashion-mnist")  # data sets whose draws are measured
+
+
+def build_judge(name: str) -> None:
+    """Train the judge of a data set and put it into the folder beside."""
+    out = judge.SHIPPED / f"{name}.safetensors"
+    out.unlink(missing_ok=True)
+    if train_judge(["--data", name, "--epochs", "3", "--out", f"checkpoints/judges/{out.name}"]):
+        raise SystemExit(f"training the judge of {name} failed")
+
+
 def build(name: str) -> None:
     """Train one checkpoint and put it into this folder."""
     title = RECIPES[name][0]
@@ -103,7 +115,12 @@ def measure(model, images: data.ImageSet) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or RECIPES:
-        if chosen not in RECIPES:
-            raise SystemExit(f"There is no shipped checkpoint called {chosen}; choose from {', '.join(RECIPES)}.")
-        build(chosen)
+    judges = {f"judge-{name}": name for name in JUDGES}
+    for chosen in sys.argv[1:] or (*RECIPES, *judges):
+        if chosen in judges:
+            build_judge(judges[chosen])
+        elif chosen in RECIPES:
+            build(chosen)
+        else:
+            known = ", ".join((*RECIPES, *judges))
+            raise SystemExit(f"There is no shipped checkpoint called {chosen}; choose from {known}.")

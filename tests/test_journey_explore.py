@@ -68,6 +68,28 @@ def test_a_number_box_moves_the_marker_without_a_mouse(page, server):
     )
 
 
+def test_a_point_that_no_draw_would_reach_is_said_to_be_moved_by_hand(page, server):
+    open_pad(page, f"{server.url}/explore?image=7")
+    words = page.locator(".latent-pad__formula")
+    assert "by hand" not in (words.text_content() or "")
+    page.locator(".st-key-explore_z1 input").fill("-3")
+    page.keyboard.press("Enter")
+    words.filter(has_text="the point was moved by hand").wait_for()
+
+
+def test_the_first_view_keeps_the_codes_in_sight_of_an_image_at_their_edge(page, server):
+    """The marker is well inside, and so are most of the plane's classes."""
+    page.set_viewport_size({"width": 1280, "height": 720})
+    open_pad(page, f"{server.url}/explore?image=7")
+    x, y, scale = (float(word) for word in page.locator(PLANE).get_attribute("data-window").split(","))
+    box, at = page.locator(PLANE).bounding_box(), seen(page)
+    across, up = box["width"] / 2 / scale, box["height"] / 2 / scale
+    assert abs(at[0] - x) < 0.9 * across
+    assert abs(at[1] - y) < 0.9 * up
+    assert abs(x) < across, "the origin is in sight"
+    assert abs(y) < up
+
+
 def open_section(page, name: str) -> None:
     page.get_by_role("radio", name=name).click()
     page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")

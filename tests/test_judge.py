@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from test_commands import refused, run
 
-from vae_core import corruption, draws, judge
+from vae_core import checkpoint, corruption, draws, judge
 from vae_core.data import load, to_float
 from vae_core.errors import BadInput
+from vae_core.latent import prior_draws
 
 torch.set_num_threads(1)
 DIGITS, COUNT = load("digits"), 800
@@ -216,3 +217,48 @@ def test_its_command_trains_and_keeps_one(tmp_path, monkeypatch, capsys):
     assert "is there already" in refused(capsys, "judge", "--data", "digits", "--out", "judges/it.safetensors")
     assert ".safetensors" in refused(capsys, "judge", "--data", "digits", "--out", "it.png")
     assert "number of epochs" in refused(capsys, "judge", "--data", "digits", "--out", "b.safetensors", "--epochs", "0")
+
+
+# The judges that ship.
+
+
+@pytest.mark.parametrize(("name", "least"), [("mnist", 0.99), ("fashion-mnist", 0.9)])
+def test_a_shipped_judge_is_small_and_knows_its_data(name, least):
+    file = judge.SHIPPED / f"{name}.safetensors"
+    opened = judge.open_file(file)
+    assert file.stat().st_size <= 8_000_000
+    assert opened.recipe.data.name == name
+    assert opened.recipe.metrics["test_accuracy"] >= least
+    assert opened.recipe.command == f"python -m vae_core.judge --data {name} --epochs 3 --out checkpoints/judges/{file.name}"
+
+
+def test_the_shipped_judge_of_mnist_names_what_its_recipe_says():
+    mnist = load("mnist")
+    opened = judge.shipped(mnist)
+    right = judge.accuracy(opened.network, mnist.test_images, mnist.test_labels)
+    assert right == pytest.approx(opened.recipe.metrics["test_accuracy"], abs=5e-4)
+    assert judge.shipped(replace(mnist, test_images=mnist.test_images[:-1], test_labels=mnist.test_labels[:-1])) is None
+    assert judge.shipped(load("digits")) is None
+
+
+DRAWN = 4000
+
+
+def features_of(name: str) -> judge.Judged:
+    """What the shipped judge says of a shipped model's draws from its prior."""
+    model = checkpoint.find(name).model
+    with torch.no_grad():
+        images = model.decode(prior_draws(DRAWN, model.config.latent_dim)).mul(255).round().byte()
+    return judge.judged(judge.shipped(load("mnist")).network, images)
+
+
+def test_a_gan_s_draws_are_nearer_to_digits_than_those_of_a_vae_and_have_all_classes():
+    """By our classifier, 4,000 draws each; real images against others come first."""
+    mnist = load("mnist")
+    ours = judge.shipped(mnist).network
+    known = judge.judged(ours, mnist.test_images[:DRAWN]).features
+    others = judge.judged(ours, mnist.test_images[DRAWN : 2 * DRAWN]).features
+    gan, vae = features_of("mnist-dcgan"), features_of("mnist-20d")
+    real, painted, decoded = (draws.frechet_distance(known, each) for each in (others, gan.features, vae.features))
+    assert real < painted < decoded
+    assert judge.classes_found(gan.logits).found.all()

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vae_core import companion
+from vae_core import checkpoint, companion
 from vae_core.augment import flip_and_shift
 from vae_core.checkpoint import DataRecipe
 from vae_core.commands import Parser, add_out, add_reading, answered, check_out, read_images, told_of
@@ -30,6 +30,7 @@ from vae_core.train import learning_rate
 from vae_core.train_config import TrainConfig
 
 KIND = "judge"
+SHIPPED = checkpoint.SHIPPED / "judges"
 FEATURES = 64  # numbers before the last layer
 BATCH = 500  # images that are judged at once
 EVEN = 0.1  # of an even share of the draws: a class that has less of them is not found
@@ -177,6 +178,13 @@ def to_bytes(judge: Judge, data: ImageSet, training: dict, command: str = "") ->
 def open_bytes(weights: bytes, name: str) -> Opened:
     """A judge from the bytes of its weights file. Raises BadInput on any fault."""
     return Opened(*companion.open_bytes(weights, name, KIND, lambda config: JudgeConfig(**config).build()))
+
+
+def shipped(data: ImageSet) -> Opened | None:
+    """The judge of this data set that ships; None where there is none."""
+    path = SHIPPED / f"{data.name}.safetensors"
+    opened = open_file(path) if path.exists() else None
+    return opened if opened and opened.recipe.data.digest == data.digest else None
 
 
 def open_file(path: Path, called: str | None = None) -> Opened:

@@ -4,6 +4,7 @@
 import { fromBase64, put, toImageData } from "./pixels.js";
 
 const ROWS = 4; // dimensions that are shown
+const FAR = 5; // of a draw from N(0, 1) that nobody will see
 
 // parts: the pad's nodes by their data-part; choose(draw) is called where one of the draws is pressed.
 export class Network {
@@ -25,8 +26,12 @@ export class Network {
     this.table(shown, posterior ? ["μ", "σ", "ε", "z"] : ["code", "z"]);
     const most = posterior ? "that say most" : "that come first";
     const some = length > ROWS ? `${ROWS} of ${length} dimensions, those ${most}${posterior ? " about this image" : ""}.` : "";
-    netFormula.textContent = posterior ? some : `The code is a single point: nothing is drawn. ${some}`;
-    netFormula.hidden = !netFormula.textContent;
+    this.say(posterior ? some : `The code is a single point: nothing is drawn. ${some}`);
+    this.said = netFormula.textContent;
+  }
+
+  say(words) {
+    Object.assign(this.parts.netFormula, { textContent: words, hidden: !words });
   }
 
   table(dimensions, columns) {
@@ -52,6 +57,8 @@ export class Network {
         : [number(this.encoded.code[i], 3), number(z[i], 3)];
       values.forEach((value, column) => (nodes[column].textContent = value));
     }
+    const isFar = epsilon && this.cells.some(({ i }) => Math.abs(epsilon[i]) > FAR);
+    this.say(isFar ? `${this.said} No draw has such an ε: the point was moved by hand.`.trim() : this.said);
   }
 
   // The posterior's draws as pictures, in the order in which they were made; chosen: the one that is shown.

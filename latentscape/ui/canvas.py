@@ -32,7 +32,7 @@ def canvas(key: str, side: int, **options) -> np.ndarray | None:
 
 def digit(key: str) -> torch.Tensor:
     """Draw a canvas for a digit; what was drawn, made like MNIST's: (1, 1, 28, 28) in [0, 1], zeros before anything is."""
-    st.caption("Draw here.")  # short: the canvas's own buttons appear in this line
+    st.caption("Draw here.")
     drawn = canvas(key, picture.MNIST_SIDE, **DIGIT)
     if drawn is None or not drawn[..., :3].any():
         return torch.zeros(1, 1, picture.MNIST_SIDE, picture.MNIST_SIDE)

@@ -63,6 +63,7 @@ def is_begun() -> bool:
 
 def hand() -> None:
     """The canvas and the uploader."""
+    st.caption("Draw here.")
     canvas("explore_draw", picture.MNIST_SIDE, **DIGIT)
     st.file_uploader(
         "Or a picture of yours", type=picture.SUFFIXES, key="explore_upload",
