@@ -46,7 +46,7 @@ vaes = st.fixed_dictionaries({
 })
 damaged = st.fixed_dictionaries({"hidden": st.just(8), "corruption": st.sampled_from(list(CORRUPTIONS))})
 players = st.fixed_dictionaries({
-    "latent_dim": st.integers(1, 2), "hidden": st.just(4), "loss": st.sampled_from(list(GAMES)),
+    "latent_dim": st.integers(1, 2), "hidden": st.just(4), "game": st.sampled_from(list(GAMES)),
 })
 models = st.one_of(
     st.tuples(st.just("vae"), vaes), st.tuples(st.just("ae"), st.fixed_dictionaries({"hidden": st.integers(1, 3)})),

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from latentscape.site_map import PAGES
 from latentscape.ui import figures
@@ -53,10 +52,7 @@ def run_view(jobs: Jobs, run: Run | None, controls: bool, other: Run | None = No
     every, learned = drawn_for = _pace(jobs, run)
     live = st.fragment(_live, run_every=every)
     if learned:
-        with _head():
-            live(jobs, run, drawn_for, partial(_status, jobs, run))
-            _handles(jobs, run, controls)
-        _trained(run)
+        _head(jobs, run, controls, partial(live, jobs, run, drawn_for, partial(_status, jobs, run)))
         st.fragment(_body)(jobs, run)
     else:
         live(jobs, run, drawn_for, partial(_whole, jobs, run, controls))
@@ -67,10 +63,7 @@ def _two(jobs: Jobs, run: Run, other: Run, controls: bool, was_active: bool) -> 
         jobs.store.seen(each, session())
     if _is_active(run, other) != was_active:
         st.rerun()  # the form and this fragment's clock follow
-    with _head():
-        _status(jobs, run)
-        _handles(jobs, run, controls)
-    _trained(run)
+    _head(jobs, run, controls, partial(_status, jobs, run))
     beside((run, other))
 
 
@@ -96,16 +89,16 @@ def _pace(jobs: Jobs, run: Run) -> tuple[float | None, bool]:
 
 
 def _whole(jobs: Jobs, run: Run, controls: bool) -> None:
-    with _head():
-        _status(jobs, run)
-        _handles(jobs, run, controls)
-    _trained(run)
+    _head(jobs, run, controls, partial(_status, jobs, run))
     _body(jobs, run)
 
 
-def _head() -> DeltaGenerator:
-    """A row for what the run does, and the buttons."""
-    return st.container(key="train_head", horizontal=True, vertical_alignment="center")
+def _head(jobs: Jobs, run: Run, controls: bool, status: Callable[[], None]) -> None:
+    """A row for what the run does and the buttons, and below it what is trained."""
+    with st.container(key="train_head", horizontal=True, vertical_alignment="center"):
+        status()
+        _handles(jobs, run, controls)
+    _trained(run)
 
 
 def _handles(jobs: Jobs, run: Run, controls: bool) -> None:
