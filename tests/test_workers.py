@@ -1,6 +1,7 @@
 """How many workers a machine gets, and two of them at once."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from conftest import PATIENCE, wait_until
@@ -35,6 +36,23 @@ def test_workers_share_cores_and_memory_and_leave_the_pages_some(cores, gigabyte
         limits = [spec["options"]["worker_kwargs"]["memory_limit"] for spec in specs]
         assert sum(limits) <= 0.9 * gigabytes * 2**30
         assert count == 1 or min(limits[:-1]) >= cluster.LEAST_MEMORY
+
+
+def test_a_killed_worker_is_waited_for_also_where_the_scheduler_is_too_busy_to_say_who_is_there(monkeypatch):
+    """As long as nobody says that it has left, it may still be given a task, which would end with it."""
+    answers = iter([None, {"killed": {}, "other": {}}, None, {"other": {}}, {"other": {}}])
+    ours = Cluster()
+    ours._client = SimpleNamespace(run=lambda *_, **__: None, status="running")
+    monkeypatch.setattr(Cluster, "connected", True)
+
+    def workers(client, seconds):
+        if (answer := next(answers)) is None:
+            raise TimeoutError
+        return answer
+
+    monkeypatch.setattr(cluster.dask_private, "workers", workers)
+    ours.replace_worker("killed")
+    assert len(list(answers)) == 1
 
 
 @pytest.mark.parametrize(("asked", "count"), [("1", 1), ("5", 5), (" 12 ", 12)])

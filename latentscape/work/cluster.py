@@ -126,7 +126,7 @@ class Cluster:
 
     def addresses(self) -> set[str]:
         """Where the workers are now; empty where nobody says so in time."""
-        return set(self._workers())
+        return set(self._workers() or {})
 
     def send(self, images: "ImageSet", resource: str) -> Future:
         """Bring images to a worker that has the resource, for tasks that get the Future as an argument; they leave it when
@@ -161,7 +161,10 @@ class Cluster:
             return
         self._client.run(_kill, workers=[address], nanny=True, on_error="ignore")
         end = time.monotonic() + REPLACE_SECONDS
-        while self.connected and address in self._workers() and time.monotonic() < end:
+        while self.connected and time.monotonic() < end:
+            known = self._workers()
+            if known is not None and address not in known:  # where nobody answers, it may still be given a task
+                return
             time.sleep(0.1)
 
     def close(self) -> None:
@@ -189,16 +192,17 @@ class Cluster:
         self._client.subscribe_topic(topic, lambda event: handler(event[1]))
 
     def _workers_with(self, resource: str) -> list[str]:
-        return [address for address, worker in self._workers().items() if resource in worker.get("resources", {})]
+        return [address for address, worker in (self._workers() or {}).items() if resource in worker.get("resources", {})]
 
-    def _workers(self) -> dict[str, dict]:
+    def _workers(self) -> dict[str, dict] | None:
+        """None where nobody says so in time."""
         if not self.connected:
-            return {}
+            return None
         try:
             return dask_private.workers(self._client, ANSWER_SECONDS)
         except Exception as error:  # lost, or too busy to answer: the next look tells
             log.warning("the scheduler does not answer", exc_info=error)
-            return {}
+            return None
 
     def _drop(self) -> None:
         processes = dask_private.processes(self._local) if self._local else []
