@@ -36,8 +36,8 @@ CSS = """
   .stMainBlockContainer h1 { padding: 0 0 .4rem; font-size: 1.7rem; }
   .stApp:has([data-testid="stSidebar"][data-collapsed="false"]) {
     .stMainBlockContainer { padding-top: 1rem; }
-    [data-testid="stHeader"] { background: none; pointer-events: none; }
-    [data-testid="stHeader"] :is(button, a) { pointer-events: auto; }
+    [data-testid="stHeader"] { background: none; }
+    [data-testid="stHeader"], [data-testid="stHeader"] :not(button, a, button *, a *) { pointer-events: none; }
     .copy-link { background: var(--st-background-color); }
   }
 }
