@@ -137,14 +137,17 @@ export class Window {
     return { x, y: this.isLine ? 0 : y, half: Math.min(this.home.half, this.within(3.5 * a)) };
   }
 
-  // Moves (x, y) to the middle, if it is outside or at the very edge; in the first view just so far that it is well inside: the
-  // codes around it stay in sight.
+  // Moves (x, y) to the middle, if it is outside or at the very edge. From the first view a small step that puts it well inside
+  // is enough: most of the codes stay in sight.
   find(x, y, margin = 0.04) {
     const { left, right, top, bottom } = this.bounds;
     const [across, up] = [(right - left) * margin, (top - bottom) * margin];
     const inside = x > left + across && x < right - across && (this.isLine || (y > bottom + up && y < top - up));
     if (inside) return;
-    if (this.isHome) return this.follow(x, y, 3 * margin);
+    if (this.isHome) {
+      this.follow(x, y, 3 * margin);
+      if (Math.abs(this.x - this.home.x) < (right - left) / 4 && Math.abs(this.y - this.home.y) < (top - bottom) / 4) return;
+    }
     this.x = x;
     if (!this.isLine) this.y = y;
   }
