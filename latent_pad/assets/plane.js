@@ -145,7 +145,7 @@ export class Window {
     const inside = x > left + across && x < right - across && (this.isLine || (y > bottom + up && y < top - up));
     if (inside) return;
     if (this.isHome) {
-      this.follow(x, y, 3 * margin);
+      this.follow(x, y, 5 * margin); // clear of the buttons on the pad's upper edge
       if (Math.abs(this.x - this.home.x) < (right - left) / 4 && Math.abs(this.y - this.home.y) < (top - bottom) / 4) return;
     }
     this.x = x;
