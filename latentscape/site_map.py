@@ -10,6 +10,11 @@ PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/restore.py": ("Restore", ":material/healing:", "restore"),
     "pages/autoencoders.py": ("Autoencoders", ":material/hourglass:", "autoencoders"),
 }
+GROUPS = {  # of the side bar: what a person comes for -> addresses; the start page stands above them
+    "Walk": ("map", "explore"),
+    "Make": ("data", "train", "sweep"),
+    "Compare": ("restore", "autoencoders"),
+}
 NAME = "Latentscape"
 FIRST_MODEL = "mnist-2d"  # what a visitor meets
 NEED_AN_ENCODER = ("map",)  # addresses of the pages whose model says where an image lies

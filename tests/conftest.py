@@ -102,6 +102,11 @@ def weights():
     return train.finish(state, digits, "digits", "train")[0]
 
 
+def narrow(family) -> dict[str, int]:
+    """The settings of the smallest model of a family."""
+    return {"hidden": 8} if family.has("hidden") else {}
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as listener:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, narrow
 
 from vae_core.models import FAMILIES, family_of
 from vae_core.settings import settings_of
@@ -15,7 +15,8 @@ SHAPE = (1, 8, 8)
 
 
 def small(name: str):
-    return FAMILIES[name].config(image_shape=SHAPE, hidden=8)
+    family = FAMILIES[name]
+    return family.config(image_shape=SHAPE, **narrow(family))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -53,7 +54,11 @@ def test_its_models_can_what_it_says(name):
     assert family.terms[0].name == "loss"
     assert {part for term in family.terms for part in term.of} <= set(family.measured)
     assert not family.has_posterior or family.has_prior
-    assert family.likelihood == "none" or family.has_prior
+    assert family.likelihood == "none" or family.draws
+    assert hasattr(model, "sample") == family.paints
+    if family.paints:
+        with torch.no_grad():
+            assert model.sample(2, seed=1).shape == (2, *SHAPE)
     assert all(isinstance(getattr(model, part), torch.nn.Module) for part in family.parts)
     assert family.decodes or not family.has_prior
 
@@ -63,7 +68,8 @@ def test_it_says_the_size_of_a_model_from_its_settings_alone(name):
     family, config = FAMILIES[name], small(name)
     for words in (family.size, family.network):
         said = words.format(**asdict(config))
-        assert "8" in said or str(config.latent_dim) in said
+        sizes = [str(config.latent_dim)] if hasattr(config, "latent_dim") else []
+        assert not settings_of(family.config) or any(size in said for size in ("8", *sizes))
         assert "{" not in said
 
 
@@ -79,7 +85,7 @@ def test_a_setting_is_of_one_type_in_all_families_and_may_have_its_default():
 @pytest.mark.parametrize("path", HOUSE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nobody_asks_for_the_class_or_the_name_of_a_model(path):
     """But for its own file, for what works with one family alone, and for the settings that a form or a command starts from."""
-    classes = {"VAE", "Autoencoder", "DenoisingAutoencoder", "Restorer", "GAN", "EBGAN"}
+    classes = {"VAE", "Autoencoder", "DenoisingAutoencoder", "Restorer", "GAN", "EBGAN", "PixelCNN", "MADE", "FVSBN"}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
             assert not classes & {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}, ast.unparse(node)

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from latentscape.server import front_page, streamlit_private
-from latentscape.site_map import PAGES
+from latentscape.site_map import GROUPS, PAGES
 
 HREF = re.compile(r'<link rel="(?:modulepreload|inside)"[^>]* href="\./([^"]+)">')
 BIDI = front_page.BIDI.removeprefix("./")
@@ -111,3 +111,8 @@ def test_streamlit_is_kept_from_the_history_before_it_comes(address):
     text = (streamlit_private.STATIC / loader).read_text()
     for name in ("pushState", "replaceState"):
         assert f"window.history.{name}(" in text, "who writes the address now? see latentscape/server/assets/history.js"
+
+
+def test_the_side_bar_groups_every_page_once():
+    grouped = ["", *(address for addresses in GROUPS.values() for address in addresses)]
+    assert grouped == [address for *_, address in PAGES.values()], "in the order in which they are listed"

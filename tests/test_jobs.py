@@ -11,7 +11,7 @@ import time
 import numpy as np
 import psutil
 import pytest
-from conftest import PATIENCE, ROOT, free_port, wait_until
+from conftest import PATIENCE, ROOT, free_port, narrow, wait_until
 
 from latentscape.work import cluster, tasks, turns, worker
 from latentscape.work import jobs as jobs_module
@@ -149,12 +149,12 @@ def test_what_the_scheduler_imports_of_ours_brings_no_torch():
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_every_kind_of_model_can_be_watched(kind):
     digits, family = data.load("digits"), FAMILIES[kind]
-    watch = Watch(FAMILIES[kind].config(image_shape=(1, 8, 8), hidden=8).build(), digits)
+    watch = Watch(family.config(image_shape=(1, 8, 8), **narrow(family)).build(), digits)
     frame = watch.frame()
     assert watch.originals.shape == (10, 1, 8, 8)
     assert frame["reconstructions"].shape == (10 if family.encodes or family.repairs else 0, 1, 8, 8)
     assert len(frame["points"]) == (360 if family.encodes else 0)
-    assert len(frame["samples"]) == (21 if family.has_prior else 0)
+    assert len(frame["samples"]) == (21 if family.draws else 0)
     first = [int((digits.test_labels == c).nonzero()[0]) for c in range(10)]
     whole = np.array_equal(watch.originals, digits.test_images[first])
     assert whole != family.has("corruption")  # denoisers and restorers are shown damaged images

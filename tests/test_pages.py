@@ -239,7 +239,7 @@ def test_the_pictures_of_every_epoch_are_one_zip(weights):
         assert len(archive.namelist()) == 8
 
 
-@pytest.mark.parametrize("kind", [name for name, family in FAMILIES.items() if not family.has_prior])
+@pytest.mark.parametrize("kind", [name for name, family in FAMILIES.items() if not family.draws])
 def test_a_model_without_a_prior_shows_what_it_has(jobs, weights, kind):
     run, family = finished_run(weights), FAMILIES[kind]
     run.request["kind"], run.curve = kind, [[0.5, 40.0, 40.0], [1.5, 30.0, 30.0]]

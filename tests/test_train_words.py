@@ -87,7 +87,7 @@ def test_losses_of_different_likelihoods_have_different_names_and_only_these():
 def test_what_will_be_seen_is_said_of_what_this_family_has(family):
     said = words.to_see(family)
     assert ("latent map" in said) == family.encodes
-    assert ("samples" in said) == family.has_prior
+    assert ("samples" in said) == family.draws
     assert ("ELBO" in said) == ("KL" in said) == (family.likelihood == "bound")
     assert ("Damaged" in said) == family.has("corruption")
     assert ("each picture with the one above" in said) == (family.encodes or family.repairs)

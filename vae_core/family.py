@@ -74,9 +74,15 @@ class Family:
     presets: tuple[Preset, ...]
     parts: tuple[str, ...] = ()  # of a model: within a step each has its turn, and an optimiser of its own; none: all at once
     noticed: Callable[[Any, Mapping[str, float]], str] = lambda config, test: ""  # what is to be said of a judgement
+    paints: bool = False  # whether it makes pictures up by itself, pixel by pixel: `sample(count, seed)`, (count, C, H, W)
     repairs: bool = False
     needs_mask: bool = False  # whether repairing takes the mask of the damage
     page: str = "Explore"  # where its models are looked at
+
+    @property
+    def draws(self) -> bool:
+        """Whether it makes pictures up, from codes that are drawn or pixel by pixel."""
+        return self.has_prior or self.paints
 
     def has(self, setting: str) -> bool:
         """Whether a model of this family has such a setting: beta, corruption, ..."""

@@ -25,8 +25,8 @@ TERMS = (
     ),
 )
 FACTS = {  # of a Family
-    "encodes": False, "decodes": False, "has_prior": False, "has_posterior": False, "likelihood": "exact", "pixels": "logits",
-    "terms": TERMS, "page": "Pixels",
+    "encodes": False, "decodes": False, "paints": True, "has_prior": False, "has_posterior": False, "likelihood": "exact",
+    "pixels": "logits", "terms": TERMS, "page": "Pixels",
 }
 
 

@@ -26,10 +26,10 @@ COLUMNS = {"actual": 5, "recon": 5, "samples": 7}  # of the grids
 
 
 class Watch:
-    """The same test images and the same prior draws, as the model makes them now.
+    """The same test images and the same draws, as the model makes them now.
 
     A model that repairs damage is shown the images damaged. What a model does not have is empty: the map where it has no codes,
-    the samples where it has no prior, the reconstructions where it is given no images.
+    the samples where it draws nothing, the reconstructions where it is given no images.
     """
 
     def __init__(self, model: Model, data: ImageSet, like: np.ndarray | None = None):
@@ -78,7 +78,13 @@ class Watch:
             painted = self.model.decode(self.model.codes(x))
         else:
             painted = self.model.restore(x, self.mask.to(device)) if self.family.repairs else x[:0]
-        return _bytes(painted), _bytes(x[:0] if self.prior is None else self.model.decode(self.prior.to(device)))
+        return _bytes(painted), _bytes(self._draws(x))
+
+    def _draws(self, x: Tensor) -> Tensor:
+        """The same draws as ever, as the model paints them now: (DRAWS, C, H, W), none of one that draws nothing."""
+        if self.family.paints:
+            return self.model.sample(DRAWS, seed=1)
+        return x[:0] if self.prior is None else self.model.decode(self.prior.to(x.device))
 
     def _codes(self, images: Tensor, stopped: Callable[[], bool]) -> np.ndarray | None:
         """(N, L) of uint8 images for the map; none of a model that does not encode."""

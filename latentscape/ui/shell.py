@@ -8,7 +8,7 @@ import torch
 
 from latentscape.server import streamlit_private
 from latentscape.server.front_page import ICON
-from latentscape.site_map import NEED_AN_ENCODER, PAGES, tab_title
+from latentscape.site_map import GROUPS, NEED_AN_ENCODER, PAGES, tab_title
 from latentscape.ui import address
 from latentscape.ui.own import store
 from latentscape.ui.own_models import own_models
@@ -67,11 +67,12 @@ CSS = """
 def frame() -> streamlit_private.StreamlitPage:
     """Draw what stands around every page (tab title, navigation, style, models in the sidebar) and return the page to run."""
     st.set_page_config(page_icon=ICON, layout="wide")  # first: navigation would fetch the icon of the page from elsewhere
-    pages = [
-        st.Page(path, title=title, icon=icon, url_path=address, default=not address)
+    pages = {
+        address: st.Page(path, title=title, icon=icon, url_path=address, default=not address)
         for path, (title, icon, address) in PAGES.items()
-    ]
-    page = st.navigation(pages)
+    }
+    grouped = {group: [pages[address] for address in addresses] for group, addresses in GROUPS.items()}
+    page = st.navigation({"": [pages[""]], **grouped})
     st.set_page_config(page_title=tab_title(page.title, page.url_path))
     st.html(CSS)
     st.html(STYLE)

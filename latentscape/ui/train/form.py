@@ -85,7 +85,7 @@ def settings_form(status: str | None, start: Callable[[Press], None], resume: Ca
     kind = st.selectbox(
         "Model", list(FAMILIES), format_func=lambda name: FAMILIES[name].title, key=_key("kind"), on_change=kind_chosen, **KEEP,
         help="New pictures are drawn by those that have a prior: "
-        + ", ".join(family.title for family in FAMILIES.values() if family.has_prior) + ".",
+        + ", ".join(family.title for family in FAMILIES.values() if family.draws) + ".",
     )
     settings = form_settings(kind).values()
     answer = st.container()

@@ -266,7 +266,7 @@ def _made(run: Run, frame: Frame, when: str, width: str | int) -> None:
     """The pictures that it makes of others, and those that it draws."""
     if len(frame.reconstructions):
         _reconstructions(run, frame, when, width)
-    if _family(run).has_prior:
+    if _family(run).draws:
         _samples(run, frame, when, width)
 
 
@@ -296,7 +296,7 @@ def _samples(run: Run, frame: Frame, when: str, width: str | int) -> None:
     with st.container(key="train_samples", gap="xsmall"):
         st.markdown("**Samples**: the same 21 draws")
         samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
-        st.image(samples, width=width, alt=f"Twenty-one samples from the model {when}: the same draws from the prior.")
+        st.image(samples, width=width, alt=f"Twenty-one samples from the model {when}: always the same draws.")
 
 
 def _take_away(run: Run, frame: Frame) -> None:

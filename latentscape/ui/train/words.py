@@ -83,7 +83,12 @@ def to_see(family: Family) -> str:
     if family.encodes or family.repairs:
         given = "**Damaged test images** are repaired" if family.has("corruption") else "**The reconstructions** sharpen"
         lines.append(f"{given}: compare each picture with the one above it.")
-    if family.has_prior:
+    if family.paints:
+        lines.append(
+            "**The samples** are painted pixel by pixel, each drawn from those before it, always with the same dice: noise "
+            "turns into strokes, and strokes into shapes."
+        )
+    elif family.draws:
         lines.append("**The samples**, always the same draws from the prior, turn into pictures like those of the data.")
     shown = "\n".join(f"- {line}" for line in lines)
     where = "to explore it" if family.page == "Explore" else f"to use it on {family.page}"
