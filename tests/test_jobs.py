@@ -162,7 +162,7 @@ def test_every_kind_of_model_can_be_watched(kind):
 
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_a_model_of_any_family_is_trained_as_a_job(local, kind):
-    run = local.submit(request(1) | {"kind": kind, "model": {"hidden": 8}}, f"family {kind}")
+    run = local.submit(request(1) | {"kind": kind, "model": narrow(FAMILIES[kind])}, f"family {kind}")
     until(run, DONE)
     assert checkpoint.open_bytes(run.weights, "run").recipe.kind == kind
     assert {f"test_{term.name}" for term in FAMILIES[kind].terms} <= run.epochs[-1].keys()

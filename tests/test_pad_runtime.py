@@ -25,7 +25,8 @@ from vae_core.models.vae import VAE, VAEConfig
 TESTS = Path(__file__).parent
 ASSETS = TESTS.parent / "latent_pad" / "assets"
 SHIPPED = [  # those that can be explored: a restorer has no code
-    path for path in sorted((TESTS.parent / "checkpoints").glob("*.json")) if '"kind": "restorer"' not in path.read_text()
+    path for path in sorted((TESTS.parent / "checkpoints").glob("*.json"))
+    if FAMILIES[json.loads(path.read_text())["kind"]].decodes
 ]
 NODE = shutil.which("node")
 ORIGIN = "http://127.0.0.1:9"  # nobody listens there

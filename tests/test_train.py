@@ -46,7 +46,8 @@ def a_run(data: ImageSet | None = None, model: dict | None = None, kind: str = "
     """A fresh run on the tiny set: three epochs of five batches, the last one smaller."""
     data = data or tiny_set()
     options = {"epochs": 3, "batch_size": 64, "precision": "fp32", "device": "cpu"} | training
-    settings = {"image_shape": data.image_shape, "hidden": 16} | ({"latent_dim": 2} if kind == "vae" else {}) | (model or {})
+    size = {"hidden": 16} if FAMILIES[kind].has("hidden") else {}
+    settings = {"image_shape": data.image_shape} | size | ({"latent_dim": 2} if kind == "vae" else {}) | (model or {})
     return start(FAMILIES[kind].config(**settings), data, TrainConfig(**options))
 
 

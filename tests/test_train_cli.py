@@ -435,7 +435,8 @@ def test_what_a_kind_of_model_does_not_have_is_refused(tmp_path, capsys, words):
 
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_every_family_is_trained_saved_and_resumed_by_the_command(tmp_path, capsys, kind):
-    words = f"--kind {kind} --hidden 8" + " --corruption block:3" * FAMILIES[kind].has("corruption")
+    settings = {"hidden": "8", "corruption": "block:3"}
+    words = f"--kind {kind}" + "".join(f" --{name} {value}" for name, value in settings.items() if FAMILIES[kind].has(name))
     code, out, err = run(capsys, *PLAIN, "--out", tmp_path / "r", *words.split())
     assert (code, err, len(out)) == (0, [], 1)
     opened = checkpoint.open_file(tmp_path / "r" / "checkpoint")
