@@ -89,6 +89,20 @@ def test_on_a_telephone_the_training_comes_first_and_into_sight(chromium, server
     context.close()
 
 
+def test_where_columns_wrap_the_training_comes_into_sight(chromium, server):
+    context = new_context(chromium, viewport={"width": 800, "height": 1000})
+    page = context.new_page()
+    open_train(page, server)
+    page.click(".st-key-train_start button")
+    page.locator(".st-key-train_samples img").wait_for()
+    page.wait_for_function(
+        "() => { const at = key => document.querySelector(`.st-key-${key}`).getBoundingClientRect();"
+        " return at('train_status').top >= 0 && at('train_map_figure').bottom < innerHeight }"
+    )
+    page.click(".st-key-train_stop button")
+    context.close()
+
+
 def test_a_stopped_run_is_found_again_after_a_reload_and_taken_away(page, server):
     train_without_end(page, server)
     page.wait_for_function(LOSS_IS_SHOWN)

@@ -1,4 +1,4 @@
-"""What a press has begun is brought into sight where a page has one column."""
+"""What a press has begun is brought into sight, where it is not: the columns of a narrow page stand one above the other."""
 
 import streamlit as st
 

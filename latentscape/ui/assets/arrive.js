@@ -1,16 +1,18 @@
-// On a telephone the columns of a page stand one above the other: what a press has begun is brought into sight (see arrive.py).
+// Where the columns of a page stand one above the other, what a press has begun may be out of sight: it is brought there (see
+// arrive.py).
 //
 // data: { place, presses }: the key of what is brought into sight, and how often it was pressed for in this session.
 
-const NARROW = "(max-width: 40rem)"; // where Streamlit has one column
-let answered = 0;
+const NARROW = "(max-width: 40rem)"; // where Streamlit has one column; wider ones wrap as they have room
+const answered = new Map(); // of each place, how many presses
 
 export default function render({ data: { place, presses } }) {
-  if (presses <= answered) return;
-  answered = presses;
-  if (!matchMedia(NARROW).matches) return;
+  if (presses <= (answered.get(place) ?? 0)) return;
+  answered.set(place, presses);
   // Two frames on, what the press has changed stands where it will.
   requestAnimationFrame(() => requestAnimationFrame(() => {
-    document.querySelector(`.st-key-${CSS.escape(place)}`)?.scrollIntoView({ block: "start" });
+    const begun = document.querySelector(`.st-key-${CSS.escape(place)}`);
+    const top = begun?.getBoundingClientRect().top;
+    if (matchMedia(NARROW).matches || top < 0 || top > innerHeight / 2) begun?.scrollIntoView({ block: "start" });
   }));
 }
