@@ -1,8 +1,9 @@
 """A chart that changes, in a real Chromium: a still stands in its place meanwhile, and no contexts of WebGL are left."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, Server
-from test_journey_train import fill_epochs, open_train
+from test_journey_train import fill_epochs, open_train, wait_for_status
 
 pytestmark = pytest.mark.browser
 WATCH = """
@@ -78,6 +79,8 @@ def test_of_a_running_training_the_charts_are_there_in_every_frame_and_hide_what
     assert page.evaluate("window.samples.frames") > 60
     assert page.evaluate("window.samples.blank") == []
     assert [page.evaluate("key => window.samples.elements[key].size", key) for key in LIVE] == [1, 1]
+    page.click(".st-key-train_stop button")
+    wait_for_status(page, "Stopped")
     for key in LIVE:
         assert page.locator(f".st-key-{key} [role=img]").get_attribute("aria-label")
-    page.click(".st-key-train_stop button")
+        assert [rule["id"] for rule in Axe().run(page, context=f".st-key-{key}").response["violations"]] == []
