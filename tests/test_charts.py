@@ -1,12 +1,11 @@
 """The charts of all pages: one that is only looked at takes no drag and has no tools, and a page draws one at most by WebGL."""
 
 import ast
-import json
 
 import numpy as np
 import pytest
 from conftest import ROOT
-from test_pages import finished_run, open_app
+from test_pages import charts, finished_run, open_app
 from test_sweep import sweep_of
 
 from latentscape.ui import figures
@@ -65,9 +64,9 @@ def test_maps_chart_alone_has_tools():
     configs = {}
     for tree in parsed():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "plotly_chart":
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("plotly_chart", "live_chart"):
                 given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-                configs[given["key"]] = given["config"].removeprefix("figures.")
+                configs[given["key"]] = given["config"].removeprefix("figures.") if "config" in given else "PLOT"
     assert {key: config for key, config in configs.items() if config != "PLOT"} == {"'map_chart'": "config"}
     assert len(configs) >= len(MADE)
     assert figures.PLOT["displayModeBar"] is False
@@ -75,16 +74,14 @@ def test_maps_chart_alone_has_tools():
 
 def by_webgl(at) -> int:
     """How many charts of a page are drawn so."""
-    return sum(
-        any(trace["type"] == "scattergl" for trace in json.loads(chart.proto.spec)["data"]) for chart in at.get("plotly_chart")
-    )
+    return sum(any(trace["type"] == "scattergl" for trace in chart["data"]) for chart in charts(at))
 
 
 def test_a_page_draws_one_chart_by_webgl(jobs, weights):
     first, second = sweep_of(weights, jobs)
     second.request["data"] = "another set"
     at = open_app("sweep", runs=f"{first.view_id},{second.view_id}")
-    assert len(at.get("plotly_chart")) == 3
+    assert len(charts(at)) == 3
     assert by_webgl(at) == 1
     run = finished_run(weights)
     jobs.store.add(run)

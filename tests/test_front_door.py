@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from latent_pad import pack_points, shelf
-from latentscape.server import front_door, streamlit_private
+from latentscape.server import front_door, plotly_js, streamlit_private
 from latentscape.server.front_page import IMPORTED
 from latentscape.site_map import FIRST_MODEL, PAGES
 
@@ -65,6 +65,15 @@ def test_only_what_is_everybodys_may_be_kept_by_browsers():
     found = pack_points(np.full((3, 2), 7.0)).parcel
     shelf.keep(found)
     assert "immutable" in get(f"/parcels/{found.digest}").headers["cache-control"]
+
+
+def test_plotly_comes_from_here_and_is_kept_by_browsers():
+    plain, packed = get(f"/{plotly_js.ADDRESS}"), get(f"/{plotly_js.ADDRESS}", accept_encoding="gzip, br")
+    assert plain.body.startswith(b"/**\n* plotly.js v")
+    assert gzip.decompress(packed.body) == plain.body
+    assert len(packed.body) < len(plain.body) / 3
+    assert all("immutable" in answer.headers["cache-control"] for answer in (plain, packed))
+    assert get("/plotly/0.js").status == 404
 
 
 def test_a_parcel_that_nobody_holds_any_more_is_gone():

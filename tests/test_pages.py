@@ -1,6 +1,7 @@
 """The pages by AppTest: what is drawn, what is said, what a press does. No cluster runs: runs are put into the store."""
 
 import io
+import json
 import re
 import zipfile
 from dataclasses import replace
@@ -48,6 +49,13 @@ def texts(at: AppTest) -> str:
 
 def status(at: AppTest) -> str:
     return next(m.value for m in at.markdown if re.match(r"\*\*(Idle|Queued|Running|Paused|Stopped|Done|Failed)\*\*", m.value))
+
+
+def charts(at) -> list[dict]:
+    """The figures of a page: those of Streamlit's charts, and of those that are drawn in place."""
+    told = [json.loads(element.proto.json) for element in at.main if element.type == "bidi_component" and element.proto.json]
+    in_place = [json.loads(data["figure"]) for data in told if isinstance(data, dict) and "figure" in data]
+    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")] + in_place
 
 
 def finished_run(weights: bytes, epochs: int = 3) -> Run:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_pages import finished_run, open_app, status, texts
+from test_pages import charts, finished_run, open_app, status, texts
 
 from latentscape.ui.train import beside
 from latentscape.work.runs import KEEP_SECONDS, RUNNING, Run, RunStore
@@ -69,7 +69,7 @@ def test_two_trainings_stand_side_by_side_and_a_link_shows_them_to_others(jobs, 
         assert table.loc["A", "-ELBO, grey BCE"] == table.loc["B", "-ELBO, Gaussian density"] == 27.0
         assert np.isnan(table.loc["A", "-ELBO, Gaussian density"])  # no number below the name of another loss
         assert table["KL"].tolist() == [2.0, 2.0]
-        assert len(page.get("plotly_chart")) == 3
+        assert len(charts(page)) == 3
     assert "may only look" in texts(guest)
     at.selectbox(key="train_beside").set_value(None).run()
     assert "beside" not in at.query_params

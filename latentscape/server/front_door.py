@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from latentscape.server import streamlit_private
+from latentscape.server import plotly_js, streamlit_private
 from latentscape.server.front_page import front
 from latentscape.site_map import FIRST_MODEL, PAGES
 
@@ -23,11 +23,12 @@ _first_parcels: list[str] = []  # digests of what the pad shows of the first mod
 
 
 def routes() -> list[Route]:
-    """The address of each page, and of the parcels. (Under server.baseUrlPath Streamlit's page comes as it is.)"""
+    """The address of each page, of the parcels, and of Plotly. (Under server.baseUrlPath Streamlit's page comes as it is.)"""
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
     pages = [] if base else [_PageRoute(f"/{address}", _page) for *_, address in PAGES.values()]
     # As in latent_pad/shelf.py, which is not imported yet: it brings torch, and the server is to be up at once.
-    return [*pages, Route(f"/{base}/parcels/{{digest}}".replace("//", "/"), _parcel)]
+    below = f"/{base}/".replace("//", "/")
+    return [*pages, Route(f"{below}parcels/{{digest}}", _parcel), Route(f"{below}{plotly_js.ADDRESS}", plotly_js.answer)]
 
 
 class _PageRoute(Route):

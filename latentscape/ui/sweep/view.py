@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from latentscape.ui import figures
+from latentscape.ui.live_chart import live_chart
 from latentscape.ui.picker import choices, keep, opened
 from latentscape.ui.pictures import embedded, sheet
 from latentscape.ui.spoken import spoken
@@ -92,9 +93,7 @@ def _live(jobs: Jobs, tokens: list[str], models: list[str], was_active: bool) ->
         if not lines:
             st.caption("A model appears here when its first epoch is over.")
         else:
-            st.plotly_chart(
-                figures.rate_distortion(lines), key="sweep_chart", config=figures.PLOT, alt=_curve_in_words(entries),
-            )
+            live_chart(figures.rate_distortion(lines), key="sweep_chart", alt=_curve_in_words(entries))
     with st.container(key="sweep_scores"):  # below the curve: beside it there is no room for its columns
         st.markdown("**Nats per test image**")
         st.dataframe(_table(entries), hide_index=True, width="stretch")
@@ -166,8 +165,8 @@ def _maps(entries: list[Entry]) -> None:
                 [(e.label, e.points, e.labels) for e in own], list(own[0].classes), 2 if len(own) in (2, 4) else 3,
                 by_webgl=number == 0,
             )
-            st.plotly_chart(
-                figure, key=f"sweep_map_{data}", config=figures.PLOT,
+            live_chart(
+                figure, key=f"sweep_map_{data}",
                 alt=f"{len(own)} scatter plots of encoded {data} test images: {', '.join(e.label for e in own)}.",
             )
 

@@ -8,6 +8,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from latentscape.ui import figures
+from latentscape.ui.live_chart import live_chart
 from latentscape.ui.pictures import embedded, sheet
 from latentscape.ui.train import words
 from latentscape.ui.train.pairs import pairs
@@ -29,7 +30,7 @@ def beside(runs: Sequence[Run]) -> None:
             "of different names they do not."
         )
     with st.container(key="train_both"):
-        st.plotly_chart(both_curves(runs), key="train_both_chart", config=figures.PLOT, alt=_in_words(runs))
+        live_chart(both_curves(runs), key="train_both_chart", alt=_in_words(runs))
     reach = max(run.reach for run in runs)
     for place, name, run in zip(st.columns(2, gap="medium"), NAMES, runs, strict=True):
         with place, st.container(key=f"train_beside_{name.lower()}"):
@@ -102,8 +103,8 @@ def _pictures(name: str, run: Run, reach: float) -> None:
         about = [run.about[each] for each in ("labels", "classes", "latent_dim")]
         figure = figures.latent_map(frame.points, *about, frame.explained, reach, by_webgl=False)
         figure.update_layout(height=MAP_HEIGHT)
-        st.plotly_chart(
-            figure, key=f"train_map_{name.lower()}", config=figures.PLOT,
+        live_chart(
+            figure, key=f"train_map_{name.lower()}",
             alt=f"Latent map of {name}: {len(frame.points)} encoded test images, coloured and shaped by class.",
         )
     if len(frame.reconstructions):

@@ -9,6 +9,7 @@ import streamlit as st
 
 from latentscape.site_map import PAGES
 from latentscape.ui import figures
+from latentscape.ui.live_chart import live_chart
 from latentscape.ui.picker import ELSEWHERE, called, keep, kept_as
 from latentscape.ui.pictures import embedded, sheet
 from latentscape.ui.spoken import spoken
@@ -126,8 +127,8 @@ def _body(jobs: Jobs, run: Run) -> None:
             run.curve, run.epochs, run.total_epochs, _family(run), words.minimised(run.request), past, _config(run)
         )
         figure = run.drawings.get("losses", len(run.curve), run.progress, len(run.epochs), past, make=make)
-        room = st.container(key="train_loss_figure", height=LOSS_HEIGHT, border=False)
-        room.plotly_chart(figure, key="train_loss_chart", height="stretch", config=figures.PLOT, alt=_loss_in_words(run))
+        with st.container(key="train_loss_figure", height=LOSS_HEIGHT, border=False):
+            live_chart(figure, key="train_loss_chart", alt=_loss_in_words(run), fills=True)
     if run.owner != visitor():
         st.caption("The model stays its owner's: only they can keep or download it.")
     elif run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
@@ -276,10 +277,9 @@ def _map(run: Run, frame: Frame, when: str) -> None:
     reach = run.reach
     make = lambda: figures.latent_map(frame.points, *about, frame.explained, reach)  # noqa: E731
     figure = run.drawings.get("map", frame, reach, make=make)
-    st.container(key="train_map_figure", height=MAP_HEIGHT, border=False).plotly_chart(
-        figure, key="train_map_chart", height="stretch", config=figures.PLOT,
-        alt=f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}.",
-    )
+    alt = f"Scatter of {len(frame.points)} encoded test images, coloured and shaped by class, {when}."
+    with st.container(key="train_map_figure", height=MAP_HEIGHT, border=False):
+        live_chart(figure, key="train_map_chart", alt=alt, fills=True)
 
 
 def _reconstructions(run: Run, frame: Frame, when: str, width: str | int) -> None:
