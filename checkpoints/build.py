@@ -54,9 +54,10 @@ RECIPES = {  # name -> title and arguments of `python -m vae_core.train`; a seco
                     "--data mnist --kind gan --hidden 32 --epochs 12 --batch-size 128 --schedule constant --beta2 0.999"),
     "mnist-ebgan": ("Energy-based GAN: its discriminator is an autoencoder",
                     "--data mnist --kind ebgan --epochs 20 --batch-size 128 --schedule constant --beta2 0.999"),
-    "mnist-pixelcnn": ("Pixel by pixel: convolutions that look up and to the left", "--data mnist --kind pixelcnn --epochs 8"),
+    "mnist-pixelcnn": ("Pixel by pixel: convolutions that look up and to the left",
+                       "--data mnist --kind pixelcnn --epochs 8"),
     "mnist-made": ("Pixel by pixel: a masked autoencoder", "--data mnist --kind made --hidden 2000 --epochs 40"),
-    "mnist-fvsbn": ("Pixel by pixel: logistic regressions only", "--data mnist --kind fvsbn --epochs 40"),
+    "mnist-fvsbn": ("Pixel by pixel: logistic regressions only", "--data mnist --kind fvsbn --epochs 80 --batch-size 256"),
 }
 SINCE = ("mnist-dcgan", "mnist-ebgan", "mnist-pixelcnn", "mnist-made", "mnist-fvsbn")  # trained with the defaults of today
 
