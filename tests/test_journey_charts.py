@@ -3,7 +3,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, Server
-from test_journey_train import fill_epochs, open_train, wait_for_status
+from test_journey_train import train_without_end, wait_for_status
 
 pytestmark = pytest.mark.browser
 WATCH = """
@@ -63,9 +63,7 @@ LIVE = ["train_map_chart", "train_loss_chart"]
 
 
 def test_of_a_running_training_the_charts_are_there_in_every_frame_and_hide_what_a_hand_hid(page, server):
-    open_train(page, server, "?preset=watch-a-map-form&data=digits&architecture=mlp")
-    fill_epochs(page, 1000)
-    page.click(".st-key-train_start button")
+    train_without_end(page, server)
     for key in LIVE:
         page.wait_for_selector(f".st-key-{key} .js-plotly-plot .xtick")
     page.evaluate(SAMPLE, LIVE)
