@@ -37,7 +37,7 @@ def _field(checkpoint: Checkpoint, state) -> dict | None:
     with torch.enable_grad():
         logits = checkpoint.model(picture).flatten(2)[0, :, pixel]
         slopes = torch.autograd.grad(logits.sum() if len(logits) == 1 else logits.max(), picture)[0].abs().flatten()
-    return {"pixel": pixel, "values": (slopes / slopes.max().clamp(min=1e-12)).sqrt().tolist()}
+    return {"number": asked.get("number"), "pixel": pixel, "values": (slopes / slopes.max().clamp(min=1e-12)).sqrt().tolist()}
 
 
 @functools.cache

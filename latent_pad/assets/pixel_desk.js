@@ -1,7 +1,7 @@
 // The desk of Pixels: a picture that a model draws pixel by pixel, its surprise, and twelve ways to finish its upper rows.
 //
 // data: { painter: digest, image: levels of the start picture or null, rows: how many rows are known, speed: pixels a second
-// (0: at once), field: { pixel, values } or null }. It reports { number, pixel, image }, where a pixel was asked about.
+// (0: at once), field: { number, pixel, values } or null }. It reports { number, pixel, image }, where a pixel was asked about.
 
 import { buildPainter, drawnLevel, nats, probabilities } from "./painter.js";
 import { hold, release } from "./store.js";
@@ -20,7 +20,7 @@ const HTML = `
     <div class="pixel-desk__pictures">
       <figure class="st-key-pixels_canvas"><canvas data-part="picture" tabindex="0" role="application"
         aria-label="The picture, 28 x 28 pixels. Arrow keys move, Enter inks a pixel or asks about it."></canvas>
-        <figcaption data-part="asked">Above the line is yours, below it is the model's.</figcaption></figure>
+        <figcaption data-part="asked" aria-live="polite">Above the line is yours, below it is the model's.</figcaption></figure>
       <figure><canvas data-part="heat" role="img" aria-label="Nats of each pixel"></canvas>
         <figcaption data-part="sum">Surprise: light is many nats.</figcaption></figure>
     </div>
@@ -130,9 +130,9 @@ class Desk {
     const where = `Row ${Math.floor(pixel / width) + 1}, column ${(pixel % width) + 1}`;
     const told = levels === 2 ? `ink with probability ${chances[1].toFixed(4)}`
       : chances.map((chance, k) => `level ${k}: ${chance.toFixed(3)}`).join(", ");
-    this.parts.asked.textContent = `${where}: ${told}, given the pixels before it.`;
-    this.say(this.parts.asked.textContent);
-    this.send({ number: Date.now(), pixel, image: Array.from(this.image) });
+    this.parts.asked.textContent = `${where}: ${told}, given those before it.`; // it is spoken, too
+    this.number = Date.now();
+    this.send({ number: this.number, pixel, image: Array.from(this.image) });
     this.show();
   }
 
@@ -149,6 +149,7 @@ class Desk {
 
   run(task, speed, done) {
     this.stop();
+    this.number = null;
     let [owed, before] = [0, performance.now()];
     const frame = (now) => {
       const end = performance.now() + BUDGET;
@@ -216,7 +217,8 @@ class Desk {
   show() {
     if (!this.image) return;
     const { width } = this.painter;
-    const { field, rows } = this.data;
+    const { rows } = this.data;
+    const field = this.data.field?.number === this.number ? this.data.field : null; // of this picture as it is
     put(this.parts.picture, this.image, this.painter, (value, i) => {
       const looked = field?.values[i] ?? 0;
       const grey = 255 * value * (i < rows * width ? 1 : 0.86) + (i < rows * width ? 0 : 20);
