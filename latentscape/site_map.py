@@ -4,6 +4,7 @@ PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/home.py": ("Home", ":material/home:", ""),
     "pages/map.py": ("Map", ":material/scatter_plot:", "map"),
     "pages/explore.py": ("Explore", ":material/touch_app:", "explore"),
+    "pages/pixels.py": ("Pixels", ":material/grid_on:", "pixels"),
     "pages/data.py": ("Your pictures", ":material/photo_library:", "data"),
     "pages/train.py": ("Train", ":material/model_training:", "train"),
     "pages/sweep.py": ("Sweep beta", ":material/ssid_chart:", "sweep"),
@@ -11,7 +12,7 @@ PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/autoencoders.py": ("Autoencoders", ":material/hourglass:", "autoencoders"),
 }
 GROUPS = {  # of the side bar: what a person comes for -> addresses; the start page stands above them
-    "Walk": ("map", "explore"),
+    "Walk": ("map", "explore", "pixels"),
     "Make": ("data", "train", "sweep"),
     "Compare": ("restore", "autoencoders"),
 }

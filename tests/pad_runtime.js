@@ -31,6 +31,35 @@ export const tasks = {
     return { images: textOf(images), milliseconds: warm.reduce((sum, time) => sum + time, 0) / warm.length };
   },
 
+  // The logits of every pixel of known images, and what is drawn with given uniform numbers where nothing, or the first
+  // `known` pixels of the first image, is known; milliseconds of the last whole picture.
+  async paint(load, { parcel, images, uniform, known }) {
+    const { parseSafetensors } = await load("safetensors.js");
+    const { buildPainter, drawnLevel } = await load("painter.js");
+    const painter = buildPainter(parseSafetensors(bytesOf(parcel)));
+    const [given, chances] = [floatsOf(images), floatsOf(uniform)];
+    const logits = [];
+    for (let at = 0; at < given.length; at += painter.pixels) {
+      const [image, state] = [given.subarray(at, at + painter.pixels), painter.begin()];
+      for (let i = 0; i < painter.pixels; i++) logits.push(...state.step(image, i));
+    }
+    const first = given.slice(0, painter.pixels);
+    const start = painter.begin();
+    for (let i = 0; i < known; i++) start.step(first, i);
+    const drawn = new Float32Array(chances.length);
+    let milliseconds = 0;
+    for (let at = 0; at < chances.length; at += painter.pixels) {
+      const began = performance.now();
+      const [canvas, state] = [first.slice(), start.fork()];
+      for (let i = known; i < painter.pixels; i++) {
+        canvas[i] = drawnLevel(state.step(canvas, i), chances[at + i], painter.levels);
+      }
+      drawn.set(canvas, at);
+      milliseconds = performance.now() - began;
+    }
+    return { logits: textOf(Float32Array.from(logits)), drawn: textOf(drawn), milliseconds };
+  },
+
   async tensors(load, { parcel }) {
     const { parseSafetensors } = await load("safetensors.js");
     const { tensors } = parseSafetensors(bytesOf(parcel));
