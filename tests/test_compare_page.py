@@ -98,7 +98,7 @@ def test_rows_are_measured_one_after_the_other_and_a_second_look_is_instant(meas
     assert pd.isna(shown.loc["Real against real", "ms a draw"])
     assert (shown["ms a draw"].dropna() > 0).all()
     assert [row.key for row in measured.button if row.key.startswith("compare_start")] == []
-    assert len(measured.get("imgs")) == 3
+    assert len(measured.get("image")) == 3
     asked = len(here._known)
     again = open_app("compare")
     assert table(again)["Frechet"].tolist() == shown["Frechet"].tolist()
@@ -141,7 +141,7 @@ def a_model(spoil: bool = False) -> bytes:
 def test_a_model_that_has_diverged_says_so_in_its_row_and_the_others_are_measured(monkeypatch, few):
     own.store().add(Model(owner="me", name="broken", weights=a_model(spoil=True)), "elsewhere")
     at = open_app("compare")
-    at.multiselect(key="compare_models").set_value(["mnist-2d-tutorial", "own/broken"]).run()
+    at.multiselect[0].set_value(["mnist-2d-tutorial", "own/broken"]).run()
     at.button(key="compare_start").click().run()
     shown = table(until_measured(at))
     assert "paints no finite numbers" in shown.loc["broken (yours)", "Note"]
@@ -158,7 +158,7 @@ def test_without_a_judge_the_pictures_are_there_and_it_is_said(few, weights):
     shown = table(until_measured(at))
     assert shown["Frechet"].isna().all()
     assert shown.loc["small (yours)", "ms a draw"] > 0
-    assert len(at.get("imgs")) == 2
+    assert len(at.get("image")) == 2
     assert not any(button.key == "compare_tsne_start" for button in at.button)
 
 
@@ -186,7 +186,7 @@ def test_the_lab_shows_a_sheet_of_each_prior_and_says_what_is_to_be_seen(monkeyp
     at = open_app("compare", section="priors")
     assert at.selectbox(key="compare_decoder").value == "mnist-20d-binary"
     at.button(key="compare_lab_start").click().run()
-    wait_until(lambda: len(at.run().get("imgs")) >= 6, PATIENCE, "six sheets")
+    wait_until(lambda: len(at.run().get("image")) >= 6, PATIENCE, "six sheets")
     assert not at.exception
     said = texts(at)
     for name in ("Real images", "Reconstructions", "N(0, I)", "The codes' own Gaussian", "A mixture of ten", "Flow matching"):

@@ -1,5 +1,6 @@
 """Models: the table, the wall of draws, and where draws lie among real images."""
 
+import hashlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -56,6 +57,8 @@ def section(of: Chosen, names: list[str]) -> None:
             "stay empty. Likelihoods, pictures and their time are here all the same."
         )
     st.markdown(LOOK)
+    if _active(asked, found):
+        _go_on(asked, found)
     active = _active(asked, found)
     st.fragment(_draw, run_every=REFRESH_SECONDS if active else None)(asked, found, active)
 
@@ -63,13 +66,9 @@ def section(of: Chosen, names: list[str]) -> None:
 def _chosen(names: list[str]) -> list[str]:
     """Those that are compared, at first all."""
     labels = {name: choice.label for name, choice in choices(DRAWING).items()}
-    offered = st.session_state.get("compare_offered")
-    if offered != names or "compare_models" not in st.session_state:  # another data set, or there is another model now
-        before = st.session_state.get("compare_models", [])
-        kept = [name for name in names if name in before or name not in (offered or ())]
-        st.session_state.update({"compare_offered": names, "compare_models": kept or names})
+    key = f"compare_models_{hashlib.sha256(repr(names).encode()).hexdigest()[:8]}"  # where others are offered, it is another
     return st.multiselect(
-        "Models", names, key="compare_models", format_func=labels.get, placeholder="none", persist_state="session",
+        "Models", names, names, key=key, format_func=labels.get, placeholder="none", persist_state="session",
         help="Shipped models, those you kept, and files you opened: all that draw pictures of this set.",
     )
 

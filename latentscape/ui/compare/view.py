@@ -13,10 +13,9 @@ from vae_core.models import FAMILIES
 def choose(sets: dict[str, list[str]]) -> str:
     """Draw the controls; the digest of the data set that is chosen, of those that `rows.data_sets` found."""
     remember("compare_data", next(iter(sets)), sets.__contains__)
+    titles = {digest: _title(names) for digest, names in sets.items()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        digest = st.selectbox(
-            "Data set", list(sets), key="compare_data", format_func=lambda digest: _title(sets[digest]), width=260, **KEEP
-        )
+        digest = st.selectbox("Data set", list(sets), key="compare_data", format_func=titles.get, width=260, **KEEP)
         for key, each in (("compare_count", COUNT), ("compare_seed", SEED), ("compare_source", SOURCE)):
             control(st, each, key, width=180)
     return digest
