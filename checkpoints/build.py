@@ -5,9 +5,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vae_core import checkpoint, data, evaluate, judge
+import torch
+
+from vae_core import checkpoint, companion, data, draws, evaluate, judge, prior
 from vae_core.judge import main as train_judge
 from vae_core.models import family_of
+from vae_core.prior import PriorConfig
 from vae_core.train_cli import main as train
 
 FOLDER = Path(__file__).resolve().parent
@@ -65,12 +68,42 @@ SINCE = ("mnist-dcgan", "mnist-ebgan", "mnist-pixelcnn", "mnist-made", "mnist-fv
 JUDGES = ("mnist", "fashion-mnist")  # data sets whose draws are measured
 
 
+PRIORS = {"mnist-20d-prior": ("mnist-20d-binary", 12_000)}  # name -> the model whose codes it learns, and for how many steps
+DRAWS = 10_000  # that a prior is measured by
+
+
 def build_judge(name: str) -> None:
     """Train the judge of a data set and put it into the folder beside."""
     out = judge.SHIPPED / f"{name}.safetensors"
     out.unlink(missing_ok=True)
     if train_judge(["--data", name, "--epochs", "3", "--out", f"checkpoints/judges/{out.name}"]):
         raise SystemExit(f"training the judge of {name} failed")
+
+
+def build_prior(name: str) -> None:
+    """Learn the prior of a model that ships, measure it beside the plain ones, and put it into the folder beside."""
+    of, steps = PRIORS[name]
+    opened = checkpoint.find(of)
+    images = data.load(opened.recipe.data.name)
+    codes, by = prior.sampled_codes(opened.model, images.train_images), judge.shipped(images)
+    real, metrics = draws.moments(judge.judged(by.network, images.test_images).features), {}
+    for kind in ("normal", "gaussian", "mixture", "flow"):
+        *_, last = prior.learn(PriorConfig(codes.shape[1], kind), codes, steps)
+        looked_at = judge.judged(by.network, _painted(opened, last.network))
+        metrics[f"frechet_{kind}"] = draws.frechet_distance(looked_at.features, real)
+    weights, recipe = prior.to_bytes(
+        prior.belonging(last.network, opened), opened, {"steps": steps, "codes": len(codes), "seed": 0}, metrics,
+        f"python -m checkpoints.build {name}",
+    )
+    companion.save(prior.SHIPPED / name, weights, recipe)
+    print(name, {key: round(value, 2) for key, value in metrics.items()})
+
+
+@torch.no_grad()
+def _painted(opened: checkpoint.Checkpoint, network) -> torch.Tensor:
+    """DRAWS draws, decoded: uint8 (DRAWS, C, H, W)."""
+    parts = network.draw(DRAWS, seed=0).split(evaluate.BATCH)
+    return torch.cat([opened.model.decode(some).mul(255).round().byte() for some in parts])
 
 
 def build(name: str) -> None:
@@ -120,11 +153,13 @@ def measure(model, images: data.ImageSet) -> dict[str, float]:
 
 if __name__ == "__main__":
     judges = {f"judge-{name}": name for name in JUDGES}
-    for chosen in sys.argv[1:] or (*RECIPES, *judges):
+    for chosen in sys.argv[1:] or (*RECIPES, *judges, *PRIORS):  # a prior is of a model that is trained by then
         if chosen in judges:
             build_judge(judges[chosen])
+        elif chosen in PRIORS:
+            build_prior(chosen)
         elif chosen in RECIPES:
             build(chosen)
         else:
-            known = ", ".join((*RECIPES, *judges))
+            known = ", ".join((*RECIPES, *judges, *PRIORS))
             raise SystemExit(f"There is no shipped checkpoint called {chosen}; choose from {known}.")

@@ -8,13 +8,14 @@ PAGES = {  # file -> title, icon, address; the first is the start page
     "pages/data.py": ("Your pictures", ":material/photo_library:", "data"),
     "pages/train.py": ("Train", ":material/model_training:", "train"),
     "pages/sweep.py": ("Sweep beta", ":material/ssid_chart:", "sweep"),
+    "pages/compare.py": ("Compare", ":material/leaderboard:", "compare"),
     "pages/restore.py": ("Restore", ":material/healing:", "restore"),
     "pages/autoencoders.py": ("Autoencoders", ":material/hourglass:", "autoencoders"),
 }
 GROUPS = {  # of the side bar: what a person comes for -> addresses; the start page stands above them
     "Walk": ("map", "explore", "pixels"),
     "Make": ("data", "train", "sweep"),
-    "Compare": ("restore", "autoencoders"),
+    "Compare": ("compare", "restore", "autoencoders"),
 }
 NAME = "Latentscape"
 FIRST_MODEL = "mnist-2d"  # what a visitor meets

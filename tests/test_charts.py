@@ -10,6 +10,7 @@ from test_sweep import sweep_of
 
 from latentscape.ui import figures
 from latentscape.ui.autoencoders import figures as ae_figures
+from latentscape.ui.compare import figures as compare_figures
 from latentscape.ui.train import beside, curves
 from vae_core.models import FAMILIES
 
@@ -31,6 +32,7 @@ MADE = {
     "loss_curves": lambda: curves.loss_curves(LOSSES, [], 3, FAMILIES["vae"]),
     "energy_histogram": lambda: ae_figures.energy_histogram({"digits": np.arange(1.0, 9.0)}, {"this": 2.0}),
     "size_curve": lambda: ae_figures.size_curve({"PCA": [(2, 30.0), (5, 20.0)]}),
+    "draws_among": lambda: compare_figures.draws_among({"real": POINTS, "a model": POINTS + 1}),
     "drawn_among": lambda: ae_figures.drawn_among(POINTS, np.array(LABELS), POINTS),
     "both_curves": lambda: beside.both_curves([finished_run(b""), finished_run(b"")]),
     "arrows": lambda: ae_figures.arrows(POINTS, POINTS, POINTS + 1, ("x", "y"), "points"),

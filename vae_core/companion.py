@@ -110,6 +110,13 @@ def open_bytes(weights: bytes, name: str, kind: str, build: Callable[[dict], Net
     return network.eval().requires_grad_(False), recipe, hashlib.sha256(weights).hexdigest()
 
 
+def model_in(weights: bytes, name: str, kind: str) -> str | None:
+    """The SHA-256 of the model that a companion of this kind says it belongs to; its tensors are not looked at. Raises
+    BadInput."""
+    recipe = _recipe_in(checkpoint.read_header(weights, name).get("__metadata__"), name, kind)
+    return recipe.model.digest if recipe.model else None
+
+
 def _recipe_in(metadata: object, name: str, kind: str) -> Recipe:
     text = metadata.get(f"latentscape-{kind}") if isinstance(metadata, dict) else None
     if not isinstance(text, str):

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vae_core import companion, evaluate
+from vae_core import checkpoint, companion, evaluate
 from vae_core.checkpoint import Checkpoint
 from vae_core.data import to_float
 from vae_core.errors import BadInput
@@ -28,6 +28,7 @@ from vae_core.models import Model, family_of
 from vae_core.settings import check, setting
 
 KIND = "prior"
+SHIPPED = checkpoint.SHIPPED / "priors"
 BATCH = 512  # codes a step of the training of a flow
 RATE = 5e-3  # Adam's, falling to 0 along a cosine
 AVERAGED = 1 / 20  # of all steps: over so many weights are averaged
@@ -334,3 +335,12 @@ def open_file(path: Path, opened: Checkpoint, called: str | None = None) -> Prio
     """The prior at PATH.safetensors (the suffix may be left out), for an opened model. Raises BadInput, which names the file,
     or what it is `called`."""
     return open_bytes(companion.read_file(path, called), called or path.name, opened)
+
+
+def shipped(opened: Checkpoint) -> Prior | None:
+    """The prior of this model that ships; None where there is none. Raises BadInput where its file is damaged."""
+    for path in sorted(SHIPPED.glob("*.safetensors")):
+        weights = companion.read_file(path)
+        if companion.model_in(weights, path.name, KIND) == opened.digest:
+            return open_bytes(weights, path.name, opened)
+    return None

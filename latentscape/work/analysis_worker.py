@@ -139,3 +139,79 @@ def toy_field(tell, stopped, name: str, reach: float, side: int) -> dict | None:
 
     model = fit_denoiser(curve(name, 1000), each=each)
     return None if stopped() else {"step": STEPS, "steps": STEPS, **look(model)}
+
+
+def compare_model(tell, stopped, model, judge, data_set, count: int, seed: int, source: str) -> dict | None:
+    """Draws of a model, or where it is None real images, among the test images of a data set or the one so named, by a judge
+    if there is one: see vae_core.compare.
+
+    Tells share and doing. Returns figures, a dictionary, pictures and features, or None when it was stopped.
+    """
+    from vae_core import compare, data
+
+    images = data.load(data_set) if isinstance(data_set, str) else data_set
+    real = None
+    if judge is not None:
+        real = _real_features(tell, stopped, judge, images, count)
+        if real is None:
+            return None
+    by = judge and judge.network
+    if model is None:
+        steps = compare.measure_real(images, by, real, count)
+    else:
+        steps = compare.measure(model, by, real, count, seed, source)
+    last = _followed(tell, stopped, steps)
+    if last is None:
+        return None
+    measured = last.result
+    return {"figures": measured.figures._asdict(), "pictures": measured.pictures, "features": measured.features}
+
+
+_real: dict = {}  # the features of real images that were asked for last: all models of a comparison are measured among them
+
+
+def _real_features(tell, stopped, judge, images, count: int):
+    from vae_core import compare
+
+    key = images.digest, judge.digest, count
+    if key not in _real:
+        last = _followed(tell, stopped, compare.look(judge.network, images.test_images[:count]))
+        if last is None:
+            return None
+        _real.clear()
+        _real[key] = last.result.features
+    return _real[key]
+
+
+def _followed(tell, stopped, steps, more=lambda last: {}):
+    """The last of what a generator of compare.Told yields, told on the way with what `more` makes of it; None when stopped."""
+    import time
+
+    told = 0.0
+    for last in steps:
+        if stopped():
+            return None
+        if time.monotonic() - told > TELL_SECONDS:
+            tell(share=last.share, doing=last.doing, **more(last))
+            told = time.monotonic()
+    return last
+
+
+def compare_priors(tell, stopped, model, judge, data_set, count: int, seed: int, ready) -> dict | None:
+    """What a decoder paints under several priors, of a data set or the one so named: see vae_core.compare.priors.
+
+    Tells share, doing, "sheets", a list of dictionaries, as it grows, and the pictures of each as "pictures_0", ...
+    Returns the same, or None when it was stopped.
+    """
+    from vae_core import compare, data
+
+    images = data.load(data_set) if isinstance(data_set, str) else data_set
+
+    def flat(last) -> dict:
+        plain = [{"name": sheet.name, "frechet": sheet.frechet, "reason": sheet.reason} for sheet in last.result]
+        pictures = {f"pictures_{i}": sheet.pictures for i, sheet in enumerate(last.result) if sheet.pictures is not None}
+        return {"sheets": plain} | pictures
+
+    steps = compare.priors(model, images, judge and judge.network, count, seed, ready)
+    last = _followed(tell, stopped, steps, flat)
+    return None if last is None else {"share": 1.0, "doing": last.doing} | flat(last)
