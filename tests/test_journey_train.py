@@ -56,20 +56,6 @@ def test_a_newcomer_presses_train_and_stops_before_an_epoch_is_over(page, server
     wait_for_status(page, "Stopped")
 
 
-def test_a_game_shows_what_its_discriminator_says_and_the_classes_of_its_draws(page, server):
-    open_train(page, server, "?preset=ebgan-and-its-margin&kind=ebgan")
-    expect(page.locator(".st-key-train_margin input")).to_have_value("10.00")
-    page.click(".st-key-train_start button")
-    wait_for_status(page, "Running")
-    for key, title in (("train_found", "Classes found"), ("train_scores", "Energies of single pictures")):
-        expect(page.locator(f".st-key-{key}")).to_contain_text(title)
-        page.wait_for_selector(f".st-key-{key}_chart .barlayer .point path")
-    first = page.locator(".st-key-train_scores").inner_text()
-    page.wait_for_function("said => document.querySelector('.st-key-train_scores')?.innerText !== said", arg=first)  # it moves
-    page.click(".st-key-train_stop button")
-    wait_for_status(page, "Stopped")
-
-
 IN_VIEW = """keys => keys.every(key => {
     const box = document.querySelector(`.st-key-${key}`)?.getBoundingClientRect();
     return box && box.height > 50 && box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
