@@ -11,7 +11,7 @@ from test_sweep import sweep_of
 from latentscape.ui import figures
 from latentscape.ui.autoencoders import figures as ae_figures
 from latentscape.ui.compare import figures as compare_figures
-from latentscape.ui.train import beside, curves
+from latentscape.ui.train import beside, curves, draws
 from vae_core.models import FAMILIES
 
 RANDOM = np.random.default_rng(0)
@@ -30,6 +30,10 @@ MADE = {
     "maps_beside": lambda: figures.maps_beside([(name, POINTS, LABELS) for name in "uvwx"], CLASSES),
     "damage_curves": lambda: figures.damage_curves(DAMAGE, {"m": "Method"}, "amount"),
     "loss_curves": lambda: curves.loss_curves(LOSSES, [], 3, FAMILIES["vae"]),
+    "found_bars": lambda: draws.found_bars(np.array([490, 10]), CLASSES),
+    "score_histogram": lambda: draws.score_histogram(
+        {"real": np.arange(1.0, 9.0), "drawn": np.arange(2.0, 10.0)}, FAMILIES["ebgan"].scores, (0.0, 1.0), 10.0
+    ),
     "energy_histogram": lambda: ae_figures.energy_histogram({"digits": np.arange(1.0, 9.0)}, {"this": 2.0}),
     "size_curve": lambda: ae_figures.size_curve({"PCA": [(2, 30.0), (5, 20.0)]}),
     "draws_among": lambda: compare_figures.draws_among({"real": POINTS, "a model": POINTS + 1}),

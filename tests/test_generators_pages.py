@@ -1,5 +1,6 @@
 """Models that draw pictures and read none, on every page by AppTest: what they have is shown, nothing asks for a code."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -134,6 +135,61 @@ def test_train_shows_samples_and_curves_and_neither_map_nor_reconstructions(jobs
     run.status = RUNNING
     assert not at.run().exception
     assert replay_zip(run)
+
+
+def judged_run(kind: str, weights: bytes):
+    """A run whose draws lose classes: ten are found after an epoch, two after the last one. Its scores come together."""
+    run, family = a_run(kind, weights), FAMILIES[kind]
+    rows = len(family.scores.kinds) if family.scores else 0
+    apart = np.linspace(1, 2, 50, dtype=np.float32) * np.array([[1], [30], [8]], np.float32)[:rows]
+    counts = [[], [50] * 10, [100] * 4 + [20] * 5 + [0], [495, 5, *[0] * 8]]
+    run.frames = [
+        replace(frame, found=np.array(own, np.int64), scores=apart * 0 + 1 if index == 3 else apart)
+        for index, (frame, own) in enumerate(zip(run.frames, counts, strict=True))
+    ]
+    run.live = run.frames[-1]
+    return run
+
+
+def test_a_replay_shows_the_classes_of_its_moment_and_names_those_of_the_last_judged_one(jobs, weights):
+    run = judged_run("gan", weights)
+    jobs.store.add(run)
+    at = open_app("train", run=run.view_id)
+    assert "**Classes found**: 2 of 10 in 500 draws, after 3 epochs" in texts(at)
+    look_at(at, 1)
+    assert "**Classes found**: 10 of 10 in 500 draws, after 1 epoch" in texts(at)
+    look_at(at, 0)
+    assert "Classes found" not in texts(at)  # of this moment no judge has seen anything
+    run.status = RUNNING
+    at.session_state["train_moment"] = None
+    run.live = replace(run.live, epoch=3.4, found=np.zeros(0, np.int64))
+    assert "2 of 10 in 500 draws, after 3 epochs" in texts(at.run())
+
+
+def test_without_a_judge_no_classes_are_shown_and_the_help_says_why(jobs, weights):
+    run = a_run("gan", weights)
+    jobs.store.add(run)
+    at = open_app("train", run=run.view_id)
+    assert "Classes found" not in texts(at)
+    assert any("where a classifier of the data ships" in line.help for line in at.main.markdown if "Samples" in line.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if FAMILIES[kind].scores])
+def test_scores_of_single_pictures_are_those_of_the_moment(jobs, weights, kind):
+    run, scores = judged_run(kind, weights), FAMILIES[kind].scores
+    jobs.store.add(run)
+    at = open_app("train", run=run.view_id)
+    line = lambda: next(line for line in texts(at).split("\n") if scores.title in line)  # noqa: E731
+    assert "drawn 50%" in line()
+    assert ("merged" in line()) == ("merged" in scores.kinds)
+    look_at(at, 1)
+    assert f"drawn {0 if scores.real_is_high else 1:.0%}" in line()
+    charts = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+    names = [[trace.get("name") for trace in chart["data"]] for chart in charts]
+    assert list(scores.kinds) in names
+    level = scores.at(FAMILIES[kind].config())
+    shown = charts[names.index(list(scores.kinds))]["layout"]["shapes"][0]["x0"]
+    assert shown == pytest.approx(np.log10(level) if scores.is_log else level)
 
 
 @kinds

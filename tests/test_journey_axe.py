@@ -12,7 +12,7 @@ PAD = "[data-testid=latent-pad]:not([data-decodes='0'])"
 DRAWN = {
     "": PAD, "explore": PAD, "map": ".st-key-map_chart .js-plotly-plot .main-svg", "data": ".stFileUploader",
     "train": ".st-key-train_start button", "sweep": ".st-key-sweep_pictures img", "restore": ".st-key-restore_scores",
-    "autoencoders": ".st-key-ae_kernels img", "compare": ".st-key-compare_table [data-testid=stDataFrame]",
+    "autoencoders": ".st-key-ae_kernels img", "pixels": ".st-key-pixels_canvas canvas", "compare": ".st-key-compare_table [data-testid=stDataFrame]",
 }
 AT_REST = """() => !document.querySelector('[data-testid=stStatusWidget], .stSpinner, [data-stale=true]')
   && [...document.querySelectorAll('.stMain [data-testid=stElementContainer]')]
@@ -22,6 +22,8 @@ AT_REST = """() => !document.querySelector('[data-testid=stStatusWidget], .stSpi
 THEIRS = {
     # The dropzone of an uploader is a section that says presentation and has a name and a tabindex; its button is sound.
     "presentation-role-conflict": "section[data-testid=stFileUploaderDropzone]",
+    # The groups of the side bar are div within its list.
+    "list": "ul[data-testid=stSidebarNavItems]",
 }
 
 

@@ -39,6 +39,26 @@ class Term(NamedTuple):
         return self.reference(config) if callable(self.reference) else self.reference
 
 
+class Scores(NamedTuple):
+    """A number that a model has for any single picture, and of which kinds of pictures a training shows it: "real" test images,
+    "drawn" ones, and "merged" ones, two test images in one, half and half."""
+
+    title: str
+    label: str  # along its axis
+    about: str
+    of: Callable[[Any, Tensor], Tensor]  # of a model, pictures in [0, 1] of one kind, (B, C, H, W) -> (B,)
+    kinds: tuple[str, ...]
+    real_is_high: bool
+    is_log: bool = False  # whether its axis is
+    level: str = ""  # what the line says that is at
+    at: Callable[[Any], float | None] = lambda config: None
+
+    def told_apart(self, real: Tensor, other: Tensor) -> float:
+        """The chance that a picture of another kind, (M,), is on its side of a real one, (N,), ties half: 1/2 is a guess."""
+        more = (other > real[:, None]).double().mean() + 0.5 * (other == real[:, None]).double().mean()
+        return float(1 - more if self.real_is_high else more)
+
+
 class Preset(NamedTuple):
     """What a training may start from: what it is for, and the settings that differ from the plain ones."""
 
@@ -75,6 +95,7 @@ class Family:
     parts: tuple[str, ...] = ()  # of a model: within a step each has its turn, and an optimiser of its own; none: all at once
     noticed: Callable[[Any, Mapping[str, float]], str] = lambda config, test: ""  # what is to be said of a judgement
     paints: bool = False  # whether it makes pictures up by itself, pixel by pixel: `sample(count, seed)`, (count, C, H, W)
+    scores: Scores | None = None  # of single pictures, where it has such a number
     repairs: bool = False
     needs_mask: bool = False  # whether repairing takes the mask of the damage
     page: str = "Explore"  # where its models are looked at

@@ -7,6 +7,7 @@ own idea of the data. Distances of its features (draws.py) compare where the jud
 import argparse
 import hashlib
 import json
+import math
 import shlex
 import sys
 from collections.abc import Iterator
@@ -161,7 +162,12 @@ def classes_found(logits: Tensor, share: float = EVEN) -> Found:
     good. A single draw may be its mistake, which is why it does not count among many.
     """
     counts = torch.bincount(logits.argmax(1), minlength=logits.shape[1])
-    return Found(counts, counts >= max(1.0, share * len(logits) / logits.shape[1]))
+    return Found(counts, counts >= fewest(len(logits), logits.shape[1], share))
+
+
+def fewest(draws: int, classes: int, share: float = EVEN) -> int:
+    """How many of so many draws a class has at least where it counts as found."""
+    return max(1, math.ceil(share * draws / classes))
 
 
 # Its file.

@@ -1,4 +1,5 @@
-"""What is looked at again and again while a model learns: the same test images, the same draws of the prior, and a map.
+"""What is looked at again and again while a model learns: the same test images, the same draws of the prior, and a map; how
+many classes are among its draws, and what it says of single pictures.
 
 The pictures of an epoch are kept as three PNGs, `actual/NN.png`, `recon/NN.png` and `samples/NN.png`.
 """
@@ -10,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_core import evaluate
-from vae_core.corruption import parse
+from vae_core import evaluate, judge
+from vae_core.corruption import merge, parse
 from vae_core.data import ImageSet, to_float
 from vae_core.errors import BadInput
 from vae_core.latent import prior_draws
@@ -22,6 +23,8 @@ from vae_core.sheet import png, sheet
 SHOWN = 10  # test images whose reconstruction is watched
 MAPPED = 2000  # test images on the map
 DRAWS = 21  # fixed prior draws whose decoding is watched
+JUDGED = 500  # draws whose classes a judge names
+SCORED = 200  # pictures of each kind that the model has a score of
 COLUMNS = {"actual": 5, "recon": 5, "samples": 7}  # of the grids
 
 
@@ -45,11 +48,18 @@ class Watch:
         self.originals = _bytes(self.shown)  # uint8 (SHOWN, C, H, W)
         self.labels = data.test_labels[:MAPPED].tolist()
         self.prior = prior_draws(DRAWS, self.latent_dim, seed=1) if self.family.has_prior else None
+        self.judge = self.draws = None
+        if self.family.has_prior:  # to paint hundreds of pictures pixel by pixel would take longer than it learns
+            self.judge = judge.shipped(data)
+            self.draws = prior_draws(JUDGED, self.latent_dim, seed=2)
 
     @torch.no_grad()
-    def frame(self, is_last: bool = False, stopped: Callable[[], bool] = lambda: False) -> dict | None:
+    def frame(
+        self, is_last: bool = False, stopped: Callable[[], bool] = lambda: False, is_judged: bool = False
+    ) -> dict | None:
         """points of the map, float32 (N, 2), and explained, the share of the variance that its axes have; reconstructions and
-        samples, uint8 (SHOWN or DRAWS, C, H, W). None once `stopped()` says so, which is asked now and then.
+        samples, uint8 (SHOWN or DRAWS, C, H, W); scores, see there; found, of those `is_judged` what `classes` returns. None
+        once `stopped()` says so, which is asked now and then.
 
         The axes do not flip from one look to the next. Those of the last one are the plane of all test images, as it is
         shown wherever the model is.
@@ -65,8 +75,38 @@ class Watch:
         points = self.plane(codes) if len(codes) else codes
         return {
             "points": points.astype(np.float32), "explained": self.plane and self.plane.explained,
-            "reconstructions": recon, "samples": samples,
+            "reconstructions": recon, "samples": samples, "scores": self.scores(),
+            "found": self.classes() if is_judged else np.zeros(0, np.int64),
         }
+
+    @torch.no_grad()
+    def classes(self) -> np.ndarray:
+        """How many of JUDGED draws the data set's judge takes for each class, int64 (K,); (0,) where there is no judge, or the
+        model draws from no prior."""
+        if self.judge is None:
+            return np.zeros(0, np.int64)
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        pictures = [_bytes(self.model.decode(some.to(device))) for some in self.draws.split(evaluate.at_once(self.model))]
+        logits = judge.judged(self.judge.network, torch.from_numpy(np.concatenate(pictures))).logits
+        return judge.classes_found(logits).counts.numpy()
+
+    @torch.no_grad()
+    def scores(self) -> np.ndarray:
+        """What the model says now of at most SCORED pictures of each kind of its family's `scores`, float32 (kinds, N), always
+        the same test images and draws; (0, 0) where it says nothing of single pictures."""
+        if self.family.scores is None:
+            return np.zeros((0, 0), np.float32)
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        real = to_float(self.test_images[:SCORED]).to(device)
+        kinds = {
+            "real": lambda: real, "drawn": lambda: self.model.decode(self.draws[: len(real)].to(device)),
+            "merged": lambda: merge(real, real.roll(1, 0)),
+        }
+        return np.stack([
+            self.family.scores.of(self.model, kinds[kind]()).float().cpu().numpy() for kind in self.family.scores.kinds
+        ])
 
     @torch.no_grad()
     def pictures(self) -> tuple[np.ndarray, np.ndarray]:

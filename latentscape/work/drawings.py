@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
-MOST = 8  # what is under way, and the last moments that were looked at again
+MOST = 12  # what is under way, and the last moments that were looked at again
 
 
 class Drawings:

@@ -203,7 +203,7 @@ class Jobs:
             run.weights = message["weights"]
         if "points" not in message:  # there was no time for a picture
             return
-        arrays = {name: worker.unpack(message[name]) for name in ("points", "reconstructions", "samples")}
+        arrays = {name: worker.unpack(message[name]) for name in ("points", "reconstructions", "samples", "scores", "found")}
         frame = Frame(
             message.get("epoch", run.progress), explained=message["explained"], weights=message.get("weights"), **arrays
         )

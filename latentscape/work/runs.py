@@ -29,7 +29,8 @@ MAX_CURVE = 4000  # points of the training curve
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What the model looked like at one moment: the map, the reconstructions, the samples; weights at an epoch's end."""
+    """What the model looked like at one moment: the map, the reconstructions, the samples, its scores of single pictures; at an
+    epoch's end weights, and the classes of its draws."""
 
     epoch: float
     points: np.ndarray  # (N, 2) float32
@@ -37,6 +38,8 @@ class Frame:
     samples: np.ndarray  # (21, C, H, W) uint8
     explained: tuple[float, float] | None
     weights: bytes | None = None
+    scores: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # (kinds, N): Watch.scores
+    found: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # draws of each class, (K,): Watch.classes
 
     @cached_property
     def reach(self) -> float:
@@ -46,7 +49,8 @@ class Frame:
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.points.nbytes + self.reconstructions.nbytes + self.samples.nbytes + len(self.weights or b"")
+        arrays = self.points, self.reconstructions, self.samples, self.scores, self.found
+        return sum(array.nbytes for array in arrays) + len(self.weights or b"")
 
 
 @dataclass

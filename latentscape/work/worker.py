@@ -146,7 +146,8 @@ def _train(
     def show(kind: str, is_last: bool = False, **content) -> None:
         """Tell the content with a picture; without one where it would keep somebody waiting."""
         began = time.monotonic()
-        frame = watch.frame(is_last, lambda: time.monotonic() - began > FRAME_SECONDS and wishes.any())
+        stopped = lambda: time.monotonic() - began > FRAME_SECONDS and wishes.any()  # noqa: E731
+        frame = watch.frame(is_last, stopped, is_judged=kind in ("frame", "epoch"))
         tell(kind, **content, **_packed(frame or {}))
 
     if saved is None:

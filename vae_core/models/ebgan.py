@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vae_core.family import Family, Loss, Preset, Term
+from vae_core.family import Family, Loss, Preset, Scores, Term
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.models import gan
 from vae_core.models.gan import GAN, LEAK, mean
@@ -237,6 +237,13 @@ FAMILY = Family(
     likelihood="none",
     pixels="signed",
     parts=("discriminator", "generator"),
+    scores=Scores(
+        "Energies of single pictures", "energy", "How badly the discriminator rebuilds real pictures, drawn ones, and "
+        "**merged** ones: two test images in one, half and half, which nobody would write. Where the game ends all have one "
+        "energy, the margin: a converged energy is flat, and tells no digit from junk.",
+        lambda model, x: model.discriminator(signed(x))[0], ("real", "drawn", "merged"), real_is_high=False, is_log=True,
+        level="the margin", at=lambda config: config.margin,
+    ),
     terms=(
         Term(
             "loss", "discriminator", "Test loss of D",

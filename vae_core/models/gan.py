@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vae_core.family import Family, Loss, Preset, Term
+from vae_core.family import Family, Loss, Preset, Scores, Term
 from vae_core.limits import check_image_shape, check_weights
 from vae_core.networks import Architecture, BatchNorm2d, Shape, by_batch, halvings, kernel_between, left_alone
 from vae_core.settings import check, setting
@@ -243,6 +243,12 @@ def mean(values: Tensor) -> Tensor:
     return values.sum() / max(len(values), 1)
 
 
+def said(model: GAN, x: Tensor) -> Tensor:
+    """What the discriminator says of pictures in [0, 1], (B, C, H, W) -> (B,). As when it learns, they are one batch."""
+    with by_batch(model.discriminator):
+        return GAMES[model.config.game].said(model.discriminator(signed(x)))
+
+
 def noticed(config: GANConfig, test: Mapping[str, float]) -> str:
     """What is to be said of its terms on the test set; empty where that is nothing."""
     if config.game != "wgan-gp" and test["real"] - test["drawn"] > WON:
@@ -267,6 +273,12 @@ FAMILY = Family(
     pixels="signed",
     parts=("discriminator", "generator"),
     noticed=noticed,
+    scores=Scores(
+        "What the discriminator says", "D", "Of real and of drawn pictures, each kind in a batch of its own. Two heaps far "
+        "apart: it tells all of them, and the generator learns little. One heap: it can only guess.",
+        said, ("real", "drawn"), real_is_high=True, level="a guess",
+        at=lambda config: None if config.game == "wgan-gp" else 0.5,
+    ),
     terms=(
         Term(
             "loss", "discriminator", "Test loss of D",

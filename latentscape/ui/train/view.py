@@ -15,6 +15,7 @@ from latentscape.ui.pictures import embedded, sheet
 from latentscape.ui.spoken import spoken
 from latentscape.ui.train import curves, replay, words
 from latentscape.ui.train.beside import beside
+from latentscape.ui.train.draws import draws, last_judged, why_no_classes
 from latentscape.ui.train.pairs import pairs
 from latentscape.ui.visitor import session, visitor
 from latentscape.ui.words import duration, in_markdown, refused, turn_in_words
@@ -120,7 +121,7 @@ def _body(jobs: Jobs, run: Run) -> None:
     frame = replay.moment(run, frames, live)
     with above:
         _numbers(run, frame)
-    _pictures(run, frame)
+    _pictures(run, frame, why_no_classes(_family(run), last_judged(frame, frames) is not None))
     with st.container(key="train_loss"):
         past = None if frame is live else frame.epoch
         make = lambda: curves.loss_curves(  # noqa: E731
@@ -129,6 +130,7 @@ def _body(jobs: Jobs, run: Run) -> None:
         figure = run.drawings.get("losses", len(run.curve), run.progress, len(run.epochs), past, make=make)
         with st.container(key="train_loss_figure", height=LOSS_HEIGHT, border=False):
             live_chart(figure, key="train_loss_chart", alt=_loss_in_words(run), fills=True)
+    draws(run, frame, frames)
     if run.owner != visitor():
         st.caption("The model stays its owner's: only they can keep or download it.")
     elif run.status in (PAUSED, STOPPED, DONE) or (run.weights and run.status not in ACTIVE):
@@ -251,24 +253,24 @@ def _config(run: Run) -> Config:
     return _family(run).config(**run.request["model"])
 
 
-def _pictures(run: Run, frame: Frame) -> None:
+def _pictures(run: Run, frame: Frame, about_draws: str) -> None:
     when = "after " * bool(frame.epoch) + replay.in_words(frame.epoch)
     if not len(frame.points):
-        _made(run, frame, when, ALONE)
+        _made(run, frame, when, ALONE, about_draws)
         return
     left, right = st.columns([1.5, 1])
     with left, st.container(key="train_map", gap="xsmall"):
         _map(run, frame, when)
     with right:
-        _made(run, frame, when, "stretch")
+        _made(run, frame, when, "stretch", about_draws)
 
 
-def _made(run: Run, frame: Frame, when: str, width: str | int) -> None:
+def _made(run: Run, frame: Frame, when: str, width: str | int, about_draws: str) -> None:
     """The pictures that it makes of others, and those that it draws."""
     if len(frame.reconstructions):
         _reconstructions(run, frame, when, width)
     if _family(run).draws:
-        _samples(run, frame, when, width)
+        _samples(run, frame, when, width, about_draws)
 
 
 def _map(run: Run, frame: Frame, when: str) -> None:
@@ -292,9 +294,9 @@ def _reconstructions(run: Run, frame: Frame, when: str, width: str | int) -> Non
         )
 
 
-def _samples(run: Run, frame: Frame, when: str, width: str | int) -> None:
+def _samples(run: Run, frame: Frame, when: str, width: str | int, about: str) -> None:
     with st.container(key="train_samples", gap="xsmall"):
-        st.markdown("**Samples**: the same 21 draws")
+        st.markdown("**Samples**: the same 21 draws", help=about)
         samples = run.drawings.get("samples", frame, make=lambda: embedded(sheet(frame.samples, 7)))
         st.image(samples, width=width, alt=f"Twenty-one samples from the model {when}: always the same draws.")
 
