@@ -12,8 +12,8 @@ from latentscape.ui.shell import begin
 
 begin("Pixels")
 st.markdown(LOOK)
-take_over()
 address.read(pixels_address.words())
+take_over()
 words = address.as_they_stand(pixels_address.words())
 controls = st.container(key="pixels_controls", horizontal=True, vertical_alignment="bottom", gap="xsmall")
 model = choose(controls)

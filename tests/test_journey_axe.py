@@ -12,7 +12,8 @@ PAD = "[data-testid=latent-pad]:not([data-decodes='0'])"
 DRAWN = {
     "": PAD, "explore": PAD, "map": ".st-key-map_chart .js-plotly-plot .main-svg", "data": ".stFileUploader",
     "train": ".st-key-train_start button", "sweep": ".st-key-sweep_pictures img", "restore": ".st-key-restore_scores",
-    "autoencoders": ".st-key-ae_kernels img", "pixels": ".st-key-pixels_canvas canvas", "compare": ".st-key-compare_table [data-testid=stDataFrame]",
+    "autoencoders": ".st-key-ae_kernels img", "pixels": ".st-key-pixels_canvas",
+    "compare": ".st-key-compare_table [data-testid=stDataFrame]",
 }
 AT_REST = """() => !document.querySelector('[data-testid=stStatusWidget], .stSpinner, [data-stale=true]')
   && [...document.querySelectorAll('.stMain [data-testid=stElementContainer]')]

@@ -1,5 +1,7 @@
 """Pixels: which model draws, what is said where there is none, and what the address says."""
 
+import shutil
+
 import pytest
 import torch
 from test_pages import open_app, texts
@@ -44,3 +46,15 @@ def test_what_a_pixel_looks_at_lies_before_it():
     assert not any(field["values"][7:])
     for wrong in ({"pixel": 20, "image": [0.0] * 20}, {"pixel": 7, "image": [0.0]}, {"pixel": "7"}, None):
         assert _field(opened, {"asked": wrong}) is None
+
+
+def test_what_train_hands_over_is_chosen(kept, monkeypatch):
+    monkeypatch.setenv("LATENTSCAPE_SHARED", "0")  # where others share the server nothing is kept on its disk
+    for name in "ab":
+        for ending in ("json", "safetensors"):
+            shutil.copy(checkpoint.SHIPPED / f"mnist-fvsbn.{ending}", kept / f"{name}.{ending}")
+    at = open_app()
+    at.session_state[f"{KEY}_fvsbn"] = "kept/b"
+    at.switch_page("pages/pixels.py").run()
+    assert not at.exception
+    assert at.selectbox(key=KEY).value == "kept/b"

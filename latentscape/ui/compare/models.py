@@ -91,7 +91,7 @@ def _draw(asked: Asked, found: list[Row], was_active: bool) -> None:
     _progress(asked, known, was_active)
     table = table_of(known)
     st.dataframe(
-        table, width="stretch", hide_index=True, key="compare_table",
+        table, width="stretch", hide_index=True, placeholder="", key="compare_table",
         column_config={"Model": st.column_config.TextColumn(pinned=True)} | {
             title: st.column_config.NumberColumn(format=form, help=about) for title, (form, about) in COLUMNS.items()
         },

@@ -1,5 +1,7 @@
 """Which model draws on Pixels: one of a family that paints pixel by pixel."""
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from latentscape.ui.controls import KEEP
@@ -12,11 +14,17 @@ from vae_core.models import FAMILIES
 KINDS = tuple(name for name, family in FAMILIES.items() if family.page == "Pixels")
 SHAPE = (1, 28, 28)
 KEY = "pixels_model"
+FIRST = "mnist-made"  # what a visitor meets
 
 
 def offered() -> dict[str, str]:
     """Name -> label of the models that paint."""
     return {name: choice.label for name, choice in choices(KINDS, SHAPE).items()}
+
+
+def usual(available: Iterable[str]) -> str:
+    """The one that is shown where none was chosen."""
+    return FIRST if FIRST in available else next(iter(available))
 
 
 def take_over() -> None:
@@ -35,7 +43,7 @@ def choose(place) -> Checkpoint | None:
         place.page_link("pages/train.py", label="Train one", icon=":material/model_training:")
         return None
     if st.session_state.get(KEY) not in available:
-        st.session_state[KEY] = next(iter(available))
+        st.session_state[KEY] = usual(available)
     name = place.selectbox("Model", list(available), key=KEY, format_func=available.get, width=260, **KEEP)
     try:
         return opened(name, KINDS)
