@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from latent_pad.parcel import Parcel
-from vae_core.models.fvsbn import FVSBN
-from vae_core.models.made import MADE
 from vae_core.models.pixelcnn import Causal, Masked, PixelCNN
 from vae_core.pixels import PixelModel
 
@@ -16,7 +14,7 @@ from vae_core.pixels import PixelModel
 @torch.no_grad()
 def pack_painter(model: PixelModel, half: bool = False) -> Parcel:
     """One safetensors file (float16 with `half`): what a weight's mask takes away is 0 or left out."""
-    tensors, plan = _convolutions(model) if isinstance(model, PixelCNN) else _sums(model)
+    tensors, plan = _sums(model) if hasattr(model, "sums") else _convolutions(model)
     _, height, width = model.config.image_shape
     plan |= {"height": height, "width": width, "levels": model.levels}
     dtype = torch.float16 if half else torch.float32
@@ -26,16 +24,10 @@ def pack_painter(model: PixelModel, half: bool = False) -> Parcel:
     return Parcel.of(safetensors.torch.save(tensors, {"painter": json.dumps(plan)}))
 
 
-def _sums(model: MADE | FVSBN) -> tuple[dict[str, Tensor], dict]:
-    """Weights as (from, to)."""
-    if isinstance(model, FVSBN):
-        return {"direct": model.regressions.used.T, "bias": model.regressions.bias}, {"kind": "sums", "hidden_layers": 0}
-    layers = list(model.layers)
-    tensors = {"direct": model.direct.used.T, "bias": model.direct.bias + layers[-1].bias}
-    tensors |= {f"weight{i}": layer.used.T for i, layer in enumerate(layers)}
-    tensors |= {f"bias{i}": layer.bias for i, layer in enumerate(layers[:-1])}
-    tensors["degrees"] = torch.tensor(layers[0].out, dtype=torch.int32)
-    return tensors, {"kind": "sums", "hidden_layers": len(layers) - 1}
+def _sums(model: PixelModel) -> tuple[dict[str, Tensor], dict]:
+    tensors = model.sums()
+    layers = sum(name.startswith("bias") for name in tensors) - 1  # one is that of the outputs
+    return tensors, {"kind": "sums", "hidden_layers": layers}
 
 
 def _convolutions(model: PixelCNN) -> tuple[dict[str, Tensor], dict]:

@@ -1,13 +1,12 @@
 """Models that draw pictures and read none, on every page by AppTest: what they have is shown, nothing asks for a code."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from explore_page import open_explore, place, sent_to_the_pad, show, spoken
-from test_pages import finished_run, look_at, open_app, texts
+from test_pages import charts, finished_run, look_at, open_app, texts
 
 from latentscape.ui import picker
 from latentscape.ui.codes import codes_of, known_codes
@@ -184,11 +183,11 @@ def test_scores_of_single_pictures_are_those_of_the_moment(jobs, weights, kind):
     assert ("merged" in line()) == ("merged" in scores.kinds)
     look_at(at, 1)
     assert f"drawn {0 if scores.real_is_high else 1:.0%}" in line()
-    charts = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
-    names = [[trace.get("name") for trace in chart["data"]] for chart in charts]
+    drawn = charts(at)
+    names = [[trace.get("name") for trace in chart["data"]] for chart in drawn]
     assert list(scores.kinds) in names
     level = scores.at(FAMILIES[kind].config())
-    shown = charts[names.index(list(scores.kinds))]["layout"]["shapes"][0]["x0"]
+    shown = drawn[names.index(list(scores.kinds))]["layout"]["shapes"][0]["x0"]
     assert shown == pytest.approx(np.log10(level) if scores.is_log else level)
 
 

@@ -95,7 +95,7 @@ def test_a_replay_shows_the_chosen_epoch_while_frames_are_thinned(jobs, weights,
         return real(run, frames, live)
 
     monkeypatch.setattr(train_replay, "moment", moment)
-    monkeypatch.setattr(train_view, "_pictures", lambda run, frame: shown.append(frame.epoch))
+    monkeypatch.setattr(train_view, "_pictures", lambda run, frame, why: shown.append(frame.epoch))
     at = open_app("train", run=run.view_id)
     assert shown[-1] == 5
     run.frames = finished_run(weights, epochs=5).frames

@@ -74,11 +74,12 @@ def test_losses_of_different_likelihoods_have_different_names_and_only_these():
     """What is averaged over other pixels, or is no likelihood at all, is no loss to compare with."""
     vae = FAMILIES["vae"].config
     likelihoods = [vae(), vae(binarize=True), vae(likelihood="gaussian")]
-    others = [FAMILIES[name].config() for name in FAMILIES if name not in ("vae", "linear")]
+    others = [FAMILIES[name].config() for name in FAMILIES if name not in ("vae", "linear", "made", "fvsbn")]
     names = [config.loss_name for config in (*likelihoods, *others)]
     assert len(set(names)) == len(names)
     assert vae(beta=4.0, latent_dim=2, architecture="conv").loss_name == vae().loss_name
     assert FAMILIES["linear"].config().loss_name == FAMILIES["ae"].config().loss_name  # the same error of the same pixels
+    assert len({FAMILIES[name].config().loss_name for name in ("pixelcnn", "made", "fvsbn")}) == 1  # exact, of the same pixels
     for config in (*likelihoods, *others):
         assert ("ELBO" in config.loss_name) == (FAMILIES[config.kind].likelihood == "bound")
 

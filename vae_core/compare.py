@@ -6,6 +6,7 @@ of draws.py on the features of judge.py; compare them within one judge and one n
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -31,7 +32,8 @@ WIDEST_MIXTURE = 64  # dimensions up to which a mixture is fitted there: beyond,
 Source = Literal["randn", "rand"]
 
 
-class Figures(NamedTuple):
+@dataclass(frozen=True)
+class Figures:
     """Of draws among as many real images; None of what no judge has measured."""
 
     frechet: float | None = None

@@ -1,6 +1,5 @@
 """Plotly for the browser, as its Python package brings it: what ui/live_chart.py draws in place loads it from here."""
 
-import functools
 import gzip
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -8,6 +7,8 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from latentscape.once import once
 
 ADDRESS = f"plotly/{version('plotly')}.js"  # below the server's own: another release has another, so browsers may keep it
 
@@ -20,7 +21,7 @@ def answer(request: Request) -> Response:
     return Response(_library(), media_type="text/javascript", headers=headers | {"Content-Encoding": "identity"})
 
 
-@functools.cache
+@once
 def _packed() -> bytes:
     return gzip.compress(_library(), 6, mtime=0)
 

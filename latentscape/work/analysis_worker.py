@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from dataclasses import asdict
 
 import numpy as np
 
@@ -164,7 +165,7 @@ def compare_model(tell, stopped, model, judge, data_set, count: int, seed: int, 
     if last is None:
         return None
     measured = last.result
-    return {"figures": measured.figures._asdict(), "pictures": measured.pictures, "features": measured.features}
+    return {"figures": asdict(measured.figures), "pictures": measured.pictures, "features": measured.features}
 
 
 _real: dict = {}  # the features of real images that were asked for last: all models of a comparison are measured among them

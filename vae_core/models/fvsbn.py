@@ -82,6 +82,10 @@ class FVSBN(PixelModel):
             yield logits[:, i : i + 1]
             logits = torch.addcmul(logits, pixels[:, i : i + 1], weight[i])
 
+    def sums(self) -> dict[str, Tensor]:
+        """What `in_turn` adds up, by name: direct (from, to), (D, D), and bias (D,)."""
+        return {"direct": self.regressions.used.T, "bias": self.regressions.bias}
+
     def templates(self) -> Tensor:
         """What each pixel looks at, (D, 1, H, W)."""
         return self.regressions.used.detach().view(-1, *self.config.image_shape)

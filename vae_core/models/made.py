@@ -115,6 +115,14 @@ class MADE(PixelModel):
                 else:
                     sums[above] = sums[above] + added
 
+    def sums(self) -> dict[str, Tensor]:
+        """What `in_turn` adds up, by name, weights as (from, to): direct (D, D), bias (D,), of hidden layer i weight<i> and
+        bias<i>, the last weights those of the outputs; and the degrees of a layer's units, int32 (units,)."""
+        tensors = {"direct": self.direct.used.T, "bias": self.direct.bias + self.layers[-1].bias}
+        tensors |= {f"weight{i}": layer.used.T for i, layer in enumerate(self.layers)}
+        tensors |= {f"bias{i}": layer.bias for i, layer in enumerate(self.layers[:-1])}
+        return tensors | {"degrees": torch.tensor(self.layers[0].out, dtype=torch.int32)}
+
     @torch.no_grad()
     def begin_at(self, mean: Tensor) -> None:
         """Let each pixel be about as bright as in the mean training image, (1, H, W) in [0, 1]."""
