@@ -25,6 +25,7 @@ THEIRS = {
     "presentation-role-conflict": "section[data-testid=stFileUploaderDropzone]",
     # The groups of the side bar are div within its list.
     "list": "ul[data-testid=stSidebarNavItems]",
+    "listitem": "ul[data-testid=stSidebarNavItems] li",
 }
 
 

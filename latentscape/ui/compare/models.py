@@ -90,8 +90,8 @@ def _draw(asked: Asked, found: list[Row], was_active: bool) -> None:
     known = {row: asked.find(row) for row in found}
     _progress(asked, known, was_active)
     table = table_of(known)
-    st.dataframe(
-        table, width="stretch", hide_index=True, placeholder="", key="compare_table",
+    st.container(key="compare_table").dataframe(
+        table, width="stretch", hide_index=True, placeholder="",
         column_config={"Model": st.column_config.TextColumn(pinned=True)} | {
             title: st.column_config.NumberColumn(format=form, help=about) for title, (form, about) in COLUMNS.items()
         },
