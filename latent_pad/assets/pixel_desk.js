@@ -55,6 +55,7 @@ class Desk {
     });
     picture.addEventListener("pointermove", (event) => event.buttons && this.isHand() && this.press(this.under(event), true));
     picture.addEventListener("keydown", (event) => this.key(event));
+    for (const change of ["focus", "blur"]) picture.addEventListener(change, () => this.show());
     this.root.addEventListener("click", ({ target }) => target.dataset.do && this[target.dataset.do]());
   }
 
@@ -222,7 +223,7 @@ class Desk {
     put(this.parts.picture, this.image, this.painter, (value, i) => {
       const looked = field?.values[i] ?? 0;
       const grey = 255 * value * (i < rows * width ? 1 : 0.86) + (i < rows * width ? 0 : 20);
-      const there = i === this.cursor || i === field?.pixel;
+      const there = i === field?.pixel || (i === this.cursor && this.parts.picture.matches(":focus-visible"));
       return there ? [255, 140, 0] : [grey * (1 - looked), grey * (1 - looked) + 190 * looked, grey * (1 - looked) + 220 * looked];
     });
     put(this.parts.heat, this.surprise, this.painter, (value) => {

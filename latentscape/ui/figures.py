@@ -80,7 +80,7 @@ def latent_map(
     title = lambda text: {"title": {"text": text, "standoff": 4}}  # noqa: E731
     return go.Figure({"data": data, "layout": {
         "xaxis": axis | title(titles[0]), "yaxis": axis | title(titles[1]) | {"scaleanchor": "x"},
-        "height": 480, "margin": {"l": 5, "r": 5, "t": 5, "b": 5}, "uirevision": f"map{extent}", "annotations": names,
+        "height": 480, "margin": {"l": 5, "r": 5, "t": 5, "b": 5}, "uirevision": "map", "annotations": names,
         "showlegend": 0 < len(classes) <= MOST_NAMED,
         "legend": {"itemsizing": "constant"} | (BESIDE if _fit_on_map(classes) else ABOVE),
     } | NO_DRAG})
@@ -275,7 +275,7 @@ def maps_beside(
         figure.update_xaxes(range=[-extent, extent], constrain="domain", row=row, col=column)
         figure.update_yaxes(range=[-extent, extent], scaleanchor=axis, constrain="domain", row=row, col=column)
     figure.update_layout(
-        height=60 + 330 * rows, margin={"l": 10, "r": 10, "t": 60, "b": 10}, uirevision=f"maps{extent}",
+        height=60 + 330 * rows, margin={"l": 10, "r": 10, "t": 60, "b": 10}, uirevision="maps",
         showlegend=0 < len(classes) <= MOST_NAMED,
         legend={"itemsizing": "constant", "orientation": "h", "y": 1 + 0.12 / rows, "yanchor": "bottom", "x": 0},
     )
