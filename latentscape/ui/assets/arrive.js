@@ -13,6 +13,20 @@ export default function render({ data: { place, presses } }) {
   requestAnimationFrame(() => requestAnimationFrame(() => {
     const begun = document.querySelector(`.st-key-${CSS.escape(place)}`);
     const top = begun?.getBoundingClientRect().top;
-    if (matchMedia(NARROW).matches || top < 0 || top > innerHeight / 2) begun?.scrollIntoView({ block: "start" });
+    if (begun && (matchMedia(NARROW).matches || top < 0 || top > innerHeight / 2)) bring(begun);
   }));
+}
+
+// The page may be too short yet to show it from its beginning: again as it grows, until it is there or a hand moves the page.
+function bring(begun) {
+  const hands = new AbortController();
+  const growth = new ResizeObserver(() => {
+    begun.scrollIntoView({ block: "start" });
+    if (begun.getBoundingClientRect().top < innerHeight / 4) hands.abort();
+  });
+  for (const hand of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+    addEventListener(hand, () => hands.abort(), { capture: true, passive: true, signal: hands.signal });
+  }
+  hands.signal.addEventListener("abort", () => growth.disconnect());
+  growth.observe(begun);
 }
