@@ -1,8 +1,8 @@
 """Gaussian mixtures by EM, one step at a time: log p(x) = bound(q) + KL(q || p(z|x)) in numbers.
 
 Sources: EM: Dempster, Laird & Rubin 1977; as two halves that climb one bound: Neal & Hinton 1998, "A view of the EM
-algorithm that justifies incremental, sparse, and other variants". Points are (N, d) with d >= 1, q is (N, K), all numbers are nats, summed
-over the points.
+algorithm that justifies incremental, sparse, and other variants". Points are (N, d) with d >= 1, q is (N, K), all numbers
+are nats, summed over the points.
 """
 
 from typing import NamedTuple
