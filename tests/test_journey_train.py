@@ -180,7 +180,7 @@ def test_what_is_shown_follows_until_a_person_moves_it_and_all_of_it_is_of_one_m
     bar = page.locator(".st-key-train_replay input")
     bar.press("Home")
     for key in ("train_map", "train_reconstructions"):
-        expect(page.locator(f".st-key-{key} [role=figure], .st-key-{key} img").first).to_be_visible()
+        expect(page.locator(f".st-key-{key} [role=img], .st-key-{key} img").first).to_be_visible()
     expect(page.locator(".st-key-train_map")).to_contain_text("before training")
     expect(page.locator(".st-key-train_numbers")).to_contain_text("Nothing is measured yet")
     bar.press("ArrowRight")
