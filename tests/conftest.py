@@ -102,6 +102,23 @@ def weights():
     return train.finish(state, digits, "digits", "train")[0]
 
 
+def analyses_here(monkeypatch):
+    """Analyses that are computed in this process, at once, when they are asked for."""
+    from latentscape.work.analyses import DONE, FAILED, STOPPED, Analyses
+    from latentscape.work.cluster import Cluster
+    from vae_core.errors import BadInput
+
+    def compute(self, analysis, task, arguments):
+        try:
+            analysis.result = task(lambda **content: None, lambda: False, *arguments)
+            analysis.status = DONE if analysis.result else STOPPED
+        except BadInput as error:
+            analysis.reason, analysis.status = str(error), FAILED
+
+    monkeypatch.setattr(Analyses, "_start", compute)
+    return Analyses(Cluster())
+
+
 def narrow(family) -> dict[str, int]:
     """The settings of the smallest model of a family."""
     return {"hidden": 8} if family.has("hidden") else {}

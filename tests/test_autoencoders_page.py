@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import PATIENCE, ROOT, wait_until
+from conftest import PATIENCE, ROOT, analyses_here, wait_until
 from sklearn.neighbors import NearestNeighbors
 from streamlit.testing.v1 import AppTest
 
@@ -19,11 +19,9 @@ from latentscape.ui.autoencoders import merge as ae_merge
 from latentscape.ui.autoencoders.models import TITLES
 from latentscape.ui.own import store
 from latentscape.work import analysis_worker
-from latentscape.work.analyses import DONE, FAILED, STOPPED, Analyses
-from latentscape.work.cluster import Cluster
+from latentscape.work.analyses import Analyses
 from vae_core import checkpoint, data, energy
 from vae_core.corruption import merge
-from vae_core.errors import BadInput
 from vae_core.latent import normal_draws, prior_draws
 from vae_core.placing import gap
 
@@ -32,15 +30,7 @@ from vae_core.placing import gap
 def here(monkeypatch, no_cluster) -> Analyses:
     """Analyses are computed in this process; no cluster is started."""
 
-    def compute(self, analysis, task, arguments):
-        try:
-            analysis.result = task(lambda **content: None, lambda: False, *arguments)
-            analysis.status = DONE if analysis.result else STOPPED
-        except BadInput as error:
-            analysis.reason, analysis.status = str(error), FAILED
-
-    made = Analyses(Cluster())
-    monkeypatch.setattr(Analyses, "_start", compute)
+    made = analyses_here(monkeypatch)
     monkeypatch.setattr(computed, "analyses", lambda: made)
     return made
 

@@ -54,6 +54,8 @@ def test_a_model_that_paints_pixel_by_pixel_draws_too():
     assert [len(part) for part in parts] == [50, 50, 20]
     assert not torch.equal(parts[0], parts[1]), "each part has draws of its own"
     assert torch.equal(next(compare.drawn(painted, 50, seed=0)), parts[0])
+    assert not torch.equal(next(compare.drawn(painted, 50, seed=1)), parts[1]), "and so has each seed"
+    np.testing.assert_array_equal(torch.cat(parts), sample.sample(painted, 120, seed=0)[1])
 
 
 def test_from_rand_all_numbers_of_a_code_are_positive(model):

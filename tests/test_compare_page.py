@@ -6,18 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import PATIENCE, wait_until
+from conftest import PATIENCE, analyses_here, wait_until
 from test_pages import open_app, texts
 
 from latentscape.ui import computed, own, picker
 from latentscape.ui.compare import models as compare_models
 from latentscape.ui.compare import rows as compare_rows
 from latentscape.ui.compare.lab import verdict
-from latentscape.work.analyses import DONE, FAILED, STOPPED, Analyses
+from latentscape.work.analyses import Analyses
 from latentscape.work.belongings import Model
-from latentscape.work.cluster import Cluster
 from vae_core import checkpoint, compare, data
-from vae_core.errors import BadInput
 from vae_core.models.vae import VAEConfig
 
 
@@ -25,15 +23,7 @@ from vae_core.models.vae import VAEConfig
 def here(monkeypatch, no_cluster) -> Analyses:
     """Analyses are computed in this process, of few draws; no cluster is started."""
 
-    def compute(self, analysis, task, arguments):
-        try:
-            analysis.result = task(lambda **content: None, lambda: False, *arguments)
-            analysis.status = DONE if analysis.result else STOPPED
-        except BadInput as error:
-            analysis.reason, analysis.status = str(error), FAILED
-
-    made = Analyses(Cluster())
-    monkeypatch.setattr(Analyses, "_start", compute)
+    made = analyses_here(monkeypatch)
     for module in (computed, compare_rows, compare_models):
         monkeypatch.setattr(module, "analyses", lambda: made)
     monkeypatch.setattr(Analyses, "warm_up", lambda self, task: None)

@@ -102,8 +102,7 @@ def drawn(model: Model, count: int, seed: int = 0, source: Source = "randn") -> 
     if not family.draws:
         raise BadInput(f"A model of the kind {family.name} draws nothing by itself; take one that does.")
     if family.paints:
-        for number, start in enumerate(range(0, count, PAINTED)):
-            yield _bytes(model.sample(min(PAINTED, count - start), seed + number))
+        yield from map(_bytes, model.samples(count, seed, PAINTED))
         return
     for codes in _codes(count, model.config.latent_dim, seed, source).split(DECODED):
         yield _bytes(model.decode(codes))
@@ -187,7 +186,7 @@ def priors(
     """What a decoder paints of codes of test images and of four priors, learned from codes of training images, and as the two
     ends its reconstructions and real images: (Sheets, ...), more of them from told to told. `ready` is a prior of this model
     that has learned before. Raises BadInput where the model does not both encode and decode."""
-    family = family_of(model)
+    family = family_of(model.eval())
     if not (family.encodes and family.decodes):
         raise BadInput(f"A model of the kind {family.name} does not both encode and decode; take an autoencoder.")
     real, sheets = None, []
@@ -232,11 +231,8 @@ def _painted(
 
 @torch.no_grad()
 def _rebuilt(model: Model, images: Tensor) -> Tensor:
-    parts = []
-    for part in images.split(evaluate.BATCH):
-        codes = model.eval().encode(to_float(part))[0] if family_of(model).has_posterior else model.codes(to_float(part))
-        parts.append(_bytes(model.decode(codes)))
-    return torch.cat(parts)
+    parts = images.split(evaluate.BATCH)
+    return torch.cat([_bytes(model.decode(model.codes(to_float(part)))) for part in parts])
 
 
 def _sheet(name: str, images: Tensor, by: Judge | None, real: draws.Moments | None) -> Sheet:

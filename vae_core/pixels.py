@@ -99,8 +99,12 @@ class PixelModel(nn.Module):
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
         """count seeded draws, (count, 1, H, W), on the CPU. The first of many are those of few."""
-        uniform = self._uniform(count, seed)
-        return torch.cat([self.paint(some).cpu() for some in uniform.split(BATCH)])
+        return torch.cat(list(self.samples(count, seed)))
+
+    def samples(self, count: int, seed: int = 0, at_once: int = BATCH) -> Iterator[Tensor]:
+        """The same draws, (n, 1, H, W) a part, for whoever tells how far it is."""
+        for some in self._uniform(count, seed).split(at_once):
+            yield self.paint(some).cpu()
 
     def complete(self, image: Tensor, known: Tensor, count: int, seed: int = 0) -> Tensor:
         """One image (1, H, W) with levels whose pixels are known where bool (1, H, W) says so, finished `count` times:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from dataclasses import asdict
 
 import numpy as np
@@ -23,8 +24,6 @@ def tsne(
 
     Returns points (N, 2), others (M, 2) or None, and divergence, or None when it was stopped.
     """
-    import time
-
     from vae_core.projection import TSNE
 
     layout, told = TSNE(codes, perplexity, seed, THREADS, iterations), 0.0
@@ -119,8 +118,6 @@ def toy_field(tell, stopped, name: str, reach: float, side: int) -> dict | None:
 
     Tells step, steps and "returned" (side^2, 2). Returns the same, or None when it was stopped.
     """
-    import time
-
     import torch
 
     from vae_core.vector_field import STEPS, curve, fit_denoiser, grid
@@ -186,8 +183,6 @@ def _real_features(tell, stopped, judge, images, count: int):
 
 def _followed(tell, stopped, steps, more=lambda last: {}):
     """The last of what a generator of compare.Told yields, told on the way with what `more` makes of it; None when stopped."""
-    import time
-
     told = 0.0
     for last in steps:
         if stopped():

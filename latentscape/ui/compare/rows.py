@@ -87,6 +87,11 @@ def word_of(digest: str, names: list[str]) -> str:
     return known.name if known.name in data.NAMES else f"own-{digest[:8]}"
 
 
+def title_of(name: str) -> str:
+    """What the data set of this name is called for people."""
+    return data.TITLES.get(name) or data.own_name(name) or name
+
+
 def chosen_set(digest: str, names: list[str]) -> Chosen:
     """The data set with this digest, which these models were trained on."""
     model = opened(names[0], tuple(FAMILIES))
@@ -100,7 +105,7 @@ def chosen_set(digest: str, names: list[str]) -> Chosen:
     by = None
     if images is not None and not is_own(model):
         by = remembered(("judge of draws", digest), lambda: (judge.shipped(images),))[0]
-    return Chosen(name, digest, data.TITLES.get(name) or data.own_name(name) or name, images, reason, by)
+    return Chosen(name, digest, title_of(name), images, reason, by)
 
 
 def rows(of: Chosen, names: list[str]) -> list[Row]:

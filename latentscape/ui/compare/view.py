@@ -3,10 +3,9 @@
 import streamlit as st
 
 from latentscape.ui.address import remember
-from latentscape.ui.compare.rows import COUNT, SEED, SOURCE
+from latentscape.ui.compare.rows import COUNT, SEED, SOURCE, title_of
 from latentscape.ui.controls import KEEP, control
 from latentscape.ui.picker import opened
-from vae_core import data
 from vae_core.models import FAMILIES
 
 
@@ -23,6 +22,5 @@ def choose(sets: dict[str, list[str]]) -> str:
 
 def _title(names: list[str]) -> str:
     """What the data set of these models is called, and how many of them there are."""
-    known = opened(names[0], tuple(FAMILIES)).recipe.data
-    title = data.TITLES.get(known.name) or data.own_name(known.name) or known.name
+    title = title_of(opened(names[0], tuple(FAMILIES)).recipe.data.name)
     return f"{title} · {len(names)} model{'s' if len(names) > 1 else ''}"
